@@ -1,0 +1,114 @@
+//! What a call says about itself, and what a client may say to it: JSON on the data channel and on
+//! `GET /v1/calls/{id}/events`. PROTOCOL.md describes each with an example; `fixtures/` holds one of each, read by the
+//! Rust and by the TypeScript tests.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// An event with its moment, as it goes over the wire.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stamped {
+    /// Milliseconds since the call began.
+    pub at_ms: u64,
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// Who holds the floor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FloorState {
+    /// Nobody speaks.
+    Idle,
+    /// The caller holds the floor.
+    Caller,
+    /// The turn has ended, or probably ended; a reply is being prepared.
+    Thinking,
+    /// The agent's audio is being played.
+    Agent,
+    /// Caller sound over agent audio: playout is held, reversibly.
+    Suspect,
+}
+
+/// How an agent turn ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TurnOutcome {
+    /// All of it was played.
+    Completed,
+    /// The caller took the floor while it was being played.
+    Interrupted,
+    /// Dropped before any of it was heard: the caller went on.
+    Revoked,
+    /// A back end failed.
+    Failed,
+}
+
+/// Where the time of a reply went: milliseconds since the call began, absent where a step did not happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LatencyParts {
+    /// End of the caller's last word, as the voice detector saw it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speech_end_ms: Option<u64>,
+    /// The floor decided that the turn was over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn_end_ms: Option<u64>,
+    /// The transcript that the reply is made from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asr_ms: Option<u64>,
+    /// The judge's verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judge_ms: Option<u64>,
+    /// First text from the language model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_token_ms: Option<u64>,
+    /// First clause cut and handed to the voice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_clause_ms: Option<u64>,
+    /// First audio from the voice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_audio_ms: Option<u64>,
+    /// First packet with that audio on the line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_packet_ms: Option<u64>,
+}
+
+/// What happens in a call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Event {
+    /// Media flows. Always the first event of a call.
+    CallStarted { call: String, persona: String },
+    /// The floor has changed hands.
+    Floor { state: FloorState },
+    /// What the caller has said so far in this turn; replaces the partial before it.
+    Partial { turn: u32, text: String },
+    /// What the caller said, final. `typed` when it came from the keyboard.
+    Transcript { turn: u32, text: String, #[serde(default)] typed: bool },
+    /// What the judge chose for a turn, and why.
+    Judgement { turn: u32, judge: String, action: String, reason: String, probabilities: BTreeMap<String, f32>, took_ms: f32 },
+    /// An agent turn begins to play.
+    TurnStarted { turn: u32, latency: LatencyParts },
+    /// More of an agent turn has been played: `heard` is all of it so far, a prefix of what was generated.
+    Words { turn: u32, heard: String },
+    /// An agent turn is over.
+    TurnEnded { turn: u32, outcome: TurnOutcome, heard: String, generated: String, latency: LatencyParts },
+    /// Something failed and the call goes on; `detail` says what is being done about it.
+    Trouble { code: String, detail: String },
+    /// The call is over; always the last event.
+    CallEnded { reason: String, detail: String },
+}
+
+/// What a client may send on the data channel or the event socket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum ClientMessage {
+    /// A typed turn; 1 to 2,000 characters.
+    Text { text: String },
+    /// The client's microphone is off (or on again): silence now says nothing about the end of a turn.
+    Mute { on: bool },
+    /// The caller hangs up.
+    Hangup,
+}

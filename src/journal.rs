@@ -1,0 +1,124 @@
+//! What a call leaves behind, as values: each entry becomes a row. The store writes them; nobody waits for it.
+
+use duologue_signaling::event::{LatencyParts, Stamped, TurnOutcome};
+
+/// A call's name: a UUID of version 7, so that names sort by time.
+pub type CallId = String;
+
+/// Why a call ended: `calls.end_reason` in SQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndReason {
+    /// The caller hung up: `DELETE`, a hangup message, or the peer closed.
+    CallerHangup,
+    /// The agent hung up.
+    AgentHangup,
+    /// The transport died: consent expired, no packets, tab closed without a word.
+    NetworkGone,
+    /// Media never came up.
+    NeverConnected,
+    /// The server shut down.
+    Shutdown,
+    /// The longest allowed call.
+    TimeLimit,
+    /// The server stopped without ending the call; written at the next start.
+    Crash,
+    /// A fault of ours; the journal is kept.
+    Bug,
+}
+
+impl EndReason {
+    /// As it stands in SQL and on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CallerHangup => "caller-hangup",
+            Self::AgentHangup => "agent-hangup",
+            Self::NetworkGone => "network-gone",
+            Self::NeverConnected => "never-connected",
+            Self::Shutdown => "shutdown",
+            Self::TimeLimit => "time-limit",
+            Self::Crash => "crash",
+            Self::Bug => "bug",
+        }
+    }
+}
+
+/// Whose turn a row is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Speaker {
+    Caller,
+    Agent,
+}
+
+/// One thing to keep.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entry {
+    CallOpened {
+        call: CallId,
+        /// Milliseconds since the Unix epoch.
+        started_utc_ms: i64,
+        /// A stable name of the caller, where the client gave one; memory hangs on it.
+        caller: Option<String>,
+        persona: String,
+        /// `webrtc`, `sip`, ...
+        transport: String,
+        /// What does the work: names of the back ends.
+        asr: String,
+        llm: String,
+        tts: String,
+    },
+    CallClosed {
+        call: CallId,
+        ended_utc_ms: i64,
+        duration_ms: u64,
+        reason: EndReason,
+        /// One sentence for people.
+        detail: String,
+        media: MediaTotals,
+    },
+    /// A finished turn of either side.
+    Turn(TurnRow),
+    /// An event as it was sent to the client.
+    Event { call: CallId, event: Stamped },
+}
+
+/// A turn as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TurnRow {
+    pub call: CallId,
+    /// Counts both speakers' turns of the call, from 1.
+    pub turn: u32,
+    pub speaker: Speaker,
+    /// Milliseconds since the call began: first and last sound of it.
+    pub started_ms: u64,
+    pub ended_ms: u64,
+    /// Caller: what was recognised. Agent: what the model generated.
+    pub text: String,
+    /// Agent only: the prefix of `text` that was played.
+    pub heard: Option<String>,
+    /// Caller only: came from the keyboard.
+    pub typed: bool,
+    /// Agent only.
+    pub outcome: Option<TurnOutcome>,
+    /// Agent only: what the judge chose and why.
+    pub action: Option<String>,
+    pub reason: Option<String>,
+    /// Agent only.
+    pub latency: LatencyParts,
+}
+
+/// A call's media in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MediaTotals {
+    pub packets_received: u64,
+    pub packets_lost: u64,
+    pub packets_late: u64,
+    pub packets_duplicate: u64,
+    /// 20 ms frames made up for lost ones.
+    pub frames_concealed: u64,
+    /// 20 ms frames recovered from in-band FEC.
+    pub frames_recovered: u64,
+    pub packets_sent: u64,
+    /// Jitter buffer, milliseconds: mean over the call.
+    pub jitter_delay_ms: u32,
+}

@@ -1,0 +1,6 @@
+//! Ring 1: the media path as state machines, told the time. Packets in, frames out; frames in, packets out.
+
+pub mod jitter;
+pub mod playout;
+pub mod rtp;
+pub mod segment;
