@@ -1,0 +1,109 @@
+//! The silence ladder: what the agent does while nobody speaks. Rungs are persona data; the ladder starts again with every
+//! sound of the caller, so at any time the agent speaks, or listens with an armed timer, or is closing.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::time::CallTime;
+
+/// One rung: after so much silence, say this.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rung {
+    /// Silence since the rung before (or since the last speech), milliseconds: 1,000..=600,000.
+    pub after_ms: u64,
+    /// What is said, word for word.
+    pub say: String,
+    /// The call ends after it.
+    #[serde(default)]
+    pub hang_up: bool,
+}
+
+/// Where on the ladder the call stands.
+#[derive(Clone, Debug)]
+pub struct Ladder {
+    rungs: Vec<Rung>,
+    next: usize,
+    due: Option<CallTime>,
+}
+
+impl Ladder {
+    /// Not armed until the first [`Ladder::arm`].
+    pub fn new(rungs: Vec<Rung>) -> Self {
+        Self { rungs, next: 0, due: None }
+    }
+
+    /// Nobody speaks from now on. `patience` multiplies the waits: more than 1 after the caller asked to hold on.
+    pub fn arm(&mut self, at: CallTime, patience: u32) {
+        self.due = self.rungs.get(self.next).map(|rung| at + Duration::from_millis(rung.after_ms) * patience);
+    }
+
+    /// Somebody speaks: the timer stops.
+    pub fn disarm(&mut self) {
+        self.due = None;
+    }
+
+    /// The caller was heard: the next silence begins at the lowest rung.
+    pub fn reset(&mut self) {
+        self.next = 0;
+        self.due = None;
+    }
+
+    /// Is something due? Then it is taken, and the timer stops until the next [`Ladder::arm`].
+    pub fn climb(&mut self, at: CallTime) -> Option<Rung> {
+        if self.due.is_none_or(|due| at < due) {
+            return None;
+        }
+        self.due = None;
+        let rung = self.rungs.get(self.next).cloned();
+        self.next += 1;
+        rung
+    }
+
+    /// Is a timer running?
+    pub fn armed(&self) -> bool {
+        self.due.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ladder() -> Ladder {
+        Ladder::new(vec![
+            Rung { after_ms: 4_000, say: "Are you there?".into(), hang_up: false },
+            Rung { after_ms: 8_000, say: "Goodbye.".into(), hang_up: true },
+        ])
+    }
+
+    #[test]
+    fn rungs_come_one_after_the_other() {
+        let mut ladder = ladder();
+        ladder.arm(CallTime::ZERO, 1);
+        assert!(ladder.climb(CallTime::from_ms(3_980)).is_none());
+        assert_eq!(ladder.climb(CallTime::from_ms(4_000)).unwrap().say, "Are you there?");
+        assert!(!ladder.armed());
+        ladder.arm(CallTime::from_ms(5_000), 1);
+        assert!(ladder.climb(CallTime::from_ms(13_000)).unwrap().hang_up);
+    }
+
+    #[test]
+    fn a_word_from_the_caller_starts_it_again() {
+        let mut ladder = ladder();
+        ladder.arm(CallTime::ZERO, 1);
+        ladder.climb(CallTime::from_ms(4_000));
+        ladder.reset();
+        ladder.arm(CallTime::from_ms(6_000), 1);
+        assert_eq!(ladder.climb(CallTime::from_ms(10_000)).unwrap().say, "Are you there?");
+    }
+
+    #[test]
+    fn patience_stretches_the_wait() {
+        let mut ladder = ladder();
+        ladder.arm(CallTime::ZERO, 3);
+        assert!(ladder.climb(CallTime::from_ms(11_980)).is_none());
+        assert!(ladder.climb(CallTime::from_ms(12_000)).is_some());
+    }
+}
