@@ -1,1 +1,178 @@
-//! (being written)
+//! The judgement: what to do about what was just said. A judge proposes; [`super::conversation`] executes.
+//!
+//! [`RulesJudge`] is the one that is always there: instant, and honest about how little it knows. It answers honest
+//! questions, waits when it is asked to, and says nothing to nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::history::Line;
+use super::persona::Persona;
+
+/// What the agent can do. The words of docs/GLOSSARY.md, of the SQL columns and of the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Action {
+    /// Nothing: the caller holds the floor, or asked for a moment.
+    Listen,
+    /// A sign of attention that does not take the floor.
+    Backchannel,
+    /// Take the floor from a speaking caller.
+    Interrupt,
+    /// The normal reply.
+    Respond,
+    /// A clear no, with its reason.
+    Refuse,
+    /// A vague answer, another topic, or an answer later.
+    Deflect,
+    /// Say nothing and stay.
+    Silence,
+    /// End the call and refuse the caller for a while.
+    Block,
+    /// Speak first.
+    Initiate,
+}
+
+impl Action {
+    /// As it stands in SQL, on the wire and in judgement data.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Listen => "listen",
+            Self::Backchannel => "backchannel",
+            Self::Interrupt => "interrupt",
+            Self::Respond => "respond",
+            Self::Refuse => "refuse",
+            Self::Deflect => "deflect",
+            Self::Silence => "silence",
+            Self::Block => "block",
+            Self::Initiate => "initiate",
+        }
+    }
+}
+
+/// What a judge sees.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Situation {
+    pub persona: Arc<Persona>,
+    /// The last turns, oldest first, as they were heard.
+    pub history: Vec<Line>,
+    /// The whole turn that has just ended.
+    pub text: String,
+    /// How long the caller spoke in it, seconds.
+    pub speaking_s: f32,
+    /// How long the caller has been silent, seconds.
+    pub silence_s: f32,
+    /// Typed, not spoken.
+    pub typed: bool,
+}
+
+/// What a judge says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    pub action: Action,
+    /// A stable code for SQL: `answerable`, `asked-to-wait`, ...
+    pub reason: &'static str,
+    /// Of the actions that are legal here; they sum to 1.
+    pub probabilities: BTreeMap<Action, f32>,
+}
+
+impl Verdict {
+    /// A judge that has no doubts, or no way to express them.
+    pub fn certain(action: Action, reason: &'static str) -> Self {
+        Self { action, reason, probabilities: BTreeMap::from([(action, 1.0)]) }
+    }
+}
+
+/// Decides what to do at the end of a turn.
+pub trait Judge: Send {
+    /// Must answer within a tick's budget; slower judges belong behind the worker pool.
+    fn judge(&self, situation: &Situation) -> Verdict;
+
+    /// For SQL: which judge, which version.
+    fn name(&self) -> &'static str;
+}
+
+/// Rules alone: no model, no memory, microseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RulesJudge;
+
+/// Whole turns that ask for time. Matched against the turn without marks and in lower case, as a whole or as its end.
+const WAIT_PHRASES: &[&str] = &[
+    "hold on", "hang on", "wait", "one moment", "just a moment", "one second", "just a second", "give me a second",
+    "give me a moment", "let me think", "let me see", "let me check", "wait a minute", "just a minute", "one sec",
+];
+
+impl Judge for RulesJudge {
+    fn judge(&self, situation: &Situation) -> Verdict {
+        let words = plain_words(&situation.text);
+        if words.is_empty() {
+            return Verdict::certain(Action::Silence, "nothing-said");
+        }
+        if asks_to_wait(&words) {
+            return Verdict::certain(Action::Listen, "asked-to-wait");
+        }
+        Verdict::certain(Action::Respond, "answerable")
+    }
+
+    fn name(&self) -> &'static str {
+        "rules-1"
+    }
+}
+
+/// Lower case, letters and digits only, single spaces.
+fn plain_words(text: &str) -> String {
+    let spaced: String = text
+        .chars()
+        .filter(|c| *c != '\'' && *c != '’')
+        .map(|c| if c.is_alphanumeric() { c } else { ' ' })
+        .flat_map(char::to_lowercase)
+        .collect();
+    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A short turn that is, or ends with, a request for time. Longer ones may only mention it ("do I have to wait?").
+fn asks_to_wait(words: &str) -> bool {
+    let question = ["do", "does", "can", "could", "should", "how", "why", "what", "will", "would", "is", "are"];
+    let first = words.split(' ').next().unwrap_or("");
+    if words.split(' ').count() > 8 || question.contains(&first) {
+        return false;
+    }
+    WAIT_PHRASES.iter().any(|phrase| words == *phrase || words.ends_with(&format!(" {phrase}")) || words.starts_with(&format!("{phrase} ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(text: &str) -> Action {
+        let situation = Situation {
+            persona: Arc::new(Persona::blank("test")),
+            history: Vec::new(),
+            text: text.into(),
+            speaking_s: 1.0,
+            silence_s: 0.3,
+            typed: false,
+        };
+        RulesJudge.judge(&situation).action
+    }
+
+    #[test]
+    fn honest_questions_are_answered() {
+        for text in ["What time do you close?", "Do I have to wait?", "Can you hold on to my coat until Friday?", "Yes."] {
+            assert_eq!(verdict(text), Action::Respond, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_request_for_time_is_waited_for() {
+        for text in ["Hold on.", "Um, let me think.", "Wait a minute, please.", "Okay, just a second."] {
+            assert_eq!(verdict(text), Action::Listen, "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_said_is_answered_by_nothing() {
+        for text in ["", "  ", "...", "?!"] {
+            assert_eq!(verdict(text), Action::Silence, "{text:?}");
+        }
+    }
+}
