@@ -1,5 +1,12 @@
 //! Ring 1: the conversation. Who holds the floor, what was said and heard, what to do next. Pure; told the time.
+//!
+//! Read [`floor`] first: one page, five states. [`conversation`] composes the rest around it.
 
+pub mod conversation;
+pub mod endpoint;
+pub mod floor;
+pub mod history;
 pub mod judge;
+pub mod ladder;
 pub mod persona;
 pub mod sentence;

@@ -1,0 +1,306 @@
+//! A conversation: the floor, the caller's turn, the agent's reply, the history and the silence ladder as one state machine.
+//!
+//! It is told what happens ([`Conversation::tick`] once per 20 ms, [`Conversation::on`] whenever a back end answers) and
+//! says what to do ([`Effect`]). It never waits and knows no clock, so text scenarios drive it in virtual time and the
+//! call task in real time, through the same three doors.
+//!
+//! Results come back with the turn (and, for what was heard, the revision) they were asked for; whatever belongs to a
+//! turn that is gone is dropped here, in one place.
+
+mod caller;
+mod reply;
+
+use std::sync::Arc;
+
+use duologue_signaling::event::{Event, FloorState, Stamped};
+
+use super::endpoint::{EndEvidence, EndpointSettings};
+use super::floor::{Floor, FloorSettings, Hearing, Turnover};
+use super::history::History;
+use super::judge::{Situation, Verdict};
+use super::ladder::Ladder;
+use super::persona::Persona;
+use crate::audio::LINE_FRAME;
+use crate::backend::{AsrPurpose, ChatRequest, Clause, Speech};
+use crate::journal::{CallId, EndReason, Entry};
+use crate::time::CallTime;
+
+use caller::CallerTurn;
+use reply::Reply;
+
+/// The conversation's own numbers; each comes from the configuration.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConversationSettings {
+    pub floor: FloorSettings,
+    pub endpoint: EndpointSettings,
+    pub pace: Pace,
+}
+
+/// How far the machinery runs ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// New caller speech between two partial transcripts, milliseconds: 200..=5000.
+    pub partial_every_ms: u32,
+    /// Speech that is synthesised ahead of the ear, milliseconds: 500..=30000. More is wasted at a barge-in, less may leave
+    /// a gap between clauses on a busy machine.
+    pub speech_ahead_ms: u32,
+    /// Thinking longer than this is a fault: the agent says so instead of leaving the line dead. Milliseconds,
+    /// 2000..=60000.
+    pub think_limit_ms: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { partial_every_ms: 500, speech_ahead_ms: 3_000, think_limit_ms: 15_000 }
+    }
+}
+
+/// What a back end or a person tells the conversation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// A transcript of the open utterance, or why there is none.
+    Transcribed { turn: u32, revision: u32, purpose: AsrPurpose, text: Result<String, String> },
+    /// The turn model's opinion about the present pause.
+    Complete { turn: u32, revision: u32, probability: f32 },
+    /// The judge's answer.
+    Judged { turn: u32, revision: u32, judge: &'static str, verdict: Verdict, took_ms: f32 },
+    /// More text of a reply.
+    Token { turn: u32, text: String },
+    /// The language model has finished, or failed.
+    Generated { turn: u32, result: Result<(), String> },
+    /// Sound of a clause.
+    Speech { turn: u32, clause: u32, speech: Speech },
+    /// A clause is complete, or failed.
+    Spoken { turn: u32, clause: u32, result: Result<(), String> },
+    /// The caller typed this.
+    Typed(String),
+    /// The caller's microphone was switched.
+    Muted(bool),
+}
+
+/// What the conversation wants done. The call task executes effects in order, at once, without waiting for any.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Transcribe the open utterance as it stands.
+    Transcribe { turn: u32, revision: u32, purpose: AsrPurpose },
+    /// Ask the turn model about the open utterance.
+    AskTurnModel { turn: u32, revision: u32 },
+    /// Ask the judge.
+    Judge { turn: u32, revision: u32, situation: Box<Situation> },
+    /// The open utterance has been dealt with: the next onset begins a new one.
+    CloseUtterance,
+    /// Warm the language model's prefix cache.
+    Prime(ChatRequest),
+    /// Begin the work of an agent turn, or begin it again.
+    Generate { turn: u32, request: ChatRequest },
+    /// Speak a clause of it.
+    Speak { turn: u32, clause: u32, what: Clause },
+    /// Drop everything that works for this turn.
+    DropTurn { turn: u32 },
+    /// Tell the client.
+    Emit(Stamped),
+    /// Keep a row.
+    Keep(Entry),
+    /// End the call.
+    End { reason: EndReason, detail: String },
+}
+
+/// One call's conversation.
+#[derive(Debug)]
+pub struct Conversation {
+    call: CallId,
+    persona: Arc<Persona>,
+    settings: ConversationSettings,
+    floor: Floor,
+    shown: FloorState,
+    ladder: Ladder,
+    /// Multiplies the ladder's waits: 1, or more after "hold on".
+    patience: u32,
+    history: History,
+    last_turn: u32,
+    muted: bool,
+    /// The caller's open turn, until the agent is heard answering it.
+    caller: Option<CallerTurn>,
+    /// The agent's open turn. Dropping it is silence.
+    reply: Option<Reply>,
+    /// The call is being ended: nothing more is begun.
+    closing: bool,
+    effects: Vec<Effect>,
+}
+
+/// What "hold on" does to the silence ladder.
+const HOLD_ON_PATIENCE: u32 = 4;
+
+impl Conversation {
+    /// A conversation that has not begun: call [`Conversation::start`] when media flows.
+    pub fn new(call: CallId, persona: Arc<Persona>, settings: ConversationSettings) -> Self {
+        Self {
+            call,
+            floor: Floor::new(settings.floor),
+            shown: FloorState::Idle,
+            ladder: Ladder::new(persona.ladder.clone()),
+            patience: 1,
+            history: History::default(),
+            last_turn: 0,
+            muted: false,
+            caller: None,
+            reply: None,
+            closing: false,
+            effects: Vec::new(),
+            persona,
+            settings,
+        }
+    }
+
+    /// Media flows: warm the model, greet.
+    pub fn start(&mut self, at: CallTime) {
+        self.emit(at, Event::CallStarted { call: self.call.clone(), persona: self.persona.name.clone() });
+        self.prime();
+        if self.persona.opening.is_empty() {
+            self.ladder.arm(at, self.patience);
+        } else {
+            let opening = self.persona.opening.clone();
+            self.initiate(at, "greeting", &opening, false);
+        }
+    }
+
+    /// Once per 20 ms, after listening and before [`Conversation::frame`].
+    pub fn tick(&mut self, at: CallTime, heard: Hearing) {
+        let heard = if self.muted { Hearing { speech: false, speech_ms: 0, ..heard } } else { heard };
+        if let Some(caller) = self.caller.as_mut().filter(|_| self.floor.state() == FloorState::Caller) {
+            caller.hear(at, heard);
+        }
+        let evidence = self.caller.as_ref().map_or(EndEvidence::default(), CallerTurn::evidence);
+        let wait_ms = self.settings.endpoint.wait_ms(evidence);
+        match self.floor.hear(at, heard, wait_ms) {
+            Some(Turnover::CallerStarts) => self.caller_starts(at, heard),
+            Some(Turnover::CallerResumes) => self.caller_resumes(at, heard),
+            Some(Turnover::CallerEnds) => self.caller_ends(at),
+            Some(Turnover::Doubt) => self.hold_reply(),
+            Some(Turnover::Yield) => self.yield_floor(at, heard),
+            Some(Turnover::Reject) => self.resume_reply(),
+            None => self.listen(at, heard),
+        }
+        self.watch(at);
+        self.show_floor(at);
+    }
+
+    /// A back end or a person has something to say.
+    pub fn on(&mut self, at: CallTime, input: Input) {
+        match input {
+            Input::Transcribed { turn, revision, purpose, text } => self.on_transcript(at, turn, revision, purpose, text),
+            Input::Complete { turn, revision, probability } => self.on_complete(turn, revision, probability),
+            Input::Judged { turn, revision, judge, verdict, took_ms } => {
+                self.on_verdict(at, (turn, revision), judge, verdict, took_ms);
+            }
+            Input::Token { turn, text } => self.on_token(at, turn, &text),
+            Input::Generated { turn, result } => self.on_generated(at, turn, result),
+            Input::Speech { turn, clause, speech } => self.on_speech(at, turn, clause, speech),
+            Input::Spoken { turn, clause, result } => self.on_spoken(at, turn, clause, result),
+            Input::Typed(text) => self.on_typed(at, &text),
+            Input::Muted(on) => self.muted = on,
+        }
+        self.show_floor(at);
+    }
+
+    /// The agent's next 20 ms; silence when it has nothing to say. `true` when there is speech in it.
+    pub fn frame(&mut self, at: CallTime, out: &mut [f32; LINE_FRAME]) -> bool {
+        let speech = self.play(at, out);
+        self.show_floor(at);
+        speech
+    }
+
+    /// What is to be done, in order.
+    pub fn effects(&mut self) -> std::vec::Drain<'_, Effect> {
+        self.effects.drain(..)
+    }
+
+    /// The call is over: closes what is open, so that every turn that was opened is kept.
+    pub fn finish(&mut self, at: CallTime, reason: EndReason, detail: &str) {
+        self.drop_reply(at);
+        self.commit_caller(at);
+        self.ladder.disarm();
+        self.emit(at, Event::CallEnded { reason: reason.as_str().into(), detail: detail.into() });
+    }
+
+    /// Who holds the floor.
+    pub fn floor(&self) -> FloorState {
+        self.floor.state()
+    }
+
+    /// Invariant 9, nobody waits for ever: somebody speaks or works, a timer runs, or the call is closing. Personas
+    /// without a ladder have chosen to wait.
+    pub fn is_live(&self) -> bool {
+        let works = self.reply.is_some() || self.caller.is_some() || self.ladder.armed();
+        works || self.closing || self.persona.ladder.is_empty() || self.floor() != FloorState::Idle
+    }
+
+    /// Sound over the agent's voice: keep what it was about to say.
+    fn hold_reply(&mut self) {
+        if let Some(reply) = &mut self.reply {
+            reply.playout.hold();
+        }
+    }
+
+    /// It was not meant for the agent.
+    fn resume_reply(&mut self) {
+        if let Some(reply) = &mut self.reply {
+            reply.playout.resume();
+        }
+        self.effects.push(Effect::CloseUtterance);
+    }
+
+    /// The caller took the floor from the speaking agent.
+    fn yield_floor(&mut self, at: CallTime, heard: Hearing) {
+        self.drop_reply(at);
+        self.prime();
+        self.caller_starts(at, heard);
+    }
+
+    /// The ladder while nobody speaks, and the watchdog over a thinking agent.
+    fn watch(&mut self, at: CallTime) {
+        if self.floor.state() == FloorState::Idle
+            && let Some(rung) = self.ladder.climb(at)
+        {
+            self.initiate(at, "silence", &rung.say, rung.hang_up);
+        }
+        let thinking_ms = at.since(self.floor.since()).as_millis();
+        if self.floor.state() == FloorState::Thinking && thinking_ms >= u128::from(self.settings.pace.think_limit_ms) {
+            self.trouble(at, "no-reply", "No reply in time; the caller is asked to say it again.");
+            self.drop_reply(at);
+            self.apologise(at);
+        }
+    }
+
+    /// Nobody speaks from now on.
+    fn rest(&mut self, at: CallTime) {
+        self.floor.agent_ends(at);
+        self.ladder.arm(at, self.patience);
+    }
+
+    fn prime(&mut self) {
+        let request = self.request(None);
+        self.effects.push(Effect::Prime(request));
+    }
+
+    fn next_turn(&mut self) -> u32 {
+        self.last_turn += 1;
+        self.last_turn
+    }
+
+    fn trouble(&mut self, at: CallTime, code: &str, detail: &str) {
+        self.emit(at, Event::Trouble { code: code.into(), detail: detail.into() });
+    }
+
+    fn show_floor(&mut self, at: CallTime) {
+        let state = self.floor.state();
+        if state != self.shown {
+            self.shown = state;
+            self.emit(at, Event::Floor { state });
+        }
+    }
+
+    fn emit(&mut self, at: CallTime, event: Event) {
+        self.effects.push(Effect::Emit(Stamped { at_ms: at.ms(), event }));
+    }
+}

@@ -1,0 +1,168 @@
+//! What holds in every conversation, whatever the caller and the back ends do. The numbers are those of
+//! docs/ARCHITECTURE.md.
+
+mod stage;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use duologue::dialogue::conversation::Input;
+use duologue::dialogue::ladder::Rung;
+use duologue::dialogue::persona::Persona;
+use duologue::journal::{Entry, Speaker};
+use duologue_signaling::event::{Event, TurnOutcome};
+use proptest::prelude::*;
+use stage::{Line, Pace, Script, Sound, play, stretches};
+
+fn persona() -> Persona {
+    let mut persona = Persona::blank("porter");
+    persona.prompt = "You are a porter.".into();
+    persona.opening = "Good evening, this is the house at the harbour.".into();
+    persona.ladder = vec![
+        Rung { after_ms: 3_000, say: "Are you still there?".into(), hang_up: false },
+        Rung { after_ms: 5_000, say: "Goodbye.".into(), hang_up: true },
+    ];
+    persona
+}
+
+prop_compose! {
+    /// Stretches of caller sound: gaps and lengths from a click to a speech, with and without words.
+    fn sounds()(parts in prop::collection::vec((20u64..4_000, 20u64..3_000, 0usize..12, prop::option::of(0.0f32..1.0)), 0..8)) -> Vec<Sound> {
+        let mut at = 0;
+        parts.into_iter().map(|(gap, length, words, complete)| {
+            let from_ms = at + gap;
+            at = from_ms + length;
+            Sound { from_ms, to_ms: at, words: vec!["word"; words].join(" "), complete }
+        }).collect()
+    }
+}
+
+fn line() -> impl Strategy<Value = Line> {
+    let text = "([A-Z][a-z]{1,8}( [a-z]{1,8}){0,14}[.!?,] ){0,5}";
+    prop_oneof![
+        6 => text.prop_map(Line::Says),
+        1 => "[a-z ]{1,20}".prop_map(Line::Fails),
+        1 => (text, "[a-z ]{1,20}").prop_map(|(text, why)| Line::BreaksOff(text, why)),
+    ]
+}
+
+prop_compose! {
+    fn script()(
+        sounds in sounds(),
+        replies in prop::collection::vec(line(), 0..8),
+        asr_ms in 0u64..1_500,
+        first_token_ms in 0u64..6_000,
+        token_ms in 0u64..200,
+        voice_ms in 0u64..800,
+        typed in prop::collection::vec((0u64..20_000, "[a-z ]{0,30}"), 0..3),
+        mutes in prop::collection::vec((0u64..20_000, any::<bool>()), 0..3),
+        mute_voice_from in prop::option::weighted(0.2, 0usize..4),
+        end_ms in 100u64..25_000,
+    ) -> Script {
+        let mut script = Script::new(persona());
+        script.sounds = sounds;
+        script.replies = VecDeque::from(replies);
+        script.pace = Pace { asr_ms, first_token_ms, token_ms, voice_ms, ..Pace::default() };
+        script.inputs = typed.into_iter().map(|(at, text)| (at, Input::Typed(text))).collect();
+        script.inputs.extend(mutes.into_iter().map(|(at, on)| (at, Input::Muted(on))));
+        script.mute_voice_from = mute_voice_from;
+        script.end_ms = end_ms;
+        script
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// 1: no frame of a turn leaves after the tick that closed it, and none leaves outside of an open turn.
+    #[test]
+    fn sound_leaves_only_inside_an_open_turn(script in script()) {
+        let record = play(script);
+        let mut spans: Vec<(u64, u64)> = Vec::new();
+        for event in &record.events {
+            match &event.event {
+                Event::TurnStarted { .. } => spans.push((event.at_ms, u64::MAX)),
+                Event::TurnEnded { .. } => if let Some(span) = spans.last_mut().filter(|span| span.1 == u64::MAX) { span.1 = event.at_ms },
+                _ => {}
+            }
+        }
+        for (from, to) in stretches(&record.sound_ticks) {
+            let open = spans.iter().any(|(start, end)| *start <= from && to <= end.saturating_add(20));
+            prop_assert!(open, "sound {from}..{to} outside of {spans:?}");
+        }
+    }
+
+    /// 3: every opened turn is closed exactly once, and kept.
+    #[test]
+    fn every_turn_is_closed_once_and_kept(script in script()) {
+        let record = play(script);
+        let mut kept: BTreeMap<u32, usize> = BTreeMap::new();
+        for entry in &record.entries {
+            if let Entry::Turn(row) = entry {
+                *kept.entry(row.turn).or_default() += 1;
+                prop_assert!(row.started_ms <= row.ended_ms, "{row:?}");
+            }
+        }
+        let opened: BTreeSet<u32> = record.opened.iter().map(|(_, turn)| *turn).collect();
+        let started = record.events.iter().filter_map(|e| match &e.event { Event::TurnStarted { turn, .. } => Some(*turn), _ => None });
+        for turn in started.chain(opened) {
+            prop_assert_eq!(kept.get(&turn), Some(&1), "turn {}", turn);
+        }
+        prop_assert!(kept.values().all(|n| *n == 1), "{kept:?}");
+        let numbers: Vec<u32> = kept.keys().copied().collect();
+        prop_assert_eq!(&numbers, &(1..=numbers.len() as u32).collect::<Vec<_>>(), "turns are numbered without holes");
+    }
+
+    /// 4: heard text is a prefix of generated text, and only grows while a turn is played.
+    #[test]
+    fn heard_is_a_prefix_of_generated(script in script()) {
+        let record = play(script);
+        let mut shown: BTreeMap<u32, String> = BTreeMap::new();
+        for event in &record.events {
+            match &event.event {
+                Event::Words { turn, heard } => {
+                    if let Some(before) = shown.insert(*turn, heard.clone()) {
+                        prop_assert!(heard.starts_with(&before) && heard.len() > before.len());
+                    }
+                }
+                Event::TurnEnded { turn, heard, generated, outcome, .. } => {
+                    prop_assert!(generated.starts_with(heard.as_str()), "{heard:?} in {generated:?}");
+                    if let Some(before) = shown.get(turn) {
+                        prop_assert!(heard.starts_with(before));
+                    }
+                    if *outcome == TurnOutcome::Revoked {
+                        prop_assert_eq!(heard, "");
+                    }
+                }
+                _ => {}
+            }
+        }
+        for entry in &record.entries {
+            if let Entry::Turn(row) = entry {
+                prop_assert_eq!(row.heard.is_some(), row.speaker == Speaker::Agent);
+            }
+        }
+    }
+
+    /// 9: nobody waits for ever.
+    #[test]
+    fn somebody_speaks_or_a_timer_runs(script in script()) {
+        let record = play(script);
+        prop_assert!(record.dead_ticks.is_empty(), "dead at {:?}", record.dead_ticks.first());
+    }
+
+    /// The model never sees a word that was not heard: its requests hold only what turns kept as heard, and the caller.
+    #[test]
+    fn the_model_sees_only_what_was_heard(script in script()) {
+        let record = play(script);
+        let heard: Vec<String> = record.entries.iter().filter_map(|entry| match entry {
+            Entry::Turn(row) => row.heard.clone(),
+            _ => None,
+        }).collect();
+        for request in &record.requests {
+            for message in request.messages.iter().filter(|m| m.role == duologue::backend::Role::Assistant) {
+                let said = message.content.split(" — [").next().unwrap_or("");
+                prop_assert!(heard.iter().any(|h| h.trim() == said), "{said:?} was never heard");
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Scenarios: text files with a timeline in and a timeline out, played in virtual time.
+//!
+//! A file begins with what it shows, then what is set, then what happens when; below `---` stands what came of it. After a
+//! deliberate change, `DUOLOGUE_BLESS=1 make core` writes the outcomes anew: read the difference before committing it.
+
+mod stage;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use duologue::dialogue::conversation::Input;
+use duologue::dialogue::ladder::Rung;
+use duologue::dialogue::persona::Persona;
+use duologue::journal::{Entry, Speaker};
+use duologue_signaling::event::Event;
+use stage::{Line, Record, Script, Sound, play, stretches};
+
+#[test]
+fn every_scenario_comes_out_as_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .expect("tests/scenarios is there")
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|kind| kind == "txt"))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "no scenarios in {}", folder.display());
+    let failures: Vec<String> = files.iter().filter_map(|file| differs(file)).collect();
+    assert!(failures.is_empty(), "{} of {} scenarios differ:\n{}", failures.len(), files.len(), failures.join("\n"));
+}
+
+fn differs(file: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(file).expect("a readable scenario");
+    let (head, expected) = text.split_once("\n---\n").unwrap_or((text.trim_end(), ""));
+    let outcome = tell(&play(parse(head, file)));
+    if outcome.trim() == expected.trim() {
+        return None;
+    }
+    if std::env::var_os("DUOLOGUE_BLESS").is_some() {
+        std::fs::write(file, format!("{}\n---\n{outcome}", head.trim_end())).expect("a writable scenario");
+        return None;
+    }
+    Some(format!("== {}\n-- expected\n{}\n-- came out\n{outcome}", file.display(), expected.trim()))
+}
+
+/// One line a statement; `#` begins a comment. The first line is the title.
+fn parse(head: &str, file: &Path) -> Script {
+    let mut persona = Persona::blank("porter");
+    persona.prompt = "You are a porter.".into();
+    let mut script = Script::new(persona);
+    for (n, line) in head.lines().enumerate().skip(1) {
+        let line = line.split('#').next().unwrap_or("").trim();
+        if line.is_empty() {
+            continue;
+        }
+        statement(&mut script, line).unwrap_or_else(|| panic!("{}:{}: cannot read '{line}'", file.display(), n + 1));
+    }
+    script
+}
+
+fn statement(script: &mut Script, line: &str) -> Option<()> {
+    let (word, rest) = line.split_once(' ')?;
+    let rest = rest.trim();
+    match word {
+        "opening" => script.persona.opening = rest.into(),
+        "ladder" => {
+            let (after, say) = rest.split_once(' ')?;
+            let (say, hang_up) = say.strip_suffix("(hang up)").map_or((say, false), |say| (say.trim(), true));
+            script.persona.ladder.push(Rung { after_ms: after.parse().ok()?, say: say.into(), hang_up });
+        }
+        "reply" => script.replies.push_back(Line::Says(rest.into())),
+        "reply-fails" => script.replies.push_back(Line::Fails(rest.into())),
+        "reply-breaks-off" => script.replies.push_back(Line::BreaksOff(rest.into(), "connection reset".into())),
+        "voice-fails-after" => script.mute_voice_from = Some(rest.parse().ok()?),
+        "set" => return set(script, rest),
+        "end" => script.end_ms = rest.parse().ok()?,
+        _ => return happening(script, word.parse().ok()?, rest),
+    }
+    Some(())
+}
+
+fn set(script: &mut Script, rest: &str) -> Option<()> {
+    let (name, value) = rest.split_once(' ')?;
+    let value: u64 = value.trim().parse().ok()?;
+    let ms = value as u32;
+    match name {
+        "endpoint_ms" => script.settings.endpoint.endpoint_ms = ms,
+        "unsure_ms" => script.settings.endpoint.unsure_ms = ms,
+        "ceiling_ms" => script.settings.endpoint.ceiling_ms = ms,
+        "tail_ms" => script.settings.endpoint.tail_ms = ms,
+        "barge_in_ms" => script.settings.floor.barge_in_ms = ms,
+        "reject_ms" => script.settings.floor.reject_ms = ms,
+        "resume_ms" => script.settings.floor.resume_ms = ms,
+        "think_limit_ms" => script.settings.pace.think_limit_ms = ms,
+        "partial_every_ms" => script.settings.pace.partial_every_ms = ms,
+        "speech_ahead_ms" => script.settings.pace.speech_ahead_ms = ms,
+        "asr_ms" => script.pace.asr_ms = value,
+        "first_token_ms" => script.pace.first_token_ms = value,
+        "token_ms" => script.pace.token_ms = value,
+        "voice_ms" => script.pace.voice_ms = value,
+        _ => return None,
+    }
+    Some(())
+}
+
+/// `1000 caller 1500 complete=0.9 what time do you close`, `1000 types hello`, `1000 mutes`, `2000 unmutes`
+fn happening(script: &mut Script, at: u64, rest: &str) -> Option<()> {
+    let (verb, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+    match verb {
+        "caller" => {
+            let (length, words) = rest.split_once(' ').unwrap_or((rest, ""));
+            let (complete, words) = match words.strip_prefix("complete=") {
+                Some(more) => {
+                    let (p, words) = more.split_once(' ').unwrap_or((more, ""));
+                    (Some(p.parse().ok()?), words)
+                }
+                None => (None, words),
+            };
+            let to_ms = at + length.parse::<u64>().ok()?;
+            script.sounds.push(Sound { from_ms: at, to_ms, words: words.into(), complete });
+        }
+        "types" => script.inputs.push((at, Input::Typed(rest.into()))),
+        "mutes" => script.inputs.push((at, Input::Muted(true))),
+        "unmutes" => script.inputs.push((at, Input::Muted(false))),
+        _ => return None,
+    }
+    Some(())
+}
+
+/// The outcome as text: events, then what was kept.
+fn tell(record: &Record) -> String {
+    let mut lines: Vec<(u64, String)> = Vec::new();
+    for event in &record.events {
+        if let Some(told) = tell_event(&event.event) {
+            lines.push((event.at_ms, told));
+        }
+    }
+    for (from, to) in stretches(&record.sound_ticks) {
+        lines.push((from, format!("agent sounds for {} ms", to - from)));
+    }
+    lines.sort_by_key(|(at, _)| *at);
+    let mut out = String::new();
+    for (at, line) in lines {
+        let _ = writeln!(out, "{at:>6} {line}");
+    }
+    for entry in &record.entries {
+        if let Entry::Turn(row) = entry {
+            let who = if row.speaker == Speaker::Caller { "caller" } else { "agent" };
+            let outcome = row.outcome.map_or(String::new(), |outcome| format!(" {outcome:?}").to_lowercase());
+            let heard = row.heard.as_ref().map_or(String::new(), |heard| format!(" | heard: {heard}"));
+            let _ = writeln!(out, "  kept {} {who}{outcome} {}-{}: {}{heard}", row.turn, row.started_ms, row.ended_ms, row.text);
+        }
+    }
+    out
+}
+
+fn tell_event(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::CallStarted { .. } | Event::Words { .. } => return None,
+        Event::Floor { state } => format!("floor {}", format!("{state:?}").to_lowercase()),
+        Event::Partial { turn, text } => format!("partial {turn}: {text}"),
+        Event::Transcript { turn, text, typed } => format!("transcript {turn}{}: {text}", if *typed { " (typed)" } else { "" }),
+        Event::Judgement { turn, action, reason, .. } => format!("judgement {turn}: {action} ({reason})"),
+        Event::TurnStarted { turn, .. } => format!("turn {turn} starts"),
+        Event::TurnEnded { turn, outcome, .. } => format!("turn {turn} {}", format!("{outcome:?}").to_lowercase()),
+        Event::Trouble { code, detail } => format!("trouble {code}: {detail}"),
+        Event::CallEnded { reason, .. } => format!("call ended: {reason}"),
+    })
+}

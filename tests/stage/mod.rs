@@ -1,0 +1,287 @@
+//! A stage: one conversation in virtual time, with a caller who follows a script and back ends of set pace. Shared by the
+//! scenarios and the invariants. Nothing here sleeps; an hour of talk takes milliseconds.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use duologue::audio::LINE_FRAME;
+use duologue::backend::{AsrPurpose, Speech, WordMark};
+use duologue::dialogue::conversation::{Conversation, ConversationSettings, Effect, Input};
+use duologue::dialogue::floor::Hearing;
+use duologue::dialogue::judge::{Judge, RulesJudge};
+use duologue::dialogue::persona::Persona;
+use duologue::journal::{EndReason, Entry};
+use duologue::time::{CallTime, TICK};
+use duologue_signaling::event::Stamped;
+
+/// A stretch of caller sound.
+#[derive(Clone, Debug)]
+pub struct Sound {
+    pub from_ms: u64,
+    pub to_ms: u64,
+    /// What the recogniser makes of it; empty for a cough.
+    pub words: String,
+    /// What the turn model thinks at its end.
+    pub complete: Option<f32>,
+}
+
+/// How the back ends behave.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    pub asr_ms: u64,
+    pub turn_model_ms: u64,
+    pub first_token_ms: u64,
+    pub token_ms: u64,
+    pub voice_ms: u64,
+    pub word_ms: u64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { asr_ms: 120, turn_model_ms: 40, first_token_ms: 150, token_ms: 50, voice_ms: 60, word_ms: 300 }
+    }
+}
+
+/// What a reply of the language model is.
+#[derive(Clone, Debug)]
+pub enum Line {
+    Says(String),
+    Fails(String),
+    /// Says so much, then breaks off.
+    BreaksOff(String, String),
+}
+
+/// Everything that is set before the curtain.
+#[derive(Clone, Debug)]
+pub struct Script {
+    pub persona: Persona,
+    pub settings: ConversationSettings,
+    pub pace: Pace,
+    pub sounds: Vec<Sound>,
+    pub inputs: Vec<(u64, Input)>,
+    pub replies: VecDeque<Line>,
+    /// The voice fails from this clause of the call on.
+    pub mute_voice_from: Option<usize>,
+    pub end_ms: u64,
+}
+
+impl Script {
+    pub fn new(persona: Persona) -> Self {
+        Self {
+            persona,
+            settings: ConversationSettings::default(),
+            pace: Pace::default(),
+            sounds: Vec::new(),
+            inputs: Vec::new(),
+            replies: VecDeque::new(),
+            mute_voice_from: None,
+            end_ms: 10_000,
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Record {
+    pub events: Vec<Stamped>,
+    pub entries: Vec<Entry>,
+    /// When agent sound went on the line, tick by tick, with the turns that were open then.
+    pub sound_ticks: Vec<u64>,
+    pub dropped: Vec<(u64, u32)>,
+    pub opened: Vec<(u64, u32)>,
+    pub requests: Vec<duologue::backend::ChatRequest>,
+    pub ended: Option<(u64, EndReason)>,
+    /// Ticks at which nobody spoke, nothing ran and no timer was armed.
+    pub dead_ticks: Vec<u64>,
+    pub frames: u64,
+}
+
+/// A running play.
+struct Stage {
+    script: Script,
+    talk: Conversation,
+    /// Back-end answers under way, by the moment they arrive; the number keeps those of one moment in order.
+    due: BTreeMap<(u64, u64), Input>,
+    count: u64,
+    utterance_from_ms: u64,
+    clauses: usize,
+    record: Record,
+    now_ms: u64,
+}
+
+/// Plays a script to its end.
+pub fn play(script: Script) -> Record {
+    let talk = Conversation::new("call".into(), Arc::new(script.persona.clone()), script.settings.clone());
+    let mut stage = Stage {
+        talk,
+        due: BTreeMap::new(),
+        count: 0,
+        utterance_from_ms: 0,
+        clauses: 0,
+        record: Record::default(),
+        now_ms: 0,
+        script,
+    };
+    let inputs = std::mem::take(&mut stage.script.inputs);
+    for (at, input) in inputs {
+        stage.later(at, input);
+    }
+    stage.talk.start(CallTime::ZERO);
+    stage.execute();
+    while stage.now_ms < stage.script.end_ms && stage.record.ended.is_none() {
+        stage.tick();
+        stage.now_ms += TICK.as_millis() as u64;
+    }
+    let reason = stage.record.ended.map_or(EndReason::CallerHangup, |(_, reason)| reason);
+    stage.talk.finish(CallTime::from_ms(stage.now_ms), reason, "The play is over.");
+    stage.execute();
+    stage.record
+}
+
+impl Stage {
+    fn tick(&mut self) {
+        let at = CallTime::from_ms(self.now_ms);
+        while let Some((&(when, n), _)) = self.due.first_key_value()
+            && when <= self.now_ms
+        {
+            if let Some(input) = self.due.remove(&(when, n)) {
+                self.talk.on(CallTime::from_ms(when), input);
+                self.execute();
+            }
+        }
+        let heard = self.hearing();
+        self.talk.tick(at, heard);
+        self.execute();
+        let mut frame = [0.0; LINE_FRAME];
+        if self.talk.frame(at, &mut frame) {
+            self.record.sound_ticks.push(self.now_ms);
+        }
+        self.record.frames += 1;
+        self.execute();
+        if !self.talk.is_live() {
+            self.record.dead_ticks.push(self.now_ms);
+        }
+    }
+
+    /// The detector: 60 ms to be sure of an onset, 100 ms to be sure of an offset.
+    fn hearing(&self) -> Hearing {
+        let now = self.now_ms;
+        let Some(last) = self.script.sounds.iter().rev().find(|sound| sound.from_ms <= now) else {
+            return Hearing { silence_ms: now as u32, ..Hearing::default() };
+        };
+        let voiced = now.min(last.to_ms) - last.from_ms;
+        let silence = now.saturating_sub(last.to_ms);
+        let speech = voiced >= 60 && silence < 100;
+        Hearing { speech, speech_ms: if speech { voiced as u32 } else { 0 }, silence_ms: silence as u32 }
+    }
+
+    /// What a recogniser hears of the open utterance by now: the words in proportion to the time.
+    fn words(&self) -> String {
+        let now = self.now_ms;
+        let heard = self.script.sounds.iter().filter(|s| s.to_ms > self.utterance_from_ms && s.from_ms < now).map(|sound| {
+            let words: Vec<&str> = sound.words.split_whitespace().collect();
+            let share = (now.min(sound.to_ms) - sound.from_ms) as f64 / (sound.to_ms - sound.from_ms) as f64;
+            words[..(words.len() as f64 * share) as usize].join(" ")
+        });
+        heard.filter(|words| !words.is_empty()).collect::<Vec<_>>().join(" ")
+    }
+
+    fn later(&mut self, at_ms: u64, input: Input) {
+        self.count += 1;
+        self.due.insert((at_ms, self.count), input);
+    }
+
+    fn execute(&mut self) {
+        loop {
+            let effects: Vec<Effect> = self.talk.effects().collect();
+            if effects.is_empty() {
+                return;
+            }
+            for effect in effects {
+                self.perform(effect);
+            }
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        let now = self.now_ms;
+        match effect {
+            Effect::Transcribe { turn, revision, purpose } => {
+                let text = Ok(self.words());
+                let late = if purpose == AsrPurpose::Final { self.script.pace.asr_ms } else { self.script.pace.asr_ms / 2 };
+                self.later(now + late, Input::Transcribed { turn, revision, purpose, text });
+            }
+            Effect::AskTurnModel { turn, revision } => {
+                let last = self.script.sounds.iter().rev().find(|sound| sound.from_ms <= now);
+                if let Some(probability) = last.and_then(|sound| sound.complete) {
+                    self.later(now + self.script.pace.turn_model_ms, Input::Complete { turn, revision, probability });
+                }
+            }
+            Effect::Judge { turn, revision, situation } => {
+                let verdict = RulesJudge.judge(&situation);
+                self.talk.on(
+                    CallTime::from_ms(now),
+                    Input::Judged { turn, revision, judge: RulesJudge.name(), verdict, took_ms: 0.0 },
+                );
+            }
+            Effect::CloseUtterance => self.utterance_from_ms = now,
+            Effect::Prime(_) => {}
+            Effect::Generate { turn, request } => self.generate(turn, request),
+            Effect::Speak { turn, clause, what } => self.speak(turn, clause, &what.text),
+            Effect::DropTurn { turn } => self.record.dropped.push((now, turn)),
+            Effect::Emit(event) => self.record.events.push(event),
+            Effect::Keep(entry) => self.record.entries.push(entry),
+            Effect::End { reason, .. } => self.record.ended = Some((now, reason)),
+        }
+    }
+
+    fn generate(&mut self, turn: u32, request: duologue::backend::ChatRequest) {
+        self.record.opened.push((self.now_ms, turn));
+        self.record.requests.push(request);
+        let line = self.script.replies.pop_front().unwrap_or_else(|| Line::Says("I see.".into()));
+        let (text, result) = match line {
+            Line::Says(text) => (text, Ok(())),
+            Line::Fails(why) => (String::new(), Err(why)),
+            Line::BreaksOff(text, why) => (text, Err(why)),
+        };
+        let mut at = self.now_ms + self.script.pace.first_token_ms;
+        for piece in text.split_inclusive(' ') {
+            self.later(at, Input::Token { turn, text: piece.into() });
+            at += self.script.pace.token_ms;
+        }
+        self.later(at, Input::Generated { turn, result });
+    }
+
+    fn speak(&mut self, turn: u32, clause: u32, text: &str) {
+        let at = self.now_ms + self.script.pace.voice_ms;
+        self.clauses += 1;
+        if self.script.mute_voice_from.is_some_and(|n| self.clauses > n) {
+            self.later(at, Input::Spoken { turn, clause, result: Err("the voice failed".into()) });
+            return;
+        }
+        let word_samples = self.script.pace.word_ms * 48;
+        let mut words = Vec::new();
+        let mut offset = 0;
+        for (i, word) in text.split_whitespace().enumerate() {
+            let start = offset + text[offset..].find(word).unwrap_or(0);
+            offset = start + word.len();
+            words.push(WordMark { text: start..offset, end: (i as u64 + 1) * word_samples });
+        }
+        let samples = words.len() as u64 * word_samples;
+        self.later(at, Input::Speech { turn, clause, speech: Speech::Plan { samples, words } });
+        self.later(at, Input::Speech { turn, clause, speech: Speech::Pcm(vec![0.1; samples as usize]) });
+        self.later(at, Input::Spoken { turn, clause, result: Ok(()) });
+    }
+}
+
+/// Stretches of agent sound, from the ticks that had some; gaps of a tick or two between clauses do not count.
+pub fn stretches(ticks: &[u64]) -> Vec<(u64, u64)> {
+    let mut out: Vec<(u64, u64)> = Vec::new();
+    for &tick in ticks {
+        match out.last_mut() {
+            Some((_, to)) if tick <= *to + 40 => *to = tick + 20,
+            _ => out.push((tick, tick + 20)),
+        }
+    }
+    out
+}
