@@ -1,0 +1,65 @@
+# One list of commands. `make` prints it.
+#
+# Everything is built in one profile (release) into one folder outside of the checkout, so that fresh clones and repeated
+# runs share what was built once. Set CARGO_TARGET_DIR to have it elsewhere.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/duologue/target
+BIN := $(CARGO_TARGET_DIR)/release
+
+.PHONY: help
+help: ## This list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build client models ## Install, fetch, build what is missing, then serve: open the page and talk
+	$(BIN)/duologue serve
+
+.PHONY: test
+test: test-system build client core models-test ## Everything it needs, then every test
+	cargo test --release --workspace --no-fail-fast
+	cd client && npm test
+	cargo test --release --test browser -- --include-ignored
+
+.PHONY: core
+core: ## The inner loop: the pure core, no sockets, no models, seconds
+	cargo test --no-default-features --lib --test scenarios --test invariants --test tidy
+
+.PHONY: build
+build: system ## The release binaries
+	cargo build --release --workspace --bins
+
+.PHONY: client
+client: ## The call page
+	cd client && { [ -d node_modules ] || npm ci --no-audit --no-fund; } && npm run --silent build
+
+.PHONY: models
+models: build ## The models that the default configuration needs
+	$(BIN)/duologue models fetch --for-default
+
+.PHONY: models-test
+models-test: models
+	$(BIN)/duologue models fetch smollm2-135m whisper-base
+
+.PHONY: system
+system: ## The system packages that building needs (says which)
+	@scripts/system-packages.sh
+
+.PHONY: test-system
+test-system:
+	@scripts/system-packages.sh --test
+
+.PHONY: check
+check: build ## Configuration, models, database, ports and back ends, each with a verdict
+	$(BIN)/duologue check
+
+.PHONY: bench-turn
+bench-turn: build models ## Response latency at the ear, p50 and p95, with real models
+	benches/turn.sh
+
+.PHONY: bench-media
+bench-media: build ## CPU per call-second and memory per call, N echo calls
+	benches/media.sh
