@@ -1,1 +1,96 @@
-fn main() {}
+//! The command line. Each command is one call into the library.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use duologue::config::Config;
+use duologue::models::ModelsCommand;
+use duologue::serve::Server;
+
+/// A telephone-grade media server that talks back.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The configuration file; ./duologue.toml if it exists, else the defaults
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Take calls
+    Serve,
+    /// Check configuration, models, database, ports and back ends; each with a verdict and the way out
+    Check,
+    /// The models: what is here, what is fetched, what is intact
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    /// Play WAV files into a call, record both sides, print the response latency of each turn at the ear
+    Call(duologue::call_client::CallArguments),
+}
+
+fn main() -> ExitCode {
+    // Two crates want a TLS provider; the first one set is everybody's. A second call is harmless.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let arguments = Arguments::parse();
+    let config = match Config::load(arguments.config.as_deref()) {
+        Ok(config) => config,
+        Err(faults) => {
+            eprintln!("{faults}");
+            return ExitCode::from(2);
+        }
+    };
+    if let Err(fault) = duologue::telemetry::start(&config.log) {
+        eprintln!("{fault}");
+        return ExitCode::from(2);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(run(arguments.command, &config)),
+        Err(fault) => Err(fault.into()),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(fault) => {
+            eprintln!("duologue: {fault}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve => serve(config).await,
+        Command::Check => Ok(duologue::check::run(config).await),
+        Command::Models(command) => {
+            command.run(Some(config.models.folder())).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Call(arguments) => {
+            duologue::call_client::run(arguments).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
+    let server = Server::start(config).await?;
+    println!("duologue is ready: open http://{} and talk (Ctrl-C stops)", server.http);
+    println!("media on UDP {}, calls in {}", server.media, config.store.path.display());
+    stop_asked().await?;
+    eprintln!("ending calls ...");
+    server.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ctrl-C, or SIGTERM from whoever supervises the server.
+async fn stop_asked() -> std::io::Result<()> {
+    let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        done = tokio::signal::ctrl_c() => done,
+        _ = term.recv() => Ok(()),
+    }
+}

@@ -1,1 +1,11 @@
-//! (being written)
+//! Ring 3: a live call. One task a call; inside it a tick is hear -> decide -> gate -> send, without waiting.
+//!
+//! [`wire`] is the table of every channel, [`turn`] the agent's turn as a value whose drop is the barge-in, [`task`] the
+//! loop itself, [`registry`] the calls that are alive.
+
+pub mod engines;
+pub mod mouth;
+pub mod registry;
+pub mod task;
+pub mod turn;
+pub mod wire;

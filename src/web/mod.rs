@@ -1,1 +1,57 @@
-//! (being written)
+//! Ring 3: HTTP. Routes for calls, personas and health, and the call page. Errors are problem documents (RFC 9457).
+
+mod calls;
+mod events;
+mod page;
+mod refusal;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderValue, Method, header};
+use axum::routing::get;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::call::registry::Registry;
+use crate::store::Reader;
+
+/// Longest request body: a browser's offer with one audio line is 3 to 6 kB.
+pub const BODY_LIMIT_BYTES: usize = 64 * 1024;
+
+/// What the routes share.
+#[derive(Clone)]
+pub struct Web {
+    pub registry: Arc<Registry>,
+    pub store: Reader,
+    /// Where the built call page lies.
+    pub page: PathBuf,
+    /// Other sites whose pages may call this server; `*` is any.
+    pub origins: Arc<[String]>,
+}
+
+/// All routes.
+pub fn router(web: Web) -> Router {
+    let headers = |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
+    Router::new()
+        .route("/v1/calls", get(calls::list).post(calls::open).options(calls::preflight).fallback(refusal::method))
+        .route("/v1/calls/{id}", get(calls::show).delete(calls::end).options(calls::preflight).fallback(refusal::method))
+        .route("/v1/calls/{id}/events", get(events::listen).fallback(refusal::method))
+        .route("/v1/personas", get(calls::personas).fallback(refusal::method))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .fallback(page::serve)
+        .layer(axum::middleware::from_fn_with_state(web.clone(), refusal::cross_origin))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES))
+        // The page loads nothing from elsewhere and runs no inline script: what a caller says can never become code.
+        .layer(headers(
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; media-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'",
+        ))
+        .layer(headers(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(headers(header::REFERRER_POLICY, "no-referrer"))
+        .with_state(web)
+}
+
+/// Verbs that other sites' pages may use here.
+const ALLOWED: &[Method] = &[Method::GET, Method::POST, Method::DELETE, Method::OPTIONS];

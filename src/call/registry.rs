@@ -1,0 +1,234 @@
+//! The calls that are alive: admission, lookup, hang-up, shutdown. It holds the only lock of the server, for the length of
+//! a map look-up.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::FutureExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use super::engines::Engines;
+use super::mouth::Mouth;
+use super::task::{CallTask, Work};
+use super::wire::{self, Control};
+use crate::audio::opus::OpusError;
+use crate::audio::resample::UnsupportedRates;
+use crate::dialogue::conversation::{Conversation, ConversationSettings};
+use crate::dialogue::judge::RulesJudge;
+use crate::dialogue::persona::Persona;
+use crate::journal::{CallId, EndReason, Entry, MediaTotals};
+use crate::media::ear::{Ear, EarSettings};
+use crate::media::echo::Echo;
+use crate::peer::{OfferRefused, Peer, Port};
+use crate::store::Recorder;
+
+/// What every call of this server shares.
+pub struct House {
+    pub port: Port,
+    pub engines: Engines,
+    pub recorder: Recorder,
+    pub personas: Vec<Arc<Persona>>,
+    pub default_persona: String,
+    pub conversation: ConversationSettings,
+    pub ear: EarSettings,
+    pub max_calls: usize,
+    pub longest_call: Duration,
+}
+
+/// Why a call was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("there is no persona '{asked}'; there are: {known}")]
+    NoSuchPersona { asked: String, known: String },
+    #[error("all {0} lines are taken; try again later")]
+    Full(usize),
+    #[error("the server is shutting down")]
+    ShuttingDown,
+    #[error(transparent)]
+    Offer(#[from] OfferRefused),
+    #[error("no audio codec: {0}")]
+    Codec(#[from] OpusError),
+    #[error(transparent)]
+    Rates(#[from] UnsupportedRates),
+}
+
+/// A live call, seen from outside.
+#[derive(Clone)]
+struct Live {
+    control: mpsc::Sender<Control>,
+    events: broadcast::Sender<Arc<str>>,
+}
+
+/// All live calls.
+pub struct Registry {
+    house: House,
+    live: Mutex<HashMap<CallId, Live>>,
+    lines: Arc<Semaphore>,
+    tasks: TaskTracker,
+}
+
+/// What [`Registry::open`] gives back.
+#[derive(Debug)]
+pub struct Opened {
+    pub call: CallId,
+    /// The SDP answer.
+    pub answer: String,
+}
+
+impl Registry {
+    pub fn new(house: House) -> Arc<Self> {
+        let lines = Arc::new(Semaphore::new(house.max_calls));
+        Arc::new(Self { house, live: Mutex::default(), lines, tasks: TaskTracker::new() })
+    }
+
+    /// The personas that can be asked for.
+    pub fn personas(&self) -> &[Arc<Persona>] {
+        &self.house.personas
+    }
+
+    /// Takes a call.
+    ///
+    /// # Errors
+    /// When there is no such persona, no free line, or the offer cannot be answered. Nothing is left behind then.
+    pub async fn open(self: &Arc<Self>, offer: &str, persona: Option<&str>, caller: Option<String>) -> Result<Opened, OpenError> {
+        let began = Instant::now();
+        let persona = self.persona(persona)?;
+        let line = self.lines.clone().try_acquire_owned().map_err(|_| self.refusal())?;
+        let (peer, answer) = self.house.port.accept(offer).await?;
+        let call = uuid::Uuid::now_v7().to_string();
+        self.house.recorder.record(Entry::CallOpened {
+            call: call.clone(),
+            started_utc_ms: utc_ms(),
+            caller,
+            persona: persona.name.clone(),
+            transport: "webrtc".into(),
+            asr: self.house.engines.asr.name(),
+            llm: self.house.engines.llm.name(),
+            tts: self.house.engines.tts.name(),
+        });
+        let (control, commands) = wire::control();
+        let events = wire::events();
+        let task = self.task(call.clone(), persona, peer, events.clone(), commands, began)?;
+        self.live().insert(call.clone(), Live { control, events });
+        self.tasks.spawn(watch_over(self.clone(), call.clone(), task, line, began));
+        Ok(Opened { call, answer })
+    }
+
+    fn task(
+        &self,
+        call: CallId,
+        persona: Arc<Persona>,
+        peer: Peer,
+        events: broadcast::Sender<Arc<str>>,
+        control: mpsc::Receiver<Control>,
+        began: Instant,
+    ) -> Result<CallTask, OpenError> {
+        let house = &self.house;
+        Ok(CallTask {
+            call: call.clone(),
+            ear: Ear::new(house.ear, house.engines.voice_detector(), peer.agreed.opus)?,
+            mouth: Mouth::new(rand::random(), rand::random())?,
+            echo: if persona.echo { Some(Echo::new()?) } else { None },
+            hotwords: persona.recogniser_prompt().map(Into::into),
+            conversation: Conversation::new(call, persona, house.conversation.clone()),
+            judge: Box::new(RulesJudge),
+            engines: house.engines.clone(),
+            recorder: house.recorder.clone(),
+            peer,
+            events,
+            control,
+            inbox: wire::inbox(),
+            limit: house.longest_call,
+            began,
+            work: Work::default(),
+        })
+    }
+
+    fn persona(&self, asked: Option<&str>) -> Result<Arc<Persona>, OpenError> {
+        let name = asked.filter(|name| !name.is_empty()).unwrap_or(&self.house.default_persona);
+        self.house.personas.iter().find(|persona| persona.name == name).cloned().ok_or_else(|| OpenError::NoSuchPersona {
+            asked: name.chars().take(60).collect(),
+            known: self.house.personas.iter().map(|persona| persona.name.as_str()).collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    /// Who answers when nobody is asked for.
+    pub fn default_persona(&self) -> &str {
+        &self.house.default_persona
+    }
+
+    /// Waits until everything that was recorded so far is in the database, if it can be written.
+    pub async fn settle(&self) {
+        if let Err(why) = self.house.recorder.flush().await {
+            tracing::debug!(%why, "showing what the database has");
+        }
+    }
+
+    fn refusal(&self) -> OpenError {
+        if self.tasks.is_closed() { OpenError::ShuttingDown } else { OpenError::Full(self.house.max_calls) }
+    }
+
+    /// Tells a live call something. `None`: there is no such live call. `Some(false)`: it is too busy to listen.
+    pub fn tell(&self, call: &str, control: Control) -> Option<bool> {
+        let live = self.live().get(call).cloned()?;
+        Some(live.control.try_send(control).is_ok())
+    }
+
+    /// The events of a live call from now on.
+    pub fn listen(&self, call: &str) -> Option<broadcast::Receiver<Arc<str>>> {
+        self.live().get(call).map(|live| live.events.subscribe())
+    }
+
+    /// How many calls are alive.
+    pub fn count(&self) -> usize {
+        self.live().len()
+    }
+
+    /// Ends every call and takes no more; returns when all rows are with the recorder.
+    pub async fn shut_down(&self) {
+        self.lines.close();
+        self.tasks.close();
+        let live: Vec<Live> = self.live().values().cloned().collect();
+        for call in live {
+            let detail = "The server is shutting down.".into();
+            let _ = call.control.send(Control::End { reason: EndReason::Shutdown, detail }).await;
+        }
+        self.tasks.wait().await;
+    }
+
+    fn live(&self) -> std::sync::MutexGuard<'_, HashMap<CallId, Live>> {
+        // No code between lock and unlock can panic half-way through a change; a poisoned map is still a map.
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs a call to its end, whatever the end is: a panic closes this call and no other.
+async fn watch_over(registry: Arc<Registry>, call: CallId, task: CallTask, line: OwnedSemaphorePermit, began: Instant) {
+    let recorder = registry.house.recorder.clone();
+    let outcome = AssertUnwindSafe(task.run()).catch_unwind().await;
+    registry.live().remove(&call);
+    drop(line);
+    match outcome {
+        Ok((reason, detail)) => tracing::info!(%call, reason = reason.as_str(), %detail, "call ended"),
+        Err(_) => {
+            tracing::error!(%call, "a fault in the call task ended this call; please report it with the lines above");
+            recorder.record(Entry::CallClosed {
+                call,
+                ended_utc_ms: utc_ms(),
+                duration_ms: began.elapsed().as_millis() as u64,
+                reason: EndReason::Bug,
+                detail: "A fault in the server ended the call.".into(),
+                media: MediaTotals::default(),
+            });
+        }
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+pub fn utc_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}

@@ -1,0 +1,271 @@
+//! The call task. Its one important function is [`CallTask::beat`]: a tick, readable at one sight.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use duologue_signaling::event::{ClientMessage, Event, Stamped};
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::engines::Engines;
+use super::mouth::Mouth;
+use super::turn::Turn;
+use super::wire::Control;
+use crate::audio::LINE_FRAME;
+use crate::backend::{AsrJob, AsrPurpose};
+use crate::dialogue::conversation::{Conversation, Effect, Input};
+use crate::dialogue::judge::Judge;
+use crate::journal::{CallId, EndReason, Entry, MediaTotals};
+use crate::media::ear::Ear;
+use crate::media::echo::Echo;
+use crate::peer::{GoneWhy, Peer, PeerEvent};
+use crate::store::Recorder;
+use crate::time::{CallTime, TICK};
+
+/// Everything a call is made of; [`CallTask::run`] consumes it.
+pub struct CallTask {
+    pub call: CallId,
+    pub peer: Peer,
+    pub ear: Ear,
+    pub mouth: Mouth,
+    /// Present when the persona only sends the caller's sound back.
+    pub echo: Option<Echo>,
+    pub conversation: Conversation,
+    pub judge: Box<dyn Judge>,
+    pub engines: Engines,
+    pub recorder: Recorder,
+    pub events: broadcast::Sender<Arc<str>>,
+    pub control: mpsc::Receiver<Control>,
+    pub inbox: (mpsc::Sender<Input>, mpsc::Receiver<Input>),
+    /// The recogniser's expected words.
+    pub hotwords: Option<Arc<str>>,
+    pub limit: Duration,
+    /// The call's zero.
+    pub began: Instant,
+    pub work: Work,
+}
+
+/// What runs beside the task, owned by it.
+#[derive(Default)]
+pub struct Work {
+    turn: Option<Turn>,
+    /// Recognitions, turn model, cache warming: none belongs to an agent turn. Aborted with the call.
+    listening: JoinSet<()>,
+    partial: Option<AbortHandle>,
+    connected: bool,
+    ended: Option<(EndReason, String)>,
+}
+
+impl CallTask {
+    /// Runs the call to its end; what it leaves behind is with the recorder.
+    pub async fn run(mut self) -> (EndReason, String) {
+        let mut beat = tokio::time::interval(TICK);
+        // A tick that comes late is made up for at once: the line's clock must not fall behind the wall's.
+        beat.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        while self.work.ended.is_none() {
+            tokio::select! {
+                biased;
+                _ = beat.tick() => self.beat(),
+                event = self.peer.events.recv() => self.on_peer(event),
+                Some(control) = self.control.recv() => self.on_control(control),
+                Some(input) = self.inbox.1.recv() => self.conversation.on(self.now(), input),
+                Some(_) = self.work.listening.join_next() => {}
+            }
+            self.execute();
+        }
+        self.finish().await
+    }
+
+    fn now(&self) -> CallTime {
+        CallTime::ZERO + self.began.elapsed()
+    }
+
+    /// One tick: hear -> decide -> gate -> send. Nothing in here waits.
+    fn beat(&mut self) {
+        let at = self.now();
+        if !self.work.connected {
+            return;
+        }
+        if at.since(CallTime::ZERO) >= self.limit {
+            self.end(EndReason::TimeLimit, "The longest allowed call is over.");
+            return;
+        }
+        let heard = self.ear.tick(at);
+        let mut frame = [0.0; LINE_FRAME];
+        let speech = if let Some(echo) = &mut self.echo {
+            echo.frame(self.ear.frame(), &mut frame)
+        } else {
+            self.conversation.tick(at, heard);
+            self.execute();
+            self.conversation.frame(at, &mut frame)
+        };
+        self.mouth.send(&frame, speech, &self.peer.line);
+    }
+
+    /// Does what the conversation wants. In order; nothing waits.
+    fn execute(&mut self) {
+        loop {
+            let effects: Vec<Effect> = self.conversation.effects().collect();
+            if effects.is_empty() {
+                return;
+            }
+            for effect in effects {
+                self.perform(effect);
+            }
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Transcribe { turn, revision, purpose } => self.transcribe(turn, revision, purpose),
+            Effect::AskTurnModel { turn, revision } => self.ask_turn_model(turn, revision),
+            Effect::Judge { turn, revision, situation } => {
+                let asked = std::time::Instant::now();
+                let verdict = self.judge.judge(&situation);
+                let took_ms = asked.elapsed().as_secs_f32() * 1_000.0;
+                let input = Input::Judged { turn, revision, judge: self.judge.name(), verdict, took_ms };
+                self.conversation.on(self.now(), input);
+            }
+            Effect::CloseUtterance => self.ear.close_utterance(),
+            Effect::Prime(request) => {
+                let llm = self.engines.llm.clone();
+                self.work.listening.spawn(async move {
+                    if let Err(fault) = llm.prime(request).await {
+                        tracing::debug!(%fault, "the prefix cache stays cold");
+                    }
+                });
+            }
+            Effect::Generate { turn, request } => {
+                let llm = self.engines.llm.clone();
+                self.turn(turn).generate(llm, request);
+            }
+            Effect::Speak { turn, clause, what } => {
+                let tts = self.engines.tts.clone();
+                self.turn(turn).speak(tts, clause, what);
+            }
+            Effect::DropTurn { turn } => {
+                self.work.turn.take_if(|open| open.id() == turn);
+            }
+            Effect::Emit(event) => self.emit(event),
+            Effect::Keep(entry) => self.recorder.record(entry),
+            Effect::End { reason, detail } => self.end(reason, &detail),
+        }
+    }
+
+    /// The work of an agent turn; a new turn drops the one before it.
+    fn turn(&mut self, id: u32) -> &mut Turn {
+        let inbox = &self.inbox.0;
+        let open = self.work.turn.take().filter(|turn| turn.id() == id);
+        self.work.turn.insert(open.unwrap_or_else(|| Turn::new(id, inbox.clone())))
+    }
+
+    fn transcribe(&mut self, turn: u32, revision: u32, purpose: AsrPurpose) {
+        if let Some(partial) = self.work.partial.take() {
+            partial.abort();
+        }
+        let (asr, inbox) = (self.engines.asr.clone(), self.inbox.0.clone());
+        let job = AsrJob { audio: self.ear.utterance(), purpose, prompt: self.hotwords.clone() };
+        let running = self.work.listening.spawn(async move {
+            let text = asr.transcribe(job).await.map(|transcript| transcript.text).map_err(|fault| fault.to_string());
+            let _ = inbox.send(Input::Transcribed { turn, revision, purpose, text }).await;
+        });
+        if purpose == AsrPurpose::Partial {
+            self.work.partial = Some(running);
+        }
+    }
+
+    fn ask_turn_model(&mut self, turn: u32, revision: u32) {
+        let Some(model) = self.engines.turn_model.clone() else { return };
+        let (audio, inbox) = (self.ear.utterance(), self.inbox.0.clone());
+        self.work.listening.spawn(async move {
+            match model.complete(audio).await {
+                Ok(probability) => {
+                    let _ = inbox.send(Input::Complete { turn, revision, probability }).await;
+                }
+                Err(fault) => tracing::warn!(%fault, "the turn model gave no opinion; silence decides"),
+            }
+        });
+    }
+
+    /// To the client, to whoever listens, and into the journal. Words are left out there: turns have them.
+    fn emit(&mut self, event: Stamped) {
+        if let Ok(json) = serde_json::to_string(&event) {
+            // Nobody listening beside the caller is the usual case.
+            let _ = self.events.send(json.as_str().into());
+            self.peer.line.send_message(json);
+        }
+        if !matches!(event.event, Event::Words { .. }) {
+            self.recorder.record(Entry::Event { call: self.call.clone(), event });
+        }
+    }
+
+    fn on_peer(&mut self, event: Option<PeerEvent>) {
+        match event {
+            Some(PeerEvent::Rtp { packet, at }) => {
+                let at = CallTime::ZERO + at.saturating_duration_since(self.began);
+                self.ear.packet(at, packet);
+            }
+            Some(PeerEvent::Connected) if !self.work.connected => {
+                self.work.connected = true;
+                if self.echo.is_none() {
+                    self.conversation.start(self.now());
+                }
+            }
+            Some(PeerEvent::Message(text)) => self.on_message(&text),
+            Some(PeerEvent::Gone(why)) => {
+                let reason = match why {
+                    GoneWhy::ClosedByPeer | GoneWhy::ClosedHere => EndReason::CallerHangup,
+                    GoneWhy::NeverConnected => EndReason::NeverConnected,
+                    GoneWhy::Silent | GoneWhy::Failed(_) => EndReason::NetworkGone,
+                };
+                self.end(reason, &format!("{why}."));
+            }
+            Some(PeerEvent::Connected | PeerEvent::Report(_) | PeerEvent::MessagesOpen | PeerEvent::Disconnected) => {}
+            None => self.end(EndReason::NetworkGone, "The connection is gone."),
+        }
+    }
+
+    fn on_message(&mut self, text: &str) {
+        let at = self.now();
+        match serde_json::from_str(text) {
+            Ok(ClientMessage::Text { text }) => self.conversation.on(at, Input::Typed(text)),
+            Ok(ClientMessage::Mute { on }) => self.conversation.on(at, Input::Muted(on)),
+            Ok(ClientMessage::Hangup) => self.end(EndReason::CallerHangup, "The caller hung up."),
+            Err(fault) => {
+                let detail = format!("Not a client message ({fault}); see PROTOCOL.md.");
+                self.emit(Stamped { at_ms: at.ms(), event: Event::Trouble { code: "bad-message".into(), detail } });
+            }
+        }
+    }
+
+    fn on_control(&mut self, control: Control) {
+        match control {
+            Control::End { reason, detail } => self.end(reason, &detail),
+            Control::Message(text) => self.on_message(&text),
+        }
+    }
+
+    fn end(&mut self, reason: EndReason, detail: &str) {
+        self.work.ended.get_or_insert_with(|| (reason, detail.to_owned()));
+    }
+
+    /// Closes what is open, keeps the rows, hangs up.
+    async fn finish(mut self) -> (EndReason, String) {
+        let (reason, detail) = self.work.ended.take().unwrap_or((EndReason::Bug, String::new()));
+        let at = self.now();
+        self.conversation.finish(at, reason, &detail);
+        self.execute();
+        self.recorder.record(Entry::CallClosed {
+            call: self.call.clone(),
+            ended_utc_ms: super::registry::utc_ms(),
+            duration_ms: at.ms(),
+            reason,
+            detail: detail.clone(),
+            media: MediaTotals { packets_sent: self.mouth.sent(), ..self.ear.totals() },
+        });
+        self.work.listening.shutdown().await;
+        self.peer.close().await;
+        (reason, detail)
+    }
+}

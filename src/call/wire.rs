@@ -1,0 +1,49 @@
+//! Every channel of the process, in one table. All are bounded; nothing else makes one.
+//!
+//! | channel | carries | made by | room | when it is full | at a barge-in |
+//! |---|---|---|---|---|---|
+//! | inbox | [`Input`]: results of ASR, judge, LLM, voice | [`inbox`], one a call | 64 | the back end's task waits | results of the dropped turn are refused by number |
+//! | control | [`Control`]: hang-up, typed text from HTTP | [`control`], one a call | 8 | the request is refused: 503 | stays |
+//! | events | JSON of every event | [`events`], one a call | 256 | the slowest listener misses the oldest, and is told | stays |
+//! | speech | [`Speech`] of one clause | [`speech`], one a clause | 4 | the voice waits | dropped with the turn |
+//! | peer events | RTP, messages, state | `peer`, one a peer | `peer::EVENTS_WAITING` | the newest packet is dropped and counted | stays |
+//! | peer messages | events for the data channel | `peer`, one a peer | `peer::MESSAGES_WAITING` | dropped and counted | stays |
+//! | entries | rows for SQLite | `store`, one a process | `store::ENTRIES_WAITING` | dropped and counted: the call goes on | stays |
+//! | engine jobs | work for a model's thread | each back end, one an engine | the engine's own constant | the caller's future waits | a job whose asker is gone is skipped |
+
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, mpsc};
+
+use crate::backend::Speech;
+use crate::dialogue::conversation::Input;
+use crate::journal::EndReason;
+
+/// From outside the call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// End the call.
+    End { reason: EndReason, detail: String },
+    /// A message as it could have come over the data channel.
+    Message(String),
+}
+
+/// Results for one call. A reply yields at most some 30 tokens and 10 chunks of sound a second.
+pub fn inbox() -> (mpsc::Sender<Input>, mpsc::Receiver<Input>) {
+    mpsc::channel(64)
+}
+
+/// Requests to one call; each is handled within a tick.
+pub fn control() -> (mpsc::Sender<Control>, mpsc::Receiver<Control>) {
+    mpsc::channel(8)
+}
+
+/// What one call says about itself, already as JSON.
+pub fn events() -> broadcast::Sender<Arc<str>> {
+    broadcast::channel(256).0
+}
+
+/// One clause's sound: chunks of about 0.3 s to 1 s.
+pub fn speech() -> (mpsc::Sender<Speech>, mpsc::Receiver<Speech>) {
+    mpsc::channel(4)
+}

@@ -1,0 +1,175 @@
+//! Ring 3: a running server, put together in the order in which things can fail: configuration, personas, models, media
+//! port, database, web. Every failure names itself and the way out before anything is served.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::assembly::{self, AssemblyError};
+use crate::call::registry::{House, Registry};
+use crate::config::Config;
+use crate::dialogue::conversation::{ConversationSettings, Pace};
+use crate::dialogue::endpoint::EndpointSettings;
+use crate::dialogue::floor::FloorSettings;
+use crate::dialogue::persona::Persona;
+use crate::media::ear::EarSettings;
+use crate::peer::{Port, PortConfig, PortError};
+use crate::store::{Store, StoreError};
+use crate::web::{self, Web};
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("personas: {0}")]
+    Personas(String),
+    #[error(transparent)]
+    Engines(#[from] AssemblyError),
+    #[error(transparent)]
+    Media(#[from] PortError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("HTTP port {} is in use: stop the other program (`ss -tlpn 'sport = :{}'` names it) or set http.listen in duologue.toml", .0.port(), .0.port())]
+    HttpInUse(SocketAddr),
+    #[error("cannot listen for HTTP on {listen}: {why}")]
+    Http { listen: SocketAddr, why: std::io::Error },
+}
+
+/// A server that takes calls.
+pub struct Server {
+    pub http: SocketAddr,
+    pub media: SocketAddr,
+    pub registry: Arc<Registry>,
+    store: Store,
+    stop: CancellationToken,
+    web: JoinHandle<()>,
+    engines: assembly::Assembled,
+}
+
+impl Server {
+    /// Loads, warms, binds, serves.
+    ///
+    /// # Errors
+    /// The first thing that cannot be had; nothing is left running then.
+    pub async fn start(config: &Config) -> Result<Self, ServeError> {
+        let personas = load_personas(&config.personas.dir, &config.personas.default)?;
+        let listener = listen(config.http.listen).await?;
+        let port = Port::bind(PortConfig {
+            listen: SocketAddr::new(config.http.listen.ip(), config.media.udp_port),
+            public: config.media.public_addresses.clone(),
+            ice_lite: config.media.ice_lite,
+            loopback: true,
+        })
+        .await?;
+        let store = Store::open(&config.store.path).await?;
+        let engines = assembly::assemble(config).await?;
+        let (http, media) = (listener.local_addr().unwrap_or(config.http.listen), port.local_addr());
+        let registry = Registry::new(House {
+            port,
+            engines: engines.engines.clone(),
+            recorder: store.recorder(),
+            personas,
+            default_persona: config.personas.default.clone(),
+            conversation: conversation_settings(config),
+            ear: ear_settings(config),
+            max_calls: config.calls.max as usize,
+            longest_call: Duration::from_secs(u64::from(config.calls.max_minutes) * 60),
+        });
+        let router = web::router(Web {
+            registry: registry.clone(),
+            store: store.reader(),
+            page: PathBuf::from("client/dist"),
+            origins: config.http.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
+        });
+        let stop = CancellationToken::new();
+        let stopped = stop.clone().cancelled_owned();
+        let web = tokio::spawn(async move {
+            if let Err(fault) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+                tracing::error!(%fault, "the web server stopped");
+            }
+        });
+        Ok(Self { http, media, registry, store, stop, web, engines })
+    }
+
+    /// Ends every call, writes every row, stops.
+    pub async fn stop(self) {
+        self.registry.shut_down().await;
+        self.stop.cancel();
+        // Listeners of ended calls close by themselves; an idle keep-alive connection is not waited for.
+        if tokio::time::timeout(Duration::from_secs(2), self.web).await.is_err() {
+            tracing::debug!("open web connections were cut");
+        }
+        let counts = self.store.close().await;
+        if counts.lost > 0 {
+            tracing::warn!(lost = counts.lost, "rows that could not be kept");
+        }
+        self.engines.stop().await;
+    }
+}
+
+async fn listen(at: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(at).await.map_err(|why| match why.kind() {
+        std::io::ErrorKind::AddrInUse => ServeError::HttpInUse(at),
+        _ => ServeError::Http { listen: at, why },
+    })
+}
+
+/// Every `*.md` of the folder; all faults of all files at once.
+///
+/// # Errors
+/// When the folder cannot be read, a file has faults, two have one name, or the default is missing.
+pub fn load_personas(folder: &Path, default: &str) -> Result<Vec<Arc<Persona>>, ServeError> {
+    let unreadable = |why: std::io::Error| {
+        ServeError::Personas(format!("cannot read {}: {why}; set personas.dir in duologue.toml", folder.display()))
+    };
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .map_err(unreadable)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|kind| kind == "md"))
+        .collect();
+    files.sort();
+    let mut personas: Vec<Arc<Persona>> = Vec::new();
+    let mut faults = Vec::new();
+    for file in &files {
+        let text = std::fs::read_to_string(file).map_err(unreadable)?;
+        match Persona::parse(&text) {
+            Ok(persona) if personas.iter().any(|known| known.name == persona.name) => {
+                faults.push(format!("{}: the name '{}' is taken by another file", file.display(), persona.name));
+            }
+            Ok(persona) => personas.push(Arc::new(persona)),
+            Err(found) => faults.extend(found.iter().map(|fault| format!("{}: {fault}", file.display()))),
+        }
+    }
+    if faults.is_empty() && !personas.iter().any(|persona| persona.name == default) {
+        faults.push(format!("personas.default is '{default}', but no file in {} has that name", folder.display()));
+    }
+    if faults.is_empty() { Ok(personas) } else { Err(ServeError::Personas(faults.join("\n"))) }
+}
+
+fn conversation_settings(config: &Config) -> ConversationSettings {
+    let (floor, endpoint) = (FloorSettings::default(), EndpointSettings::default());
+    ConversationSettings {
+        floor: FloorSettings { barge_in_ms: config.floor.barge_in_ms, ..floor },
+        endpoint: EndpointSettings {
+            endpoint_ms: config.floor.endpoint_ms,
+            ceiling_ms: config.floor.endpoint_ceiling_ms,
+            tail_ms: endpoint.tail_ms.min(config.floor.endpoint_ms),
+            ..endpoint
+        },
+        pace: Pace::default(),
+    }
+}
+
+fn ear_settings(config: &Config) -> EarSettings {
+    EarSettings {
+        jitter_min_ms: config.media.jitter_min_ms,
+        jitter_max_ms: config.media.jitter_max_ms,
+        vad_threshold: config.floor.vad_threshold,
+        onset_ms: config.floor.onset_ms,
+        pre_roll_ms: config.floor.pre_roll_ms,
+    }
+}
