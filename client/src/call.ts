@@ -1,0 +1,151 @@
+// One call: the peer connection and the HTTP requests around it. Knows nothing of the page; tells it through `Listener`.
+
+import type { ClientMessage } from "./events.js";
+import type { Source } from "./microphone.js";
+import { Refused } from "./microphone.js";
+import { problemOfResponse, unreachable } from "./problem.js";
+
+export interface Persona {
+  name: string;
+  title: string;
+  description: string;
+}
+
+export type Link = "connected" | "wavering" | "failed";
+
+export interface Listener {
+  /** One message of the `events` channel, as it came. */
+  message(text: string): void;
+  /** The remote track: the agent's voice. */
+  audio(stream: MediaStream): void;
+  link(link: Link): void;
+}
+
+/** How long the server's answer to a hang-up and its last event may take before the connection is closed anyway. */
+const FAREWELL_MS = 1500;
+/** How long gathering may take; host addresses come at once, and a slow network service must not hold up the call. */
+const GATHER_MS = 3000;
+
+async function request(url: string, init: RequestInit): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(url, init);
+  } catch {
+    throw new Refused(unreachable);
+  }
+  if (!response.ok) {
+    throw new Refused(problemOfResponse(response.status, response.headers.get("content-type"), await response.text()));
+  }
+  return response;
+}
+
+export async function fetchPersonas(): Promise<Persona[]> {
+  const response = await request("/v1/personas", { headers: { accept: "application/json" } });
+  return (await response.json()) as Persona[];
+}
+
+function gathered(peer: RTCPeerConnection): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, GATHER_MS);
+    function done(): void {
+      clearTimeout(timer);
+      peer.removeEventListener("icegatheringstatechange", look);
+      resolve();
+    }
+    function look(): void {
+      if (peer.iceGatheringState === "complete") done();
+    }
+    peer.addEventListener("icegatheringstatechange", look);
+    look();
+  });
+}
+
+export class Call {
+  readonly #peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+  readonly #channel: RTCDataChannel;
+  readonly #source: Source;
+  #location: string | null = null;
+  #closed = false;
+
+  private constructor(source: Source, listener: Listener) {
+    this.#source = source;
+    this.#peer.addTransceiver(source.track, { direction: "sendrecv", streams: [new MediaStream([source.track])] });
+    this.#channel = this.#peer.createDataChannel("events", { ordered: true });
+    this.#channel.addEventListener("message", ({ data }) => {
+      if (typeof data === "string") listener.message(data);
+    });
+    this.#channel.addEventListener("close", () => {
+      if (!this.#closed) listener.link("failed");
+    });
+    this.#peer.addEventListener("track", ({ track, streams }) => listener.audio(streams[0] ?? new MediaStream([track])));
+    this.#peer.addEventListener("connectionstatechange", () => {
+      if (this.#closed) return;
+      const { connectionState } = this.#peer;
+      if (connectionState === "connected" || connectionState === "failed") listener.link(connectionState);
+      else if (connectionState === "disconnected") listener.link("wavering");
+    });
+  }
+
+  /** Offers a call to the server and takes its answer. The source is the call's from here on, also when this fails. */
+  static async dial(persona: string, source: Source, listener: Listener): Promise<Call> {
+    const call = new Call(source, listener);
+    try {
+      await call.#peer.setLocalDescription();
+      await gathered(call.#peer);
+      const response = await request(`/v1/calls?persona=${encodeURIComponent(persona)}`, {
+        method: "POST",
+        headers: { "content-type": "application/sdp", accept: "application/sdp, application/problem+json" },
+        body: call.#peer.localDescription?.sdp ?? "",
+      });
+      call.#location = response.headers.get("location");
+      await call.#peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
+      return call;
+    } catch (error) {
+      call.leave();
+      throw error;
+    }
+  }
+
+  /** False when the channel is not open (any more): nothing was sent. */
+  send(message: ClientMessage): boolean {
+    if (this.#channel.readyState !== "open") return false;
+    this.#channel.send(JSON.stringify(message));
+    return true;
+  }
+
+  mute(on: boolean): void {
+    this.#source.track.enabled = !on;
+    this.send({ type: "mute", on });
+  }
+
+  /** Hangs up, leaves the server a moment for its last event, and closes. */
+  async hangUp(): Promise<void> {
+    if (this.#closed) return;
+    this.#source.track.enabled = false;
+    const channelClosed = new Promise((resolve) => this.#channel.addEventListener("close", resolve, { once: true }));
+    const patience = new Promise((resolve) => setTimeout(resolve, FAREWELL_MS));
+    const location = this.#location;
+    this.#location = null;
+    if (location) {
+      // An error here means that the call is gone already, and gone is what was asked for.
+      const deleted = fetch(location, { method: "DELETE" }).then(() => channelClosed, () => undefined);
+      await Promise.race([deleted, patience]);
+    }
+    this.close();
+  }
+
+  /** The page goes away: no time for farewells, but the request outlives the page. */
+  leave(): void {
+    if (this.#location) void fetch(this.#location, { method: "DELETE", keepalive: true }).catch(() => undefined);
+    this.close();
+  }
+
+  /** Closes this side. The server has ended the call, or will notice. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#location = null;
+    this.#peer.close();
+    this.#source.close();
+  }
+}

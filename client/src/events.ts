@@ -1,0 +1,168 @@
+// What a call says about itself and what the page may say to it: the TypeScript side of signaling/src/event.rs.
+// signaling/PROTOCOL.md describes each; the tests read the same examples as the Rust tests do.
+
+export type FloorState = "idle" | "caller" | "thinking" | "agent" | "suspect";
+export type TurnOutcome = "completed" | "interrupted" | "revoked" | "failed";
+
+/** Where the time of a reply went: milliseconds since the call began, absent where a step did not happen. */
+export interface LatencyParts {
+  speech_end_ms?: number;
+  turn_end_ms?: number;
+  asr_ms?: number;
+  judge_ms?: number;
+  first_token_ms?: number;
+  first_clause_ms?: number;
+  first_audio_ms?: number;
+  first_packet_ms?: number;
+}
+
+export type CallEvent =
+  | { type: "call-started"; call: string; persona: string }
+  | { type: "floor"; state: FloorState }
+  | { type: "partial"; turn: number; text: string }
+  | { type: "transcript"; turn: number; text: string; typed: boolean }
+  | Judgement
+  | { type: "turn-started"; turn: number; latency: LatencyParts }
+  | { type: "words"; turn: number; heard: string }
+  | TurnEnded
+  | { type: "trouble"; code: string; detail: string }
+  | { type: "call-ended"; reason: string; detail: string };
+
+export interface Judgement {
+  type: "judgement";
+  turn: number;
+  judge: string;
+  action: string;
+  reason: string;
+  probabilities: Record<string, number>;
+  took_ms: number;
+}
+
+export interface TurnEnded {
+  type: "turn-ended";
+  turn: number;
+  outcome: TurnOutcome;
+  heard: string;
+  generated: string;
+  latency: LatencyParts;
+}
+
+/** An event with its moment: milliseconds since the call began. */
+export type Stamped = CallEvent & { at_ms: number };
+
+export type ClientMessage =
+  | { type: "text"; text: string }
+  | { type: "mute"; on: boolean }
+  | { type: "hangup" };
+
+/** The longest typed turn that the server takes. */
+export const TEXT_MAX_CHARS = 2000;
+
+export type Parsed =
+  | { kind: "event"; event: Stamped }
+  /** Well formed, but of a type that this page does not know: a newer server. */
+  | { kind: "unknown"; type: string }
+  | { kind: "malformed"; fault: string };
+
+type Fields = Record<string, unknown>;
+
+class Fault extends Error {}
+
+const floorStates: readonly string[] = ["idle", "caller", "thinking", "agent", "suspect"];
+const outcomes: readonly string[] = ["completed", "interrupted", "revoked", "failed"];
+const latencyNames = [
+  "speech_end_ms",
+  "turn_end_ms",
+  "asr_ms",
+  "judge_ms",
+  "first_token_ms",
+  "first_clause_ms",
+  "first_audio_ms",
+  "first_packet_ms",
+] as const satisfies readonly (keyof LatencyParts)[];
+
+function text(fields: Fields, name: string): string {
+  const value = fields[name];
+  if (typeof value !== "string") throw new Fault(`${name} is not a string`);
+  return value;
+}
+
+function number(fields: Fields, name: string): number {
+  const value = fields[name];
+  if (typeof value !== "number" || !Number.isFinite(value)) throw new Fault(`${name} is not a number`);
+  return value;
+}
+
+function record(value: unknown, name: string): Fields {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Fault(`${name} is not an object`);
+  return value as Fields;
+}
+
+function oneOf<T extends string>(fields: Fields, name: string, allowed: readonly string[]): T {
+  const value = text(fields, name);
+  if (!allowed.includes(value)) throw new Fault(`${name} is ${JSON.stringify(value)}`);
+  return value as T;
+}
+
+function latency(fields: Fields): LatencyParts {
+  const given = record(fields["latency"], "latency");
+  const parts: LatencyParts = {};
+  for (const name of latencyNames) {
+    if (given[name] !== undefined && given[name] !== null) parts[name] = number(given, name);
+  }
+  return parts;
+}
+
+function probabilities(fields: Fields): Record<string, number> {
+  const given = record(fields["probabilities"], "probabilities");
+  return Object.fromEntries(Object.keys(given).map((action) => [action, number(given, action)]));
+}
+
+/** One reader a type; the compiler refuses a list that lacks one. */
+const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { type: T }> } = {
+  "call-started": (f) => ({ type: "call-started", call: text(f, "call"), persona: text(f, "persona") }),
+  floor: (f) => ({ type: "floor", state: oneOf<FloorState>(f, "state", floorStates) }),
+  partial: (f) => ({ type: "partial", turn: number(f, "turn"), text: text(f, "text") }),
+  transcript: (f) => ({
+    type: "transcript",
+    turn: number(f, "turn"),
+    text: text(f, "text"),
+    typed: f["typed"] === true,
+  }),
+  judgement: (f) => ({
+    type: "judgement",
+    turn: number(f, "turn"),
+    judge: text(f, "judge"),
+    action: text(f, "action"),
+    reason: text(f, "reason"),
+    probabilities: probabilities(f),
+    took_ms: number(f, "took_ms"),
+  }),
+  "turn-started": (f) => ({ type: "turn-started", turn: number(f, "turn"), latency: latency(f) }),
+  words: (f) => ({ type: "words", turn: number(f, "turn"), heard: text(f, "heard") }),
+  "turn-ended": (f) => ({
+    type: "turn-ended",
+    turn: number(f, "turn"),
+    outcome: oneOf<TurnOutcome>(f, "outcome", outcomes),
+    heard: text(f, "heard"),
+    generated: text(f, "generated"),
+    latency: latency(f),
+  }),
+  trouble: (f) => ({ type: "trouble", code: text(f, "code"), detail: text(f, "detail") }),
+  "call-ended": (f) => ({ type: "call-ended", reason: text(f, "reason"), detail: text(f, "detail") }),
+};
+
+export const eventTypes = Object.keys(readers) as CallEvent["type"][];
+
+/** Reads one message of the data channel. Total: whatever comes, it never throws. */
+export function parseEvent(message: string): Parsed {
+  try {
+    const fields = record(JSON.parse(message), "the message");
+    const type = text(fields, "type");
+    if (!Object.hasOwn(readers, type)) return { kind: "unknown", type };
+    const event = readers[type as CallEvent["type"]](fields);
+    return { kind: "event", event: { at_ms: number(fields, "at_ms"), ...event } };
+  } catch (error) {
+    return { kind: "malformed", fault: error instanceof Error ? error.message : String(error) };
+  }
+}

@@ -1,0 +1,199 @@
+// The call page: puts the parts together. Events change the state, the state is drawn, orders go to the call.
+
+import { Call, fetchPersonas, type Link, type Persona } from "./call.js";
+import { parseEvent } from "./events.js";
+import { LevelMeter } from "./level.js";
+import { openMicrophone, openSilence, Refused, type Source } from "./microphone.js";
+import { connectionLost, neverConnected, type Problem, problemOfMicrophone } from "./problem.js";
+import { type Action, initial, reduce, type ViewState } from "./state.js";
+import { ControlView } from "./view/controls.js";
+import { byId } from "./view/dom.js";
+import { ProblemView } from "./view/problem.js";
+import { StageView } from "./view/stage.js";
+import { StartView } from "./view/start.js";
+import { TranscriptView } from "./view/transcript.js";
+
+/** How long media may take to flow after the answer. */
+const CONNECT_MS = 15_000;
+
+const query = new URLSearchParams(location.search);
+const voice = byId("voice", HTMLAudioElement);
+
+let state: ViewState = initial;
+let personas: readonly Persona[] = [];
+let call: Call | null = null;
+/** Counts the calls that this page has dialled: what comes from one that is no longer its call is not heard. */
+let dialled = 0;
+let meters: { caller: LevelMeter | null; agent: LevelMeter | null } = { caller: null, agent: null };
+/** `performance.now()` at the call's moment 0. */
+let startedAt = 0;
+let connecting = 0;
+
+const start = new StartView({ call: (persona, typing) => void dial(persona, typing) });
+const stage = new StageView();
+const transcript = new TranscriptView();
+const problem = new ProblemView({
+  retry: () => (personas.length === 0 ? void loadPersonas() : redial(false)),
+  typing: () => redial(true),
+  close: () => dispatch({ kind: "problem-read" }),
+});
+const controls = new ControlView({
+  mute(on) {
+    call?.mute(on);
+    dispatch({ kind: "mute", on });
+  },
+  hangUp() {
+    void call?.hangUp();
+    over("caller-hangup");
+  },
+  say: (text) => call?.send({ type: "text", text }) ?? false,
+  again: () => redial(!state.microphone),
+  back() {
+    state = initial;
+    draw();
+    start.show(personas, start.chosen());
+  },
+});
+
+function dispatch(action: Action): void {
+  state = reduce(state, action);
+  draw();
+}
+
+function draw(): void {
+  const other = personas.find(({ name }) => name === state.persona)?.title ?? state.persona ?? "";
+  document.body.dataset["phase"] = state.phase;
+  start.render(state);
+  controls.render(state);
+  stage.render(state, other);
+  transcript.render(state, other);
+  problem.render(state.problem, state.phase === "ready" || state.phase === "ended");
+}
+
+async function loadPersonas(): Promise<void> {
+  dispatch({ kind: "problem-read" });
+  try {
+    personas = await fetchPersonas();
+    start.show(personas, query.get("persona"));
+    draw();
+  } catch (error) {
+    start.failed();
+    dispatch({ kind: "problem", problem: inWords(error) });
+  }
+}
+
+function inWords(error: unknown): Problem {
+  if (error instanceof Refused) return error.problem;
+  return {
+    title: "The call could not be set up",
+    detail: error instanceof Error ? error.message : String(error),
+    fix: "Try again; another browser may help.",
+  };
+}
+
+function redial(typing: boolean): void {
+  const persona = state.persona ?? start.chosen();
+  if (persona) void dial(persona, typing);
+}
+
+async function dial(persona: string, typing: boolean): Promise<void> {
+  if (state.phase !== "ready" && state.phase !== "ended") return;
+  dispatch({ kind: "dial", persona });
+  const number = ++dialled;
+  const mine = () => number === dialled;
+  try {
+    const source = typing ? await openSilence() : await openMicrophone(query.get("raw") === "1");
+    watch(source);
+    call = await Call.dial(persona, source, {
+      message: (text) => mine() && hear(text),
+      audio: (stream) => mine() && play(stream),
+      link: (link) => mine() && follow(link),
+    });
+    dispatch({ kind: "answered", microphone: source.microphone });
+    connecting = window.setTimeout(() => {
+      call?.leave();
+      over("never-connected", neverConnected);
+    }, CONNECT_MS);
+  } catch (error) {
+    release();
+    dispatch({ kind: "problem", problem: inWords(error) });
+  }
+}
+
+function watch(source: Source): void {
+  startedAt = performance.now();
+  if (!source.microphone) return;
+  meters.caller = new LevelMeter(new MediaStream([source.track]));
+  source.track.addEventListener("ended", () => {
+    dispatch({ kind: "microphone-gone" });
+    dispatch({ kind: "problem", problem: problemOfMicrophone("NotReadableError", "") });
+  });
+}
+
+function hear(message: string): void {
+  const parsed = parseEvent(message);
+  if (parsed.kind === "malformed") console.warn("duologue: an event that cannot be read:", parsed.fault, message);
+  if (parsed.kind !== "event") return;
+  const { event } = parsed;
+  if (event.type === "call-started") startedAt = performance.now() - event.at_ms;
+  dispatch({ kind: "event", event });
+  if (event.type === "call-ended") {
+    call?.close();
+    over(event.reason);
+  }
+}
+
+function play(stream: MediaStream): void {
+  voice.srcObject = stream;
+  meters.agent = new LevelMeter(stream);
+  void voice.play().catch(() => {
+    const title = "The browser holds the sound back";
+    dispatch({ kind: "problem", problem: { title, detail: "", fix: "Press any key, or click on the page, to hear it." } });
+    const release = () => {
+      void voice.play();
+      dispatch({ kind: "problem-read" });
+    };
+    for (const gesture of ["keydown", "pointerdown"]) addEventListener(gesture, release, { once: true });
+  });
+}
+
+function follow(link: Link): void {
+  if (link === "connected") {
+    clearTimeout(connecting);
+    dispatch({ kind: "live" });
+  } else if (link === "wavering") {
+    dispatch({ kind: "wavering", on: true });
+  } else {
+    const connected = state.phase === "live";
+    call?.leave();
+    over(connected ? "network-gone" : "never-connected", connected ? connectionLost : neverConnected);
+  }
+}
+
+/** The call is over for this page, whoever ended it. */
+function over(reason: string, why?: Problem): void {
+  const at_ms = Math.round(performance.now() - startedAt);
+  release();
+  dispatch({ kind: "ended", reason, at_ms, ...(why && { problem: why }) });
+}
+
+function release(): void {
+  clearTimeout(connecting);
+  meters.caller?.close();
+  meters.agent?.close();
+  meters = { caller: null, agent: null };
+  voice.srcObject = null;
+}
+
+function frame(): void {
+  if (state.phase === "live") stage.tick(performance.now() - startedAt);
+  if (state.phase === "live" || state.phase === "connecting") {
+    stage.levels(meters.caller?.read() ?? 0, meters.agent?.read() ?? 0);
+  }
+  requestAnimationFrame(frame);
+}
+
+addEventListener("pagehide", () => call?.leave());
+draw();
+requestAnimationFrame(frame);
+void loadPersonas();

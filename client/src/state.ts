@@ -1,0 +1,208 @@
+// The page's state and how events change it. Pure: no DOM, no clock, no network; the views draw what is here.
+//
+// Lines that an action does not touch keep their identity, so that a view may compare by `===`.
+
+import type { FloorState, LatencyParts, Stamped, TurnOutcome } from "./events.js";
+import type { Problem } from "./problem.js";
+import { endingInWords } from "./problem.js";
+
+export interface CallerLine {
+  kind: "caller";
+  turn: number;
+  at_ms: number;
+  text: string;
+  /** False while the text is a partial that may still change. */
+  final: boolean;
+  typed: boolean;
+}
+
+export interface AgentLine {
+  kind: "agent";
+  turn: number;
+  at_ms: number;
+  heard: string;
+  /** What was generated and not played; known when the turn has ended. */
+  unheard: string;
+  /** Null while it plays. */
+  outcome: TurnOutcome | null;
+  latency: LatencyParts;
+}
+
+export interface JudgementLine {
+  kind: "judgement";
+  turn: number;
+  at_ms: number;
+  judge: string;
+  action: string;
+  reason: string;
+  probabilities: Record<string, number>;
+  took_ms: number;
+}
+
+export interface TroubleLine {
+  kind: "trouble";
+  at_ms: number;
+  code: string;
+  detail: string;
+}
+
+export type Line = CallerLine | AgentLine | JudgementLine | TroubleLine;
+
+/**
+ * `ready`: the page waits for the Call button. `starting`: microphone and offer. `connecting`: answered, no media yet.
+ * `live`: the call runs. `ended`: over, and its conversation stays on the page.
+ */
+export type Phase = "ready" | "starting" | "connecting" | "live" | "ended";
+
+export interface Ending {
+  reason: string;
+  sentence: string;
+  at_ms: number;
+}
+
+export interface ViewState {
+  phase: Phase;
+  call: string | null;
+  persona: string | null;
+  floor: FloorState;
+  lines: readonly Line[];
+  /** The newest moment that the server has told, milliseconds since the call began. */
+  at_ms: number;
+  muted: boolean;
+  /** False for a call that goes on by typing alone. */
+  microphone: boolean;
+  /** Set while the network seems to be gone and may come back. */
+  wavering: boolean;
+  problem: Problem | null;
+  ending: Ending | null;
+}
+
+export type Action =
+  | { kind: "dial"; persona: string }
+  | { kind: "answered"; microphone: boolean }
+  | { kind: "live" }
+  | { kind: "wavering"; on: boolean }
+  | { kind: "mute"; on: boolean }
+  | { kind: "microphone-gone" }
+  | { kind: "event"; event: Stamped }
+  | { kind: "problem"; problem: Problem }
+  | { kind: "problem-read" }
+  | { kind: "ended"; reason: string; at_ms: number; problem?: Problem };
+
+export const initial: ViewState = {
+  phase: "ready",
+  call: null,
+  persona: null,
+  floor: "idle",
+  lines: [],
+  at_ms: 0,
+  muted: false,
+  microphone: true,
+  wavering: false,
+  problem: null,
+  ending: null,
+};
+
+export function reduce(state: ViewState, action: Action): ViewState {
+  switch (action.kind) {
+    case "dial":
+      return { ...initial, phase: "starting", persona: action.persona };
+    case "answered":
+      return { ...state, phase: "connecting", microphone: action.microphone };
+    case "live":
+      return state.phase === "ended" ? state : { ...state, phase: "live", wavering: false };
+    case "wavering":
+      return state.phase === "live" ? { ...state, wavering: action.on } : state;
+    case "mute":
+      return { ...state, muted: action.on };
+    case "microphone-gone":
+      return { ...state, microphone: false };
+    case "event":
+      return applyEvent({ ...state, at_ms: Math.max(state.at_ms, action.event.at_ms) }, action.event);
+    case "problem":
+      // A problem while dialling puts the page back to where a call can be tried again.
+      return { ...state, problem: action.problem, phase: state.phase === "starting" ? "ready" : state.phase };
+    case "problem-read":
+      return { ...state, problem: null };
+    case "ended":
+      return end({ ...state, problem: action.problem ?? state.problem }, action.reason, "", action.at_ms);
+  }
+}
+
+function applyEvent(state: ViewState, event: Stamped): ViewState {
+  const { at_ms } = event;
+  switch (event.type) {
+    case "call-started":
+      return { ...state, phase: "live", call: event.call, persona: event.persona };
+    case "floor":
+      return { ...state, floor: event.state };
+    case "partial":
+      // Also after a transcript: the caller went on, and the turn is open again.
+      return withCaller(state, event.turn, (line) => ({
+        kind: "caller",
+        turn: event.turn,
+        at_ms: line?.at_ms ?? at_ms,
+        text: event.text,
+        final: false,
+        typed: false,
+      }));
+    case "transcript":
+      return withCaller(state, event.turn, (line) => ({
+        kind: "caller",
+        turn: event.turn,
+        at_ms: line?.at_ms ?? at_ms,
+        text: event.text,
+        final: true,
+        typed: event.typed,
+      }));
+    case "judgement":
+      return withJudgement(state, event);
+    case "turn-started":
+      return withAgent(state, event.turn, at_ms, (line) => ({ ...line, latency: event.latency }));
+    case "words":
+      return withAgent(state, event.turn, at_ms, (line) => ({ ...line, heard: event.heard }));
+    case "turn-ended":
+      return withAgent(state, event.turn, at_ms, (line) => ({
+        ...line,
+        heard: event.heard,
+        unheard: event.generated.startsWith(event.heard) ? event.generated.slice(event.heard.length) : "",
+        outcome: event.outcome,
+        latency: event.latency,
+      }));
+    case "trouble":
+      return { ...state, lines: [...state.lines, { kind: "trouble", at_ms, code: event.code, detail: event.detail }] };
+    case "call-ended":
+      return end(state, event.reason, event.detail, at_ms);
+  }
+}
+
+/** The first word about the end stands: the server's, or the page's own where the server can no longer be heard. */
+function end(state: ViewState, reason: string, detail: string, at_ms: number): ViewState {
+  if (state.ending) return state;
+  const ending = { reason, sentence: endingInWords(reason, detail), at_ms: Math.max(state.at_ms, at_ms) };
+  const lines = state.lines.filter((line) => line.kind !== "caller" || line.final || line.text.trim() !== "");
+  return { ...state, phase: "ended", floor: "idle", wavering: false, lines, ending };
+}
+
+function replaceOrAppend(state: ViewState, index: number, line: Line): ViewState {
+  const lines = index < 0 ? [...state.lines, line] : state.lines.with(index, line);
+  return { ...state, lines };
+}
+
+function withCaller(state: ViewState, turn: number, change: (line: CallerLine | undefined) => CallerLine): ViewState {
+  const index = state.lines.findLastIndex((line) => line.kind === "caller" && line.turn === turn);
+  return replaceOrAppend(state, index, change(state.lines[index] as CallerLine | undefined));
+}
+
+function withAgent(state: ViewState, turn: number, at_ms: number, change: (line: AgentLine) => AgentLine): ViewState {
+  const index = state.lines.findLastIndex((line) => line.kind === "agent" && line.turn === turn);
+  const fresh: AgentLine = { kind: "agent", turn, at_ms, heard: "", unheard: "", outcome: null, latency: {} };
+  return replaceOrAppend(state, index, change((state.lines[index] as AgentLine | undefined) ?? fresh));
+}
+
+/** The judge speaks on each stable partial too: the newest verdict on a turn replaces the one before it. */
+function withJudgement(state: ViewState, event: Extract<Stamped, { type: "judgement" }>): ViewState {
+  const { type: _, ...fields } = event;
+  const index = state.lines.findLastIndex((line) => line.kind === "judgement" && line.turn === event.turn);
+  return replaceOrAppend(state, index, { kind: "judgement", ...fields });
+}

@@ -1,0 +1,107 @@
+// During the call: mute, hang up, the text box and their keys; after it: why it ended, and the way on.
+
+import { TEXT_MAX_CHARS } from "../events.js";
+import type { ViewState } from "../state.js";
+import { byId, key } from "./dom.js";
+
+export interface ControlOrders {
+  mute(on: boolean): void;
+  hangUp(): void;
+  /** False when it could not be sent: the text stays in the box. */
+  say(text: string): boolean;
+  again(): void;
+  back(): void;
+}
+
+/** How long a first Esc waits for the second. */
+const CONFIRM_MS = 3000;
+
+export class ControlView {
+  readonly #mute = byId("mute", HTMLButtonElement);
+  readonly #hangUp = byId("hang-up", HTMLButtonElement);
+  readonly #text = byId("text", HTMLInputElement);
+  readonly #send = byId("send", HTMLButtonElement);
+  readonly #again = byId("again", HTMLButtonElement);
+  readonly #orders: ControlOrders;
+  #state: ViewState | null = null;
+  #confirming = 0;
+
+  constructor(orders: ControlOrders) {
+    this.#orders = orders;
+    this.#text.maxLength = TEXT_MAX_CHARS;
+    this.#mute.addEventListener("click", () => this.#toggleMute());
+    this.#hangUp.addEventListener("click", () => orders.hangUp());
+    this.#again.addEventListener("click", () => orders.again());
+    byId("back", HTMLButtonElement).addEventListener("click", () => orders.back());
+    byId("say", HTMLFormElement).addEventListener("submit", (event) => {
+      event.preventDefault();
+      const text = this.#text.value.trim();
+      if (text && orders.say(text)) this.#text.value = "";
+    });
+    document.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  render(state: ViewState): void {
+    const before = this.#state;
+    this.#state = state;
+    const running = state.phase === "connecting" || state.phase === "live";
+    byId("conversation", HTMLElement).hidden = !running && state.phase !== "ended";
+    byId("controls", HTMLElement).hidden = !running;
+    byId("ending", HTMLElement).hidden = state.phase !== "ended";
+    byId("ending-sentence", HTMLParagraphElement).textContent = state.ending?.sentence ?? "";
+    this.#text.disabled = this.#send.disabled = state.phase !== "live";
+    this.#mute.disabled = !state.microphone;
+    this.#mute.ariaPressed = String(state.muted);
+    if (!before || before.muted !== state.muted || before.microphone !== state.microphone) {
+      const label = !state.microphone ? "No microphone" : state.muted ? "Unmute" : "Mute";
+      this.#mute.replaceChildren(label, state.microphone ? key("M") : "");
+    }
+    if (before?.phase !== state.phase) this.#phase(state, running);
+  }
+
+  #phase(state: ViewState, running: boolean): void {
+    this.#confirm(false);
+    // The button that had the focus is gone: put it where the keys make sense.
+    if (running && !this.#inConversation()) {
+      if (state.microphone) byId("transcript", HTMLOListElement).focus();
+      else this.#text.focus();
+    }
+    if (state.phase === "live" && !state.microphone) this.#text.focus();
+    if (state.phase === "ended") {
+      this.#text.value = "";
+      this.#again.focus();
+    }
+  }
+
+  #inConversation(): boolean {
+    return byId("conversation", HTMLElement).contains(document.activeElement);
+  }
+
+  #toggleMute(): void {
+    if (this.#state?.microphone) this.#orders.mute(!this.#state.muted);
+  }
+
+  #confirm(on: boolean): void {
+    clearTimeout(this.#confirming);
+    this.#confirming = on ? window.setTimeout(() => this.#confirm(false), CONFIRM_MS) : 0;
+    this.#hangUp.classList.toggle("sure", on);
+    this.#hangUp.replaceChildren(on ? "Again to hang up" : "Hang up", key("Esc"));
+  }
+
+  #key(event: KeyboardEvent): void {
+    const phase = this.#state?.phase;
+    if ((phase !== "live" && phase !== "connecting") || event.ctrlKey || event.metaKey || event.altKey) return;
+    const typing = event.target === this.#text;
+    if (event.key === "Escape" && !event.repeat) {
+      // Out of the box first: a habit should not end the call.
+      if (typing) this.#text.blur();
+      else if (this.#confirming) this.#orders.hangUp();
+      else this.#confirm(true);
+    } else if (!typing && event.key.toLowerCase() === "m" && !event.repeat) {
+      this.#toggleMute();
+    } else if (!typing && event.key.toLowerCase() === "t") {
+      event.preventDefault();
+      this.#text.focus();
+    }
+  }
+}

@@ -1,0 +1,126 @@
+// The conversation as the text of a play: who, what was said, and what was thought in between.
+
+import { latencyOf } from "../latency.js";
+import type { AgentLine, CallerLine, JudgementLine, Line, TroubleLine, ViewState } from "../state.js";
+import { latencyBar } from "./bar.js";
+import { byId, clock, el } from "./dom.js";
+
+/** Bars of quick replies are not blown up to the full width. */
+const SCALE_MIN_MS = 1500;
+/** How far from the end a reader may have scrolled and still be taken along, pixels. */
+const NEAR_END_PX = 80;
+
+interface Drawn {
+  line: Line;
+  item: HTMLLIElement;
+}
+
+export class TranscriptView {
+  readonly #list = byId("transcript", HTMLOListElement);
+  readonly #announce = byId("announce", HTMLElement);
+  #drawn: Drawn[] = [];
+
+  /** Draws what has changed; `other` is the agent's name. */
+  render(state: ViewState, other: string): void {
+    const { lines } = state;
+    if (lines.length === 0 && this.#drawn.length === 0) return;
+    const list = this.#list;
+    const follow = list.scrollHeight - list.scrollTop - list.clientHeight < NEAR_END_PX;
+    while (this.#drawn.length > lines.length) this.#drawn.pop()?.item.remove();
+    lines.forEach((line, index) => {
+      const drawn = this.#drawn[index];
+      if (drawn?.line === line) return;
+      const item = draw(line, drawn, other);
+      if (!drawn) list.append(item);
+      else if (drawn.item !== item) drawn.item.replaceWith(item);
+      this.#drawn[index] = { line, item };
+      this.#say(line, other);
+    });
+    list.style.setProperty("--scale-ms", String(scale(lines)));
+    if (follow) list.scrollTop = list.scrollHeight;
+  }
+
+  /** For screen readers: what is settled, once, and not each partial. */
+  #say(line: Line, other: string): void {
+    if (line.kind === "caller" && line.final) this.#announce.textContent = `You: ${line.text}`;
+    if (line.kind === "agent" && line.outcome && line.heard) this.#announce.textContent = `${other}: ${line.heard}`;
+    if (line.kind === "trouble") this.#announce.textContent = line.detail;
+  }
+}
+
+function scale(lines: readonly Line[]): number {
+  const totals = lines.map((line) => (line.kind === "agent" ? (latencyOf(line.latency)?.total_ms ?? 0) : 0));
+  return Math.max(SCALE_MIN_MS, ...totals);
+}
+
+function draw(line: Line, drawn: Drawn | undefined, other: string): HTMLLIElement {
+  switch (line.kind) {
+    case "caller":
+      return caller(line);
+    case "agent":
+      return grow(line, drawn) ?? agent(line, other);
+    case "judgement":
+      return judgement(line);
+    case "trouble":
+      return trouble(line);
+  }
+}
+
+function who(name: string, at_ms: number): HTMLElement {
+  return el("p", "speaker", el("span", "name", name), " ", el("time", "", clock(at_ms)));
+}
+
+function caller(line: CallerLine): HTMLLIElement {
+  const said = el("p", "said", line.text || "…");
+  const item = el("li", `line caller${line.final ? "" : " partial"}`, who("You", line.at_ms), said);
+  if (line.typed) said.append(" ", el("span", "mark", "typed"));
+  return item;
+}
+
+const endings = {
+  interrupted: "you cut in",
+  revoked: "withdrawn before it was heard",
+  failed: "broke off",
+} as const;
+
+function agent(line: AgentLine, other: string): HTMLLIElement {
+  const said = el("p", "said", el("span", "heard", line.heard));
+  if (line.outcome === null && !line.heard) said.append(el("span", "dim", "…"));
+  if (line.outcome && line.outcome !== "completed") {
+    if (line.unheard.trim()) said.append(el("s", "unheard", line.unheard));
+    said.append(" ", el("span", "mark", endings[line.outcome]));
+  }
+  const latency = latencyOf(line.latency);
+  const item = el("li", `line agent ${line.outcome ?? "playing"}`, who(other, line.at_ms), said, latency && latencyBar(latency));
+  if (line.outcome === "revoked" || line.outcome === "failed") item.classList.add("faded");
+  return item;
+}
+
+/** While an agent turn plays, new words are put behind those that stand there, so that they alone fade in. */
+function grow(line: AgentLine, drawn: Drawn | undefined): HTMLLIElement | null {
+  const before = drawn?.line;
+  if (before?.kind !== "agent" || line.outcome !== null || before.latency !== line.latency) return null;
+  const heard = drawn?.item.querySelector(".heard");
+  if (!drawn || !heard || !before.heard || !line.heard.startsWith(before.heard)) return null;
+  heard.append(el("span", "new", line.heard.slice(before.heard.length)));
+  return drawn.item;
+}
+
+function judgement(line: JudgementLine): HTMLLIElement {
+  const summary = el(
+    "summary",
+    "",
+    el("b", "", line.action),
+    line.reason ? ` because ${line.reason.replaceAll("-", " ")}` : "",
+    " ",
+    el("span", "took", `${line.judge}, ${line.took_ms < 10 ? line.took_ms.toFixed(1) : Math.round(line.took_ms)} ms`),
+  );
+  const odds = Object.entries(line.probabilities)
+    .sort(([, a], [, b]) => b - a)
+    .map(([action, p]) => el("div", "", el("dt", "", action), el("dd", "", `${Math.round(p * 100)} %`)));
+  return el("li", "line judgement", el("details", "", summary, el("dl", "", ...odds)));
+}
+
+function trouble(line: TroubleLine): HTMLLIElement {
+  return el("li", "line trouble", el("p", "said", line.detail || line.code));
+}
