@@ -51,7 +51,7 @@ const controls = new ControlView({
   back() {
     state = initial;
     draw();
-    start.show(personas, start.chosen());
+    start.focus();
   },
 });
 
@@ -76,6 +76,7 @@ async function loadPersonas(): Promise<void> {
     personas = await fetchPersonas();
     start.show(personas, query.get("persona"));
     draw();
+    start.focus();
   } catch (error) {
     start.failed();
     dispatch({ kind: "problem", problem: inWords(error) });

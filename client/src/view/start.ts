@@ -53,6 +53,10 @@ export class StartView {
     state.textContent = "This server has no personas: put one into its personas folder, then reload the page.";
     this.#personas.querySelectorAll(".card").forEach((card) => card.remove());
     this.#personas.append(...cards);
+  }
+
+  /** Enter calls. */
+  focus(): void {
     this.#call.focus();
   }
 

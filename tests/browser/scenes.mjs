@@ -1,0 +1,209 @@
+// What a person does with the page, by keyboard, and what must be seen then. Each scene talks to a running server and
+// returns what it saw; it throws when something that must happen does not.
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { openBrowser } from "./browser.mjs";
+import { describe, padWav, writeWav } from "./wav.mjs";
+import { heard, mediaFigures } from "./witness.mjs";
+
+async function waitFor(page, what, condition, arg, timeout_ms) {
+  try {
+    await page.waitForFunction(condition, arg, { timeout: timeout_ms, polling: 50 });
+  } catch (error) {
+    throw new Error(`waited ${timeout_ms} ms for ${what}: ${error.message.split("\n")[0]}; the page says: ${await words(page)}`);
+  }
+}
+
+const words = async (page) => JSON.stringify((await page.locator("body").innerText()).replace(/\s+/g, " ").slice(0, 600));
+
+const phase = (page, wanted, timeout_ms) =>
+  waitFor(page, `the page to be ${wanted}`, (p) => document.body.dataset.phase === p, wanted, timeout_ms);
+
+async function shot(page, out, name, { scheme = "light", width = 900 } = {}) {
+  await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
+  await page.setViewportSize({ width, height: 760 });
+  await page.screenshot({ path: join(out, `${name}.png`) });
+  await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" });
+  await page.setViewportSize({ width: 900, height: 760 });
+}
+
+/** Opens the page and presses Call with the keyboard alone: the button has the focus once the personas are there. */
+async function pressCall(page, options) {
+  const query = new URLSearchParams({ raw: "1", ...(options.persona && { persona: options.persona }) });
+  await page.goto(`${options.url}/?${query}`);
+  await waitFor(page, "the Call button to have the focus", () => document.activeElement?.id === "call", null, options.wait_ms);
+  await shot(page, options.out, "start");
+  await page.keyboard.press("Enter");
+}
+
+/** Agent turns that were heard to their end below the last line that matches `selector`. */
+function answersBelow([selector, count]) {
+  const lines = [...document.querySelectorAll("#transcript > .line")];
+  const from = lines.findLastIndex((line) => line.matches(selector));
+  const heardBelow = lines
+    .slice(from + 1)
+    .filter((line) => line.matches(".agent.completed") && line.querySelector(".heard")?.textContent.trim());
+  return from >= 0 && heardBelow.length >= count;
+}
+
+async function sayByKeyboard(page, options) {
+  await page.keyboard.press("t");
+  await page.keyboard.type(options.text);
+  await page.keyboard.press("Enter");
+  const answered = (text) => {
+    const lines = [...document.querySelectorAll("#transcript > .line")];
+    const typed = lines.findLastIndex((l) => l.matches(".caller") && l.querySelector(".said").firstChild.textContent.trim() === text);
+    return typed >= 0 && lines.slice(typed + 1).some((l) => l.matches(".agent.completed") && l.querySelector(".heard").textContent.trim());
+  };
+  await waitFor(page, "an answer to the typed turn", answered, options.text, options.wait_ms);
+}
+
+async function hangUpByKeyboard(page, options) {
+  // Out of the text box, then twice: one Esc alone must not end a call.
+  await page.locator("#transcript").focus();
+  await page.keyboard.press("Escape");
+  if ((await page.evaluate(() => document.body.dataset.phase)) !== "live") throw new Error("one Esc ended the call");
+  await page.keyboard.press("Escape");
+  await phase(page, "ended", options.wait_ms);
+  return (await page.locator("#ending-sentence").textContent()) ?? "";
+}
+
+async function gather(page, out) {
+  const seen = await page.evaluate(() => ({ events: globalThis.witness.events, partials: globalThis.witness.partials }));
+  writeFileSync(join(out, "events.jsonl"), seen.events.map(({ data }) => `${data}\n`).join(""));
+  const events = seen.events.map(({ page_ms, data }) => ({ page_ms, ...JSON.parse(data) }));
+  const agent = events.filter(({ type }) => type === "turn-ended");
+  return {
+    call: events.find(({ type }) => type === "call-started")?.call ?? null,
+    partials: seen.partials.map(({ text }) => text),
+    transcripts: events.filter(({ type }) => type === "transcript").map(({ text, typed }) => ({ text, typed })),
+    agent_turns: agent.map(({ turn, outcome, heard, generated, latency }) => ({ turn, outcome, heard, generated, latency })),
+    latencies_ms: agent
+      .filter(({ latency }) => latency.first_packet_ms !== undefined && latency.speech_end_ms !== undefined)
+      .map(({ latency }) => latency.first_packet_ms - latency.speech_end_ms),
+    troubles: events.filter(({ type }) => type === "trouble").map(({ code, detail }) => ({ code, detail })),
+    shown_latencies: await page.locator(".latency .total").allTextContents(),
+  };
+}
+
+async function keepAudio(page, out) {
+  const sound = await page.evaluate(heard);
+  if (!sound) return null;
+  const bytes = Buffer.from(sound.pcm, "base64");
+  const samples = new Int16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
+  const path = join(out, "agent.wav");
+  writeWav(path, sound.rate_hz, samples);
+  return { path, rate_hz: sound.rate_hz, frames: sound.frames, ...describe(sound.rate_hz, samples) };
+}
+
+/** A whole call: spoken turn, answer, mute, typed turn, answer, hang up. */
+async function call(options) {
+  const mic = join(options.out, "microphone.wav");
+  padWav(resolve(options.mic), mic, options.lead_ms, 2000);
+  const { page, faults, close } = await openBrowser({ executable: options.chromium, mic });
+  try {
+    await pressCall(page, options);
+    await phase(page, "live", options.wait_ms);
+    await waitFor(page, "a partial on the page", () => globalThis.witness.partials.length > 0, null, options.wait_ms);
+    await shot(page, options.out, "partial");
+    const spoken = ".caller:not(.partial):not(:has(.mark))";
+    await waitFor(page, "a final transcript", (s) => document.querySelector(s) !== null, spoken, options.wait_ms);
+    await waitFor(page, "an agent turn heard to its end", answersBelow, [spoken, options.turns], options.wait_ms);
+    const figures = await page.evaluate(mediaFigures);
+
+    await page.keyboard.press("m");
+    if ((await page.locator("#mute").getAttribute("aria-pressed")) !== "true") throw new Error("M does not mute");
+    await page.keyboard.press("m");
+    if (options.text) await sayByKeyboard(page, options);
+    await shot(page, options.out, "call-light");
+    await shot(page, options.out, "call-dark", { scheme: "dark" });
+    await shot(page, options.out, "call-narrow", { width: 360 });
+
+    const audio = await keepAudio(page, options.out);
+    const ending = await hangUpByKeyboard(page, options);
+    await shot(page, options.out, "ended");
+    const summary = { ...(await gather(page, options.out)), audio, media: figures, ending, faults };
+    check(summary, options);
+    return summary;
+  } finally {
+    await close();
+  }
+}
+
+function check(summary, options) {
+  if (summary.faults.length > 0) throw new Error(`the page had faults: ${summary.faults.join("; ")}`);
+  if (!summary.audio || summary.audio.voiced_ms < options.voiced_ms) {
+    throw new Error(`less than ${options.voiced_ms} ms of the agent's voice arrived: ${JSON.stringify(summary.audio)}`);
+  }
+  if (options.transcript) {
+    const said = summary.transcripts.filter(({ typed }) => !typed).map(({ text }) => text).join(" ");
+    if (!new RegExp(options.transcript, "i").test(said)) throw new Error(`the transcript is ${JSON.stringify(said)}, not /${options.transcript}/i`);
+  }
+}
+
+/** The microphone is refused: the page says so, and a call by typing alone is still possible. */
+async function refused(options) {
+  const { page, faults, close } = await openBrowser({ executable: options.chromium, mic: null });
+  try {
+    await pressCall(page, options);
+    await waitFor(page, "a message about the microphone", () => !document.getElementById("problem").hidden, null, options.wait_ms);
+    const message = await page.locator("#problem").innerText();
+    if (!/microphone/i.test(message)) throw new Error(`the message does not speak of the microphone: ${message}`);
+    await shot(page, options.out, "refused");
+    let summary = {};
+    if (options.text) {
+      await page.locator("#problem-type").press("Enter");
+      await phase(page, "live", options.wait_ms);
+      await page.locator("#transcript").focus();
+      await sayByKeyboard(page, options);
+      const audio = await keepAudio(page, options.out);
+      const ending = await hangUpByKeyboard(page, options);
+      summary = { ...(await gather(page, options.out)), audio, ending };
+    }
+    if (faults.length > 0) throw new Error(`the page had faults: ${faults.join("; ")}`);
+    return { message, ...summary, faults };
+  } finally {
+    await close();
+  }
+}
+
+/** The server refuses the call with a problem document: asked for a persona that it does not have. */
+async function problem(options) {
+  const mic = join(options.out, "microphone.wav");
+  padWav(resolve(options.mic), mic, options.lead_ms, 2000);
+  const { page, faults, close } = await openBrowser({ executable: options.chromium, mic });
+  try {
+    await page.route("**/v1/calls?*", (route) =>
+      route.continue({ url: route.request().url().replace(/persona=[^&]*/, "persona=no-such-persona") }),
+    );
+    const answered = page.waitForResponse((response) => response.request().method() === "POST", { timeout: options.wait_ms });
+    await pressCall(page, options);
+    const response = await answered;
+    const document_ = await response.json();
+    await waitFor(page, "the problem on the page", () => !document.getElementById("problem").hidden, null, options.wait_ms);
+    const message = await page.locator("#problem").innerText();
+    await shot(page, options.out, "problem");
+    const contentType = response.headers()["content-type"] ?? "";
+    if (!contentType.includes("application/problem+json")) throw new Error(`the refusal came as ${contentType}`);
+    for (const part of ["title", "detail", "fix"]) {
+      if (!document_[part]) throw new Error(`the problem document has no ${part}: ${JSON.stringify(document_)}`);
+      if (!message.includes(document_[part])) throw new Error(`the page does not show the problem's ${part}: ${message}`);
+    }
+    if ((await page.evaluate(() => document.body.dataset.phase)) !== "ready") throw new Error("no new attempt is possible");
+    if (faults.length > 0) throw new Error(`the page had faults: ${faults.join("; ")}`);
+    return { status: response.status(), problem: document_, message, faults };
+  } finally {
+    await close();
+  }
+}
+
+export const scenes = { call, refused, problem };
+
+/** Runs a scene, its files in `options.out`. */
+export async function play(name, options) {
+  const scene = scenes[name];
+  if (!scene) throw new Error(`no scene ${name}; there are: ${Object.keys(scenes).join(", ")}`);
+  mkdirSync(options.out, { recursive: true });
+  return scene(options);
+}
