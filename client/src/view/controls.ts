@@ -29,6 +29,10 @@ export class ControlView {
   constructor(orders: ControlOrders) {
     this.#orders = orders;
     this.#text.maxLength = TEXT_MAX_CHARS;
+    if (matchMedia("(hover: hover)").matches) this.#text.placeholder += ": press T";
+    this.#text.setAttribute("aria-keyshortcuts", "T");
+    this.#mute.setAttribute("aria-keyshortcuts", "M");
+    this.#hangUp.setAttribute("aria-keyshortcuts", "Escape Escape");
     this.#mute.addEventListener("click", () => this.#toggleMute());
     this.#hangUp.addEventListener("click", () => orders.hangUp());
     this.#again.addEventListener("click", () => orders.again());

@@ -19,13 +19,22 @@ export class TranscriptView {
   readonly #list = byId("transcript", HTMLOListElement);
   readonly #announce = byId("announce", HTMLElement);
   #drawn: Drawn[] = [];
+  /** The reader is at the end and wants to stay there. */
+  #following = true;
+
+  constructor() {
+    const list = this.#list;
+    list.addEventListener("scroll", () => {
+      this.#following = list.scrollHeight - list.scrollTop - list.clientHeight < NEAR_END_PX;
+    });
+    new ResizeObserver(() => this.#follow()).observe(list);
+  }
 
   /** Draws what has changed; `other` is the agent's name. */
   render(state: ViewState, other: string): void {
     const { lines } = state;
     if (lines.length === 0 && this.#drawn.length === 0) return;
     const list = this.#list;
-    const follow = list.scrollHeight - list.scrollTop - list.clientHeight < NEAR_END_PX;
     while (this.#drawn.length > lines.length) this.#drawn.pop()?.item.remove();
     lines.forEach((line, index) => {
       const drawn = this.#drawn[index];
@@ -37,7 +46,11 @@ export class TranscriptView {
       this.#say(line, other);
     });
     list.style.setProperty("--scale-ms", String(scale(lines)));
-    if (follow) list.scrollTop = list.scrollHeight;
+    this.#follow();
+  }
+
+  #follow(): void {
+    if (this.#following) this.#list.scrollTop = this.#list.scrollHeight;
   }
 
   /** For screen readers: what is settled, once, and not each partial. */
@@ -111,7 +124,7 @@ function judgement(line: JudgementLine): HTMLLIElement {
     "summary",
     "",
     el("b", "", line.action),
-    line.reason ? ` because ${line.reason.replaceAll("-", " ")}` : "",
+    line.reason ? `: ${line.reason.replaceAll("-", " ")}` : "",
     " ",
     el("span", "took", `${line.judge}, ${line.took_ms < 10 ? line.took_ms.toFixed(1) : Math.round(line.took_ms)} ms`),
   );
