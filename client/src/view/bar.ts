@@ -19,6 +19,6 @@ export function latencyBar(latency: Latency): HTMLElement {
   const parts = latency.segments.map(({ step, label, took_ms }) =>
     el("div", "", el("dt", "", el("i", `step ${step}`), label), el("dd", "", inWords(took_ms))),
   );
-  const note = el("p", "dim", `The reply began ${inWords(latency.total_ms)} ${since}; each figure is the time since the one above it.`);
+  const note = el("p", "dim", `The reply began ${inWords(latency.total_ms)} ${since}; each figure is the time since the one before it.`);
   return el("details", "latency", summary, el("dl", "", ...parts), note);
 }

@@ -29,7 +29,7 @@ export class ControlView {
   constructor(orders: ControlOrders) {
     this.#orders = orders;
     this.#text.maxLength = TEXT_MAX_CHARS;
-    if (matchMedia("(hover: hover)").matches) this.#text.placeholder += ": press T";
+    if (matchMedia("(hover: hover)").matches) this.#text.placeholder += " (T)";
     this.#text.setAttribute("aria-keyshortcuts", "T");
     this.#mute.setAttribute("aria-keyshortcuts", "M");
     this.#hangUp.setAttribute("aria-keyshortcuts", "Escape Escape");
@@ -89,7 +89,7 @@ export class ControlView {
     clearTimeout(this.#confirming);
     this.#confirming = on ? window.setTimeout(() => this.#confirm(false), CONFIRM_MS) : 0;
     this.#hangUp.classList.toggle("sure", on);
-    this.#hangUp.replaceChildren(on ? "Again to hang up" : "Hang up", key("Esc"));
+    this.#hangUp.replaceChildren(on ? "Hang up?" : "Hang up", key("Esc"));
   }
 
   #key(event: KeyboardEvent): void {

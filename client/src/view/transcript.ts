@@ -100,7 +100,8 @@ function agent(line: AgentLine, other: string): HTMLLIElement {
   const said = el("p", "said", el("span", "heard", line.heard));
   if (line.outcome === null && !line.heard) said.append(el("span", "dim", "…"));
   if (line.outcome && line.outcome !== "completed") {
-    if (line.unheard.trim()) said.append(el("s", "unheard", line.unheard));
+    // The space before it is not struck through: nothing stands there to be unheard.
+    if (line.unheard.trim()) said.append(/^\s/.test(line.unheard) ? " " : "", el("s", "unheard", line.unheard.trim()));
     said.append(" ", el("span", "mark", endings[line.outcome]));
   }
   const latency = latencyOf(line.latency);
