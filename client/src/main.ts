@@ -24,6 +24,8 @@ let personas: readonly Persona[] = [];
 let call: Call | null = null;
 /** Counts the calls that this page has dialled: what comes from one that is no longer its call is not heard. */
 let dialled = 0;
+/** The last call was to go without a microphone; "again" means the same kind of call. */
+let byTyping = false;
 let meters: { caller: LevelMeter | null; agent: LevelMeter | null } = { caller: null, agent: null };
 /** `performance.now()` at the call's moment 0. */
 let startedAt = 0;
@@ -33,7 +35,7 @@ const start = new StartView({ call: (persona, typing) => void dial(persona, typi
 const stage = new StageView();
 const transcript = new TranscriptView();
 const problem = new ProblemView({
-  retry: () => (personas.length === 0 ? void loadPersonas() : redial(false)),
+  retry: () => (personas.length === 0 ? void loadPersonas() : redial(byTyping)),
   typing: () => redial(true),
   close: () => dispatch({ kind: "problem-read" }),
 });
@@ -47,7 +49,7 @@ const controls = new ControlView({
     over("caller-hangup");
   },
   say: (text) => call?.send({ type: "text", text }) ?? false,
-  again: () => redial(!state.microphone),
+  again: () => redial(byTyping),
   back() {
     state = initial;
     draw();
@@ -100,6 +102,7 @@ function redial(typing: boolean): void {
 async function dial(persona: string, typing: boolean): Promise<void> {
   if (state.phase !== "ready" && state.phase !== "ended") return;
   dispatch({ kind: "dial", persona });
+  byTyping = typing;
   const number = ++dialled;
   const mine = () => number === dialled;
   try {
