@@ -69,7 +69,7 @@ function draw(): void {
   controls.render(state);
   stage.render(state, other);
   transcript.render(state, other);
-  problem.render(state.problem, state.phase === "ready" || state.phase === "ended");
+  problem.render(state.problem, state.phase === "ready");
 }
 
 async function loadPersonas(): Promise<void> {

@@ -21,7 +21,7 @@ export class ProblemView {
     byId("problem-close", HTMLButtonElement).addEventListener("click", () => orders.close());
   }
 
-  /** `retriable`: nothing is going on that a new attempt would cut off. */
+  /** `retriable`: a new attempt belongs here; in a call, and after it, other buttons are for that. */
   render(problem: Problem | null, retriable: boolean): void {
     this.#box.hidden = problem === null;
     this.#retry.hidden = !retriable;
