@@ -7,6 +7,8 @@
 //! and the work behind it stops as soon as it can.
 
 #[cfg(feature = "server")]
+pub mod onnx_runtime;
+#[cfg(feature = "server")]
 mod seams;
 #[cfg(feature = "server")]
 pub use seams::{Asr, Llm, Tts, TurnModel};
