@@ -7,9 +7,13 @@
 //! and the work behind it stops as soon as it can.
 
 #[cfg(feature = "server")]
+pub(crate) mod niceness;
+#[cfg(feature = "server")]
 pub mod onnx_runtime;
 #[cfg(feature = "server")]
 mod seams;
+#[cfg(feature = "server")]
+pub mod whisper;
 #[cfg(feature = "server")]
 pub use seams::{Asr, Llm, Tts, TurnModel};
 
@@ -69,6 +73,8 @@ pub struct Transcript {
 pub enum AsrError {
     #[error("the recogniser failed: {0}")]
     Engine(String),
+    #[error("the recogniser has {waiting} utterances waiting and takes no more")]
+    Busy { waiting: usize },
     #[error("the recogniser is shut down")]
     Closed,
 }
