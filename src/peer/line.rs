@@ -1,0 +1,190 @@
+//! The way out of a peer: packets and messages, sent now or not at all.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use webrtc::media_stream::track_local::TrackLocal;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+
+use super::{Agreed, OfferRefused, PACKETS_WAITING};
+
+/// What has been dropped on this line since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LineCounts {
+    /// Packets for the other side: not connected, or too many on their way to the wire.
+    pub packets_unsent: u64,
+    /// Packets from the other side that the call did not take in time.
+    pub packets_untaken: u64,
+    /// Messages for the other side: no data channel, or too many waiting.
+    pub messages_unsent: u64,
+    /// Messages from the other side: too many waiting, or not text.
+    pub messages_untaken: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) packets_unsent: AtomicU64,
+    pub(super) packets_untaken: AtomicU64,
+    pub(super) messages_unsent: AtomicU64,
+    pub(super) messages_untaken: AtomicU64,
+}
+
+/// Which packets have been handed to the stack and which have left it.
+#[derive(Debug)]
+pub(super) struct Departures {
+    begun: Instant,
+    handed: AtomicU32,
+    left: AtomicU32,
+    handed_at_ms: AtomicU64,
+}
+
+/// A stack that has let no packet go for so long is asked again with one packet: whatever it has swallowed must not
+/// silence the line for ever.
+const ASK_AGAIN_MS: u64 = 100;
+
+impl Departures {
+    pub(super) fn new() -> Self {
+        let (handed, left, handed_at_ms) = (AtomicU32::new(0), AtomicU32::new(0), AtomicU64::new(0));
+        Self { begun: Instant::now(), handed, left, handed_at_ms }
+    }
+
+    /// Whether one more packet may be handed over; counts it if so.
+    fn admit(&self, sequence: u16) -> bool {
+        let now_ms = self.begun.elapsed().as_millis() as u64;
+        let behind = (self.handed.load(Ordering::Acquire) as u16).wrapping_sub(self.left.load(Ordering::Acquire) as u16);
+        let patient = now_ms < self.handed_at_ms.load(Ordering::Acquire) + ASK_AGAIN_MS;
+        // More than half the ring behind is not behind but before the first departure.
+        if (u32::from(behind) >= PACKETS_WAITING && behind < 0x8000) && patient {
+            return false;
+        }
+        if self.handed_at_ms.load(Ordering::Acquire) == 0 {
+            self.left.store(u32::from(sequence.wrapping_sub(1)), Ordering::Release);
+        }
+        self.handed.store(u32::from(sequence), Ordering::Release);
+        self.handed_at_ms.store(now_ms.max(1), Ordering::Release);
+        true
+    }
+
+    pub(super) fn left(&self, sequence: u16) {
+        self.left.store(u32::from(sequence), Ordering::Release);
+    }
+}
+
+/// A new offer for a peer that is already connected.
+pub(super) struct Reoffer {
+    pub(super) offer: String,
+    pub(super) answer: oneshot::Sender<Result<String, OfferRefused>>,
+}
+
+/// The way out of a peer. Clones are the same line; none of them keeps the peer alive.
+#[derive(Clone, Debug)]
+pub struct PeerLine {
+    pub(super) agreed: Agreed,
+    pub(super) track: Arc<TrackLocalStaticRTP>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) messages: mpsc::Sender<String>,
+    pub(super) reoffers: mpsc::Sender<Reoffer>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) connected: AtomicBool,
+    pub(super) departures: Arc<Departures>,
+    pub(super) counters: Counters,
+}
+
+impl PeerLine {
+    /// Sends one Opus packet now. `timestamp` counts 48 kHz samples. False when it was dropped: the peer is not
+    /// connected, or [`PACKETS_WAITING`] packets have not left yet.
+    pub fn send_rtp(&self, sequence: u16, timestamp: u32, marker: bool, payload: Bytes) -> bool {
+        let header = rtc::rtp::Header {
+            version: 2,
+            marker,
+            payload_type: self.agreed.opus,
+            sequence_number: sequence,
+            timestamp,
+            ssrc: self.agreed.ssrc,
+            ..rtc::rtp::Header::default()
+        };
+        let sent = self.shared.connected.load(Ordering::Acquire)
+            && self.shared.departures.admit(sequence)
+            // Waits only when 256 packets stand in the stack's queue, which `admit` does not let happen.
+            && self
+                .track
+                .write_rtp(rtc::rtp::Packet { header, payload })
+                .now_or_never()
+                .is_some_and(|written| written.is_ok());
+        if !sent {
+            self.shared.counters.packets_unsent.fetch_add(1, Ordering::Relaxed);
+        }
+        sent
+    }
+
+    /// Sends one text message on the data channel, after those before it. False when it was dropped: too many wait, or
+    /// the peer is gone.
+    pub fn send_message(&self, text: String) -> bool {
+        let taken = self.messages.try_send(text).is_ok();
+        if !taken {
+            self.shared.counters.messages_unsent.fetch_add(1, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    /// Answers a further offer for the same connection: an ICE restart after a change of network.
+    ///
+    /// # Errors
+    /// When the offer is at fault, or the peer is gone.
+    pub async fn reoffer(&self, offer: String) -> Result<String, OfferRefused> {
+        let (answer, answered) = oneshot::channel();
+        self.reoffers.send(Reoffer { offer, answer }).await.map_err(|_| OfferRefused::Closed)?;
+        answered.await.unwrap_or(Err(OfferRefused::Closed))
+    }
+
+    /// What was negotiated.
+    pub fn agreed(&self) -> Agreed {
+        self.agreed
+    }
+
+    /// What has been dropped so far.
+    pub fn counts(&self) -> LineCounts {
+        let counters = &self.shared.counters;
+        LineCounts {
+            packets_unsent: counters.packets_unsent.load(Ordering::Relaxed),
+            packets_untaken: counters.packets_untaken.load(Ordering::Relaxed),
+            messages_unsent: counters.messages_unsent.load(Ordering::Relaxed),
+            messages_untaken: counters.messages_untaken.load(Ordering::Relaxed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_few_packets_wait_for_a_stack_that_does_not_send() {
+        let departures = Departures::new();
+        let admitted = (65_530..=65_535_u16).chain(0..10).filter(|sequence| departures.admit(*sequence)).count();
+        assert_eq!(admitted as u32, PACKETS_WAITING);
+        departures.left(65_534);
+        assert!(departures.admit(11), "what has left makes room");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_swallowed_packet_does_not_silence_the_line_for_ever() {
+        let departures = Departures::new();
+        (0..10).for_each(|sequence| {
+            departures.admit(sequence);
+        });
+        assert!(!departures.admit(10));
+        tokio::time::advance(Duration::from_millis(ASK_AGAIN_MS + 1)).await;
+        assert!(departures.admit(11));
+        departures.left(11);
+        assert!(departures.admit(12));
+    }
+}
