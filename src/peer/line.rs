@@ -81,7 +81,7 @@ pub(super) struct Reoffer {
 }
 
 /// The way out of a peer. Clones are the same line; none of them keeps the peer alive.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PeerLine {
     pub(super) agreed: Agreed,
     pub(super) track: Arc<TrackLocalStaticRTP>,
@@ -95,6 +95,12 @@ pub(super) struct Shared {
     pub(super) connected: AtomicBool,
     pub(super) departures: Arc<Departures>,
     pub(super) counters: Counters,
+}
+
+impl std::fmt::Debug for PeerLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PeerLine").field("agreed", &self.agreed).field("counts", &self.counts()).finish_non_exhaustive()
+    }
 }
 
 impl PeerLine {

@@ -10,6 +10,7 @@ pub mod demux;
 mod line;
 pub mod net;
 mod port;
+mod pumps;
 mod reports;
 mod runtime;
 mod session;
@@ -23,7 +24,7 @@ use tokio::time::Instant;
 
 use crate::media::rtp::RtpPacket;
 
-pub use line::PeerLine;
+pub use line::{LineCounts, PeerLine};
 pub use port::Port;
 
 /// Events of one peer that may wait for the call task. At 50 packets a second this is five seconds of not looking.

@@ -29,7 +29,7 @@ pub struct Weather {
 }
 
 #[derive(Debug)]
-struct Datagram {
+pub(super) struct Datagram {
     due: Instant,
     from: SocketAddr,
     bytes: Vec<u8>,

@@ -1,0 +1,426 @@
+//! One peer's life: set up around the WebRTC stack, run by one task, taken down to the last task.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rtc::interceptor::{Registry, Slot};
+use rtc::media_stream::MediaStreamTrack;
+use rtc::peer_connection::configuration::interceptor_registry::configure_rtcp_reports;
+use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_OPUS, MIME_TYPE_TELEPHONE_EVENT, MediaEngine};
+use rtc::peer_connection::configuration::setting_engine::{SettingEngine, SettingEngineBuilder};
+use rtc::peer_connection::transport::{RTCDtlsRole, RTCDtlsTransportState};
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
+};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+use webrtc::data_channel::DataChannel;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+use webrtc::media_stream::track_remote::TrackRemote;
+use webrtc::peer_connection::{
+    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCPeerConnectionState, RTCSessionDescription,
+};
+use webrtc::rtp_transceiver::RtpSender;
+
+use super::demux::PeerId;
+use super::line::{Counters, Departures, Reoffer, Shared};
+use super::port::{Door, News};
+use super::reports::Tap;
+use super::runtime::{Alive, PeerRuntime};
+use super::{
+    Agreed, CONNECT_WITHIN, EVENTS_WAITING, GoneWhy, LinkReport, MESSAGES_WAITING, OfferRefused, Peer, PeerEvent,
+    PeerLine, answer, pumps,
+};
+
+/// The label of the data channel that carries a call's events.
+pub(super) const CHANNEL_LABEL: &str = "events";
+/// Bytes that may lie unacknowledged in the data channel; beyond that messages are dropped and counted.
+const CHANNEL_BUFFER_BYTES: usize = 256 * 1024;
+/// Signals from the stack that may wait for the session's task.
+const SIGNALS_WAITING: usize = 64;
+/// ICE (RFC 8445): silent for 5 s is disconnected, 10 s more is failed; our own checks every 2 s keep consent
+/// (RFC 7675). A tab closed without a word is gone after 15 s.
+const ICE_TIMEOUTS: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(2)];
+
+/// What the stack tells the session's task.
+pub(super) enum Signal {
+    State(RTCPeerConnectionState),
+    Track(Arc<dyn TrackRemote>),
+    Channel(Arc<dyn DataChannel>),
+    Report(LinkReport),
+}
+
+/// The stack's callbacks run on its driver, which must not wait: they only pass on.
+struct Relay(mpsc::Sender<Signal>);
+
+impl Relay {
+    fn pass(&self, signal: Signal) {
+        if self.0.try_send(signal).is_err() {
+            tracing::warn!("a peer's signal is lost: its session does not keep up");
+        }
+    }
+}
+
+#[async_trait]
+impl PeerConnectionEventHandler for Relay {
+    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
+        self.pass(Signal::State(state));
+    }
+
+    async fn on_data_channel(&self, channel: Arc<dyn DataChannel>) {
+        self.pass(Signal::Channel(channel));
+    }
+
+    async fn on_track(&self, track: Arc<dyn TrackRemote>) {
+        self.pass(Signal::Track(track));
+    }
+}
+
+/// Keeps a peer alive.
+#[derive(Debug)]
+pub(super) struct Owner {
+    cancel: CancellationToken,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Owner {
+    pub(super) async fn close(mut self) {
+        self.cancel.cancel();
+        if let Some(task) = self.task.take() {
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for Owner {
+    // The task is left to say goodbye: it ends by itself within the stack's 100 ms.
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+/// A peer that is set up but has nobody to talk to yet.
+struct Session {
+    peer: PeerId,
+    door: Door,
+    runtime: Arc<PeerRuntime>,
+    connection: Arc<dyn PeerConnection>,
+    sender: Arc<dyn RtpSender>,
+    track: Arc<TrackLocalStaticRTP>,
+    shared: Arc<Shared>,
+    signals: mpsc::Receiver<Signal>,
+    alert: Arc<Notify>,
+    ssrc: u32,
+    _alive: Alive,
+}
+
+/// Our own offer, waiting for its answer.
+pub(super) struct Offering {
+    session: Session,
+    channel: Arc<dyn DataChannel>,
+}
+
+/// Answers an offer.
+pub(super) async fn accept(door: Door, offer: &str) -> Result<(Peer, String), OfferRefused> {
+    let facts = duologue_signaling::offer::check(offer)?;
+    let session = Session::build(door).await?;
+    match session.answer(offer).await {
+        Ok(answer) => {
+            let codecs = answer::codecs(&answer);
+            let agreed = Agreed {
+                opus: codecs.opus.unwrap_or(facts.opus_payload_type),
+                telephone_event: codecs.telephone_event,
+                data_channel: facts.has_data_channel,
+                ssrc: session.ssrc,
+            };
+            Ok((session.run(agreed, None), answer))
+        }
+        Err(refused) => {
+            session.dissolve().await;
+            Err(refused)
+        }
+    }
+}
+
+/// Makes an offer of one audio track and the events channel.
+pub(super) async fn offer(door: Door) -> Result<(Offering, String), OfferRefused> {
+    let session = Session::build(door).await?;
+    match session.make_offer().await {
+        Ok((channel, offer)) => Ok((Offering { session, channel }, offer)),
+        Err(refused) => {
+            session.dissolve().await;
+            Err(refused)
+        }
+    }
+}
+
+impl Offering {
+    /// Takes the other side's answer and connects.
+    pub(super) async fn answered(self, answer: &str) -> Result<Peer, OfferRefused> {
+        let Self { session, channel } = self;
+        let taken = match RTCSessionDescription::answer(answer.to_owned()) {
+            Ok(description) => session.connection.set_remote_description(description).await,
+            Err(why) => Err(why),
+        };
+        let codecs = answer::codecs(answer);
+        match (taken, codecs.opus) {
+            (Ok(()), Some(opus)) => {
+                let telephone_event = codecs.telephone_event;
+                let agreed = Agreed { opus, telephone_event, data_channel: true, ssrc: session.ssrc };
+                Ok(session.run(agreed, Some(channel)))
+            }
+            (taken, _) => {
+                session.dissolve().await;
+                let why = taken.err().map_or_else(|| "it has no Opus".to_owned(), |why| why.to_string());
+                Err(OfferRefused::NotAnswerable(why))
+            }
+        }
+    }
+}
+
+fn opus() -> RTCRtpCodec {
+    RTCRtpCodec {
+        mime_type: MIME_TYPE_OPUS.to_owned(),
+        clock_rate: 48_000,
+        channels: 2,
+        // Mono with forward error correction is what we want to receive (RFC 7587, section 6.1).
+        sdp_fmtp_line: "minptime=10;useinbandfec=1;stereo=0".to_owned(),
+        rtcp_feedback: vec![],
+    }
+}
+
+fn telephone_event() -> RTCRtpCodec {
+    RTCRtpCodec {
+        mime_type: MIME_TYPE_TELEPHONE_EVENT.to_owned(),
+        clock_rate: 48_000,
+        channels: 0,
+        sdp_fmtp_line: "0-16".to_owned(),
+        rtcp_feedback: vec![],
+    }
+}
+
+fn codecs() -> Result<MediaEngine, OfferRefused> {
+    let mut engine = MediaEngine::default();
+    for (rtp_codec, payload_type) in [(opus(), 111), (telephone_event(), 110)] {
+        let codec = RTCRtpCodecParameters { rtp_codec, payload_type };
+        engine.register_codec(codec, RtpCodecKind::Audio).map_err(setup)?;
+    }
+    Ok(engine)
+}
+
+fn settings(door: &Door) -> SettingEngine {
+    let [disconnected, failed, keepalive] = ICE_TIMEOUTS.map(Some);
+    SettingEngineBuilder::new()
+        .with_lite(door.config.ice_lite)
+        .with_include_loopback_candidate(true)
+        // As DTLS client the stack waits 200 ms before it begins.
+        .with_answering_dtls_role(RTCDtlsRole::Server)
+        // Its multicast socket would come out of the same runtime as the media socket. A browser's `.local` candidates
+        // are not needed: its checks tell its address.
+        .with_multicast_dns_mode(rtc::ice::mdns::MulticastDnsMode::Disabled)
+        .with_ice_timeouts(disconnected, failed, keepalive)
+        .build()
+}
+
+fn own_track(ssrc: u32) -> Arc<TrackLocalStaticRTP> {
+    let coding = RTCRtpCodingParameters { ssrc: Some(ssrc), ..RTCRtpCodingParameters::default() };
+    let encoding = RTCRtpEncodingParameters {
+        rtp_coding_parameters: coding,
+        codec: opus(),
+        ..RTCRtpEncodingParameters::default()
+    };
+    let track = MediaStreamTrack::new(
+        "duologue".to_owned(),
+        "voice".to_owned(),
+        "voice".to_owned(),
+        RtpCodecKind::Audio,
+        vec![encoding],
+    );
+    Arc::new(TrackLocalStaticRTP::new(track))
+}
+
+fn setup(why: impl std::fmt::Display) -> OfferRefused {
+    OfferRefused::Setup(why.to_string())
+}
+
+impl Session {
+    async fn build(door: Door) -> Result<Self, OfferRefused> {
+        let (peer, runtime, alert) = door.enter().await?;
+        let alive = Alive::count(&door.outlet.peers);
+        let ssrc = rand::random_range(1..=u32::MAX);
+        let departures = Arc::new(Departures::new());
+        let shared = Arc::new(Shared {
+            connected: false.into(),
+            departures: departures.clone(),
+            counters: Counters::default(),
+        });
+        let (relay, signals) = mpsc::channel(SIGNALS_WAITING);
+        let tap = Tap::new(ssrc, departures, relay.clone());
+        // Slot 0 is next to the wire: there the stack's own sender reports pass too.
+        let interceptors = configure_rtcp_reports(Registry::new()).with(Slot::Custom(0), tap);
+        let built = PeerConnectionBuilder::new()
+            .with_media_engine(codecs()?)
+            .with_setting_engine(settings(&door))
+            .with_interceptor_registry(interceptors)
+            .with_data_channel_send_buffer_limit(CHANNEL_BUFFER_BYTES)
+            .with_handler(Arc::new(Relay(relay)))
+            .with_runtime(runtime.clone())
+            .with_udp_addrs(door.inner_addresses())
+            .build()
+            .await;
+        let track = own_track(ssrc);
+        let connected = match built {
+            Ok(connection) => {
+                let connection: Arc<dyn PeerConnection> = Arc::new(connection);
+                connection.add_track(track.clone()).await.map(|sender| (connection, sender))
+            }
+            Err(why) => Err(why),
+        };
+        match connected {
+            Ok((connection, sender)) => Ok(Self {
+                peer,
+                door,
+                runtime,
+                connection,
+                sender,
+                track,
+                shared,
+                signals,
+                alert,
+                ssrc,
+                _alive: alive,
+            }),
+            Err(why) => {
+                runtime.shut_down().await;
+                door.outlet.tell(News::Leaves { peer }).await;
+                Err(setup(why))
+            }
+        }
+    }
+
+    /// Our description for an offer, first or further; the port knows its name before it is returned.
+    async fn answer(&self, offer: &str) -> Result<String, OfferRefused> {
+        let not_answerable = |why: webrtc::error::Error| OfferRefused::NotAnswerable(why.to_string());
+        let offer = RTCSessionDescription::offer(offer.to_owned()).map_err(not_answerable)?;
+        self.connection.set_remote_description(offer).await.map_err(not_answerable)?;
+        let answer = self.connection.create_answer(None).await.map_err(not_answerable)?;
+        let sdp = answer.sdp.clone();
+        self.name(&sdp).await?;
+        self.connection.set_local_description(answer).await.map_err(setup)?;
+        Ok(answer::finish(&sdp, &self.door.addresses()))
+    }
+
+    async fn make_offer(&self) -> Result<(Arc<dyn DataChannel>, String), OfferRefused> {
+        let channel = self.connection.create_data_channel(CHANNEL_LABEL, None).await.map_err(setup)?;
+        let offer = self.connection.create_offer(None).await.map_err(setup)?;
+        let sdp = offer.sdp.clone();
+        self.name(&sdp).await?;
+        self.connection.set_local_description(offer).await.map_err(setup)?;
+        Ok((channel, answer::finish(&sdp, &self.door.addresses())))
+    }
+
+    async fn name(&self, description: &str) -> Result<(), OfferRefused> {
+        let ufrag = answer::fragment(description).ok_or_else(|| setup("its description has no ICE fragment"))?;
+        let named = News::Named { peer: self.peer, ufrag: ufrag.to_owned() };
+        if self.door.outlet.tell(named).await { Ok(()) } else { Err(OfferRefused::Closed) }
+    }
+
+    fn run(self, agreed: Agreed, channel: Option<Arc<dyn DataChannel>>) -> Peer {
+        let (events, received) = mpsc::channel(EVENTS_WAITING);
+        let (messages, outgoing) = mpsc::channel(MESSAGES_WAITING);
+        let (reoffers, asked) = mpsc::channel(1);
+        let line = PeerLine { agreed, track: self.track.clone(), shared: self.shared.clone(), messages, reoffers };
+        let cancel = CancellationToken::new();
+        let pumps = pumps::Pumps::new(events, outgoing, self.shared.clone());
+        let task = tokio::spawn(self.live(pumps, asked, channel, cancel.clone()));
+        Peer { events: received, line, agreed, owner: Owner { cancel, task: Some(task) } }
+    }
+
+    async fn live(
+        mut self,
+        mut pumps: pumps::Pumps,
+        mut reoffers: mpsc::Receiver<Reoffer>,
+        channel: Option<Arc<dyn DataChannel>>,
+        cancel: CancellationToken,
+    ) {
+        let mut running = JoinSet::new();
+        if let Some(channel) = channel {
+            pumps.converse(channel, &mut running);
+        }
+        let deadline = tokio::time::Instant::now() + CONNECT_WITHIN;
+        let mut came_up = false;
+        let why = loop {
+            tokio::select! {
+                () = cancel.cancelled() => break GoneWhy::ClosedHere,
+                () = tokio::time::sleep_until(deadline), if !came_up => break GoneWhy::NeverConnected,
+                () = self.alert.notified() => if self.closed_by_peer().await { break GoneWhy::ClosedByPeer },
+                Some(reoffer) = reoffers.recv() => {
+                    let answer = match duologue_signaling::offer::check(&reoffer.offer) {
+                        Ok(_) => self.answer(&reoffer.offer).await,
+                        Err(fault) => Err(fault.into()),
+                    };
+                    let _ = reoffer.answer.send(answer);
+                }
+                signal = self.signals.recv() => match signal {
+                    Some(Signal::Track(track)) => pumps.hear(track, &mut running),
+                    Some(Signal::Channel(channel)) => pumps.converse(channel, &mut running),
+                    Some(Signal::Report(report)) => pumps.tell(PeerEvent::Report(report)),
+                    Some(Signal::State(state)) => match self.turn(state, &mut came_up, &pumps) {
+                        Some(why) => break why,
+                        None => {}
+                    },
+                    None => break GoneWhy::Failed("its driver ended".to_owned()),
+                },
+            }
+        };
+        running.shutdown().await;
+        self.dissolve().await;
+        pumps.tell(PeerEvent::Gone(why));
+    }
+
+    /// What a new state of the connection means; with a reason when it is the end.
+    fn turn(&self, state: RTCPeerConnectionState, came_up: &mut bool, pumps: &pumps::Pumps) -> Option<GoneWhy> {
+        match state {
+            RTCPeerConnectionState::Connected => {
+                *came_up = true;
+                self.shared.connected.store(true, Ordering::Release);
+                pumps.tell(PeerEvent::Connected);
+            }
+            RTCPeerConnectionState::Disconnected if *came_up => pumps.tell(PeerEvent::Disconnected),
+            RTCPeerConnectionState::Failed if *came_up => return Some(GoneWhy::Silent),
+            RTCPeerConnectionState::Failed => return Some(GoneWhy::NeverConnected),
+            RTCPeerConnectionState::Closed => return Some(GoneWhy::ClosedByPeer),
+            _ => {}
+        }
+        None
+    }
+
+    /// Whether the alert that has just passed the port was a goodbye. The stack has no event for it.
+    async fn closed_by_peer(&self) -> bool {
+        for _ in 0..10 {
+            let state = match self.sender.transport().await {
+                Ok(Some(transport)) => transport.state().await.ok(),
+                _ => None,
+            };
+            if state == Some(RTCDtlsTransportState::Closed) {
+                return true;
+            }
+            // The datagram may still lie in the driver's queue.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        false
+    }
+
+    /// Says goodbye and lets go of everything.
+    async fn dissolve(self) {
+        self.shared.connected.store(false, Ordering::Release);
+        if let Err(why) = self.connection.close().await {
+            tracing::debug!(%why, "a peer did not close cleanly");
+        }
+        self.runtime.shut_down().await;
+        self.door.outlet.tell(News::Leaves { peer: self.peer }).await;
+    }
+}
