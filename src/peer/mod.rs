@@ -20,7 +20,9 @@ use std::time::Duration;
 
 use duologue_signaling::offer::OfferFault;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::media::rtp::RtpPacket;
 
@@ -163,14 +165,25 @@ pub struct Peer {
     pub line: PeerLine,
     /// What was negotiated.
     pub agreed: Agreed,
-    /// Dropping a peer closes it in the background; [`Peer::close`] waits for it.
-    owner: session::Owner,
+    cancel: CancellationToken,
+    task: Option<JoinHandle<()>>,
 }
 
 impl Peer {
     /// Hangs up: tells the other side, ends every task of this peer and returns when they have ended.
-    pub async fn close(self) {
-        self.owner.close().await;
+    pub async fn close(mut self) {
+        self.cancel.cancel();
+        if let Some(task) = self.task.take() {
+            let _ = task.await;
+        }
+    }
+}
+
+/// Closes the peer in the background: its task says goodbye and ends by itself within the stack's 100 ms. (On `Peer`
+/// itself, so that a task which uses only `events` and `line` must still own the whole peer.)
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.cancel.cancel();
     }
 }
 

@@ -15,7 +15,7 @@ use rtc::rtp_transceiver::rtp_sender::{
     RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
 };
 use tokio::sync::{Notify, mpsc};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use webrtc::data_channel::DataChannel;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
@@ -76,29 +76,6 @@ impl PeerConnectionEventHandler for Relay {
 
     async fn on_track(&self, track: Arc<dyn TrackRemote>) {
         self.pass(Signal::Track(track));
-    }
-}
-
-/// Keeps a peer alive.
-#[derive(Debug)]
-pub(super) struct Owner {
-    cancel: CancellationToken,
-    task: Option<JoinHandle<()>>,
-}
-
-impl Owner {
-    pub(super) async fn close(mut self) {
-        self.cancel.cancel();
-        if let Some(task) = self.task.take() {
-            let _ = task.await;
-        }
-    }
-}
-
-impl Drop for Owner {
-    // The task is left to say goodbye: it ends by itself within the stack's 100 ms.
-    fn drop(&mut self) {
-        self.cancel.cancel();
     }
 }
 
@@ -336,7 +313,7 @@ impl Session {
         let cancel = CancellationToken::new();
         let pumps = pumps::Pumps::new(events, outgoing, self.shared.clone());
         let task = tokio::spawn(self.live(pumps, asked, channel, cancel.clone()));
-        Peer { events: received, line, agreed, owner: Owner { cancel, task: Some(task) } }
+        Peer { events: received, line, agreed, cancel, task: Some(task) }
     }
 
     async fn live(
