@@ -74,11 +74,17 @@ impl Departures {
     }
 }
 
-/// A new offer for a peer that is already connected.
-pub(super) struct Reoffer {
-    pub(super) offer: String,
-    pub(super) answer: oneshot::Sender<Result<String, OfferRefused>>,
+/// A further negotiation with a peer that is already set up.
+pub(super) enum Again {
+    /// Their offer, for our answer.
+    Answer { offer: String, answer: Reply<String> },
+    /// For our offer, with new ICE credentials.
+    Offer { offer: Reply<String> },
+    /// Their answer to it.
+    Answered { answer: String, done: Reply<()> },
 }
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, OfferRefused>>;
 
 /// The way out of a peer. Clones are the same line; none of them keeps the peer alive.
 #[derive(Clone)]
@@ -87,7 +93,7 @@ pub struct PeerLine {
     pub(super) track: Arc<TrackLocalStaticRTP>,
     pub(super) shared: Arc<Shared>,
     pub(super) messages: mpsc::Sender<String>,
-    pub(super) reoffers: mpsc::Sender<Reoffer>,
+    pub(super) again: mpsc::Sender<Again>,
 }
 
 #[derive(Debug)]
@@ -145,9 +151,29 @@ impl PeerLine {
     /// # Errors
     /// When the offer is at fault, or the peer is gone.
     pub async fn reoffer(&self, offer: String) -> Result<String, OfferRefused> {
-        let (answer, answered) = oneshot::channel();
-        self.reoffers.send(Reoffer { offer, answer }).await.map_err(|_| OfferRefused::Closed)?;
-        answered.await.unwrap_or(Err(OfferRefused::Closed))
+        self.ask(|answer| Again::Answer { offer, answer }).await
+    }
+
+    /// Makes a further offer that restarts ICE; its answer goes to [`PeerLine::restarted`].
+    ///
+    /// # Errors
+    /// When no offer can be made now, or the peer is gone.
+    pub async fn restart(&self) -> Result<String, OfferRefused> {
+        self.ask(|offer| Again::Offer { offer }).await
+    }
+
+    /// Takes the answer to the offer of [`PeerLine::restart`].
+    ///
+    /// # Errors
+    /// When the answer cannot be used, or the peer is gone.
+    pub async fn restarted(&self, answer: String) -> Result<(), OfferRefused> {
+        self.ask(|done| Again::Answered { answer, done }).await
+    }
+
+    async fn ask<T>(&self, question: impl FnOnce(Reply<T>) -> Again) -> Result<T, OfferRefused> {
+        let (reply, replied) = oneshot::channel();
+        self.again.send(question(reply)).await.map_err(|_| OfferRefused::Closed)?;
+        replied.await.unwrap_or(Err(OfferRefused::Closed))
     }
 
     /// What was negotiated.

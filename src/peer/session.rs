@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rtc::interceptor::{Registry, Slot};
 use rtc::media_stream::MediaStreamTrack;
+use rtc::peer_connection::configuration::RTCOfferOptions;
 use rtc::peer_connection::configuration::interceptor_registry::configure_rtcp_reports;
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_OPUS, MIME_TYPE_TELEPHONE_EVENT, MediaEngine};
 use rtc::peer_connection::configuration::setting_engine::{SettingEngine, SettingEngineBuilder};
@@ -26,7 +27,7 @@ use webrtc::peer_connection::{
 use webrtc::rtp_transceiver::RtpSender;
 
 use super::demux::PeerId;
-use super::line::{Counters, Departures, Reoffer, Shared};
+use super::line::{Again, Counters, Departures, Shared};
 use super::port::{Door, News};
 use super::reports::Tap;
 use super::runtime::{Alive, PeerRuntime};
@@ -138,12 +139,8 @@ impl Offering {
     /// Takes the other side's answer and connects.
     pub(super) async fn answered(self, answer: &str) -> Result<Peer, OfferRefused> {
         let Self { session, channel } = self;
-        let taken = match RTCSessionDescription::answer(answer.to_owned()) {
-            Ok(description) => session.connection.set_remote_description(description).await,
-            Err(why) => Err(why),
-        };
         let codecs = answer::codecs(answer);
-        match (taken, codecs.opus) {
+        match (session.take(answer).await, codecs.opus) {
             (Ok(()), Some(opus)) => {
                 let telephone_event = codecs.telephone_event;
                 let agreed = Agreed { opus, telephone_event, data_channel: true, ssrc: session.ssrc };
@@ -151,8 +148,7 @@ impl Offering {
             }
             (taken, _) => {
                 session.dissolve().await;
-                let why = taken.err().map_or_else(|| "it has no Opus".to_owned(), |why| why.to_string());
-                Err(OfferRefused::NotAnswerable(why))
+                Err(taken.err().unwrap_or_else(|| OfferRefused::NotAnswerable("the answer has no Opus".to_owned())))
             }
         }
     }
@@ -292,11 +288,42 @@ impl Session {
 
     async fn make_offer(&self) -> Result<(Arc<dyn DataChannel>, String), OfferRefused> {
         let channel = self.connection.create_data_channel(CHANNEL_LABEL, None).await.map_err(setup)?;
-        let offer = self.connection.create_offer(None).await.map_err(setup)?;
+        Ok((channel, self.describe(None).await?))
+    }
+
+    /// Our offer, first or further.
+    async fn describe(&self, options: Option<RTCOfferOptions>) -> Result<String, OfferRefused> {
+        let offer = self.connection.create_offer(options).await.map_err(setup)?;
         let sdp = offer.sdp.clone();
         self.name(&sdp).await?;
         self.connection.set_local_description(offer).await.map_err(setup)?;
-        Ok((channel, answer::finish(&sdp, &self.door.addresses())))
+        Ok(answer::finish(&sdp, &self.door.addresses()))
+    }
+
+    /// Negotiates further. Whoever asked may have gone meanwhile; that is their affair.
+    async fn negotiate(&self, again: Again) {
+        match again {
+            Again::Answer { offer, answer } => {
+                let made = match duologue_signaling::offer::check(&offer) {
+                    Ok(_) => self.answer(&offer).await,
+                    Err(fault) => Err(fault.into()),
+                };
+                let _ = answer.send(made);
+            }
+            Again::Offer { offer } => {
+                let options = RTCOfferOptions { ice_restart: true };
+                let _ = offer.send(self.describe(Some(options)).await);
+            }
+            Again::Answered { answer, done } => {
+                let _ = done.send(self.take(&answer).await);
+            }
+        }
+    }
+
+    async fn take(&self, answer: &str) -> Result<(), OfferRefused> {
+        let not_usable = |why: webrtc::error::Error| OfferRefused::NotAnswerable(why.to_string());
+        let answer = RTCSessionDescription::answer(answer.to_owned()).map_err(not_usable)?;
+        self.connection.set_remote_description(answer).await.map_err(not_usable)
     }
 
     async fn name(&self, description: &str) -> Result<(), OfferRefused> {
@@ -308,8 +335,8 @@ impl Session {
     fn run(self, agreed: Agreed, channel: Option<Arc<dyn DataChannel>>) -> Peer {
         let (events, received) = mpsc::channel(EVENTS_WAITING);
         let (messages, outgoing) = mpsc::channel(MESSAGES_WAITING);
-        let (reoffers, asked) = mpsc::channel(1);
-        let line = PeerLine { agreed, track: self.track.clone(), shared: self.shared.clone(), messages, reoffers };
+        let (again, asked) = mpsc::channel(1);
+        let line = PeerLine { agreed, track: self.track.clone(), shared: self.shared.clone(), messages, again };
         let cancel = CancellationToken::new();
         let pumps = pumps::Pumps::new(events, outgoing, self.shared.clone());
         let task = tokio::spawn(self.live(pumps, asked, channel, cancel.clone()));
@@ -319,7 +346,7 @@ impl Session {
     async fn live(
         mut self,
         mut pumps: pumps::Pumps,
-        mut reoffers: mpsc::Receiver<Reoffer>,
+        mut again: mpsc::Receiver<Again>,
         channel: Option<Arc<dyn DataChannel>>,
         cancel: CancellationToken,
     ) {
@@ -334,13 +361,7 @@ impl Session {
                 () = cancel.cancelled() => break GoneWhy::ClosedHere,
                 () = tokio::time::sleep_until(deadline), if !came_up => break GoneWhy::NeverConnected,
                 () = self.alert.notified() => if self.closed_by_peer().await { break GoneWhy::ClosedByPeer },
-                Some(reoffer) = reoffers.recv() => {
-                    let answer = match duologue_signaling::offer::check(&reoffer.offer) {
-                        Ok(_) => self.answer(&reoffer.offer).await,
-                        Err(fault) => Err(fault.into()),
-                    };
-                    let _ = reoffer.answer.send(answer);
-                }
+                Some(again) = again.recv() => self.negotiate(again).await,
                 signal = self.signals.recv() => match signal {
                     Some(Signal::Track(track)) => pumps.hear(track, &mut running),
                     Some(Signal::Channel(channel)) => pumps.converse(channel, &mut running),
