@@ -7,9 +7,15 @@
 //! and the work behind it stops as soon as it can.
 
 #[cfg(feature = "server")]
+pub mod contract;
+#[cfg(feature = "server")]
 pub(crate) mod niceness;
 #[cfg(feature = "server")]
 pub mod onnx_runtime;
+#[cfg(feature = "server")]
+pub mod piper;
+#[cfg(feature = "server")]
+pub mod scripted_voice;
 #[cfg(feature = "server")]
 mod seams;
 #[cfg(feature = "server")]

@@ -1,0 +1,192 @@
+//! The thread that owns the voice. It works on several clauses in turns, a chunk at a time: always on the one that will
+//! be missed first.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::cache::{Cache, Spoken};
+use super::engine::Engine;
+use super::rendering::{Rendering, Voice};
+use crate::audio::LINE_RATE;
+use crate::backend::{Speech, TtsError, Urgency};
+
+/// Clauses in work at once; each holds up to some MB, and more would only make all of them late.
+const MOST_IN_WORK: usize = 32;
+/// How long a clause whose listener does not keep up is left alone when there is nothing else to do.
+const FULL_AGAIN_AFTER: Duration = Duration::from_millis(10);
+
+/// A clause to be spoken.
+pub(super) struct Job {
+    pub text: String,
+    pub urgency: Urgency,
+    pub out: mpsc::Sender<Speech>,
+    /// Told when all is sent, or why not.
+    pub done: oneshot::Sender<Result<(), TtsError>>,
+    pub asked: Instant,
+}
+
+/// Speaks until the other end of `jobs` is dropped.
+pub(super) fn run(jobs: &Receiver<Job>, voice: &Voice, engine: &mut Engine) {
+    let mut cache = Cache::default();
+    let mut work: Vec<Work> = Vec::new();
+    loop {
+        if work.is_empty() {
+            match jobs.recv() {
+                Ok(job) => work.push(Work::new(job)),
+                Err(_) => return,
+            }
+        }
+        while work.len() < MOST_IN_WORK {
+            match jobs.try_recv() {
+                Ok(job) => work.push(Work::new(job)),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return,
+            }
+        }
+        work.retain_mut(|clause| !clause.is_abandoned());
+        let ready = work.iter_mut().enumerate().filter_map(|(at, clause)| clause.has_room().then(|| (clause.due(), at)));
+        match ready.min() {
+            Some((_, at)) => {
+                if let Some(outcome) = work[at].step(voice, engine, &mut cache) {
+                    let finished = work.swap_remove(at);
+                    // Whoever asked may have gone.
+                    let _ = finished.job.done.send(outcome);
+                }
+            }
+            // Every listener has gone.
+            None if work.is_empty() => {}
+            None => match jobs.recv_timeout(FULL_AGAIN_AFTER) {
+                Ok(job) if work.len() < MOST_IN_WORK => work.push(Work::new(job)),
+                Ok(job) => refuse(job),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            },
+        }
+    }
+}
+
+fn refuse(job: Job) {
+    let full = TtsError::Engine(format!("{MOST_IN_WORK} clauses wait for listeners that do not take their sound"));
+    let _ = job.done.send(Err(full));
+}
+
+/// A clause in work.
+struct Work {
+    job: Job,
+    stage: Stage,
+    /// Made, but not taken yet.
+    unsent: VecDeque<Speech>,
+    first_sent: Option<Instant>,
+    sent: u64,
+    /// All of the sound so far, where the clause is worth keeping.
+    kept: Option<Vec<f32>>,
+}
+
+enum Stage {
+    Asked,
+    Speaking(Box<Rendering>),
+    Complete,
+}
+
+impl Work {
+    fn new(job: Job) -> Self {
+        let kept = Cache::takes(&job.text).then(Vec::new);
+        Self { job, stage: Stage::Asked, unsent: VecDeque::new(), first_sent: None, sent: 0, kept }
+    }
+
+    /// The listener or the asker has gone.
+    fn is_abandoned(&self) -> bool {
+        self.job.out.is_closed() || self.job.done.is_closed()
+    }
+
+    /// When the listener will miss the next piece: at once for a turn's first clause, at the end of what has been sent for
+    /// a clause under way.
+    fn due(&self) -> Instant {
+        match self.first_sent {
+            Some(first) => first + Duration::from_micros(self.sent * 1_000_000 / u64::from(LINE_RATE)),
+            None => self.job.asked + slack(self.job.urgency),
+        }
+    }
+
+    /// Hands over what is made; true when the listener has taken all of it.
+    fn has_room(&mut self) -> bool {
+        while let Some(speech) = self.unsent.pop_front() {
+            let samples = if let Speech::Pcm(pcm) = &speech { pcm.len() as u64 } else { 0 };
+            match self.job.out.try_send(speech) {
+                Ok(()) => {
+                    self.sent += samples;
+                    if samples > 0 {
+                        self.first_sent.get_or_insert_with(Instant::now);
+                    }
+                }
+                Err(mpsc::error::TrySendError::Full(speech)) => {
+                    self.unsent.push_front(speech);
+                    return false;
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => {
+                    self.unsent.clear();
+                    self.stage = Stage::Complete;
+                }
+            }
+        }
+        true
+    }
+
+    /// Makes the next piece; the outcome once the clause is done with.
+    fn step(&mut self, voice: &Voice, engine: &mut Engine, cache: &mut Cache) -> Option<Result<(), TtsError>> {
+        match &mut self.stage {
+            Stage::Complete => return Some(Ok(())),
+            Stage::Asked => {
+                if let Some(spoken) = cache.get(&self.job.text) {
+                    self.recall(&spoken);
+                } else {
+                    match Rendering::plan(&self.job.text, voice, engine) {
+                        Ok(rendering) => {
+                            let words = rendering.words.clone();
+                            self.unsent.push_back(Speech::Plan { samples: rendering.samples, words });
+                            self.stage = Stage::Speaking(Box::new(rendering));
+                        }
+                        Err(why) => return Some(Err(TtsError::Engine(why))),
+                    }
+                }
+            }
+            Stage::Speaking(rendering) => match rendering.next(engine) {
+                Ok(Some(pcm)) => {
+                    if let Some(kept) = &mut self.kept {
+                        kept.extend_from_slice(&pcm);
+                    }
+                    self.unsent.push_back(Speech::Pcm(pcm));
+                }
+                Ok(None) => {
+                    let words = std::mem::take(&mut rendering.words);
+                    if let Some(pcm) = self.kept.take().filter(|pcm| !pcm.is_empty()) {
+                        cache.put(self.job.text.clone(), Spoken { words, pcm });
+                    }
+                    self.stage = Stage::Complete;
+                }
+                Err(why) => return Some(Err(TtsError::Engine(why))),
+            },
+        }
+        (self.has_room() && matches!(self.stage, Stage::Complete)).then_some(Ok(()))
+    }
+
+    fn recall(&mut self, spoken: &Arc<Spoken>) {
+        self.unsent.push_back(Speech::Plan { samples: spoken.pcm.len() as u64, words: spoken.words.clone() });
+        self.unsent.push_back(Speech::Pcm(spoken.pcm.clone()));
+        self.stage = Stage::Complete;
+    }
+}
+
+/// How long a clause may wait before it is begun. Later clauses play after the one before them, which lasts about a second.
+const fn slack(urgency: Urgency) -> Duration {
+    Duration::from_millis(match urgency {
+        Urgency::Tail | Urgency::FirstAudio => 0,
+        Urgency::Speech => 500,
+        Urgency::Partial => 1_000,
+        Urgency::Memory => 10_000,
+    })
+}
