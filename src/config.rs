@@ -1,1 +1,310 @@
-//! (being written)
+//! One TOML file, one struct. Every value has a range; a file with faults is refused with all of them named at once.
+//!
+//! The file `duologue.example.toml` in the repository root is written from this module: a test keeps the two equal.
+
+mod fault;
+mod knob;
+#[macro_use]
+mod section;
+mod values;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+pub use fault::{ConfigFaults, Fault};
+pub use values::{
+    AsrBackend, HttpUrl, JudgeKind, LlmBackend, LogFormat, ModelRef, Origin, Secret, SecretError, TtsBackend, TurnKind,
+};
+
+/// Where a configuration is looked for when none is named.
+pub const DEFAULT_FILE: &str = "duologue.toml";
+
+sections! {
+    /// All that can be set.
+    pub struct Config {
+        http: Http,
+        media: Media,
+        floor: Floor,
+        asr: Asr,
+        turn: Turn,
+        judge: Judge,
+        llm: Llm,
+        tts: Tts,
+        personas: Personas,
+        calls: Calls,
+        store: Store,
+        models: Models,
+        log: Log,
+    }
+}
+
+section! {
+    /// The web server: the call page, the API and the events.
+    pub struct Http in "http" {
+        /// Address and port. 127.0.0.1 is this machine only; browsers give the microphone to pages from
+        /// localhost or over HTTPS, so a server for others stands behind a TLS proxy.
+        listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080)), (), "";
+        /// Other sites whose pages may call this server, as in "https://app.example.org"; "*" is any site.
+        /// The server's own page needs no entry.
+        cors_origins: Vec<Origin> = Vec::new(), ListOf { most: 64, each: () }, "";
+    }
+}
+
+section! {
+    /// The media port and the jitter buffer.
+    pub struct Media in "media" {
+        /// One UDP port carries all calls, so that one hole in a firewall is enough. 0 is any free port.
+        udp_port: u16 = 40_000, 0..=65_535, "";
+        /// Addresses under which callers reach this machine, where they differ from its own (NAT, cloud).
+        public_addresses: Vec<IpAddr> = Vec::new(), ListOf { most: 16, each: () }, "";
+        /// The server has a public address and need not look for one: only for machines without NAT.
+        ice_lite: bool = false, (), "";
+        /// The least that the jitter buffer holds back. Less is quicker, more survives an unsteady network.
+        jitter_min_ms: u32 = 20, 0..=200, "ms";
+        /// The most that it may grow to before late packets are given up.
+        jitter_max_ms: u32 = 240, 40..=1_000, "ms";
+    }
+}
+
+section! {
+    /// Taking turns: when the caller has finished and when the caller interrupts.
+    pub struct Floor in "floor" {
+        /// How sure the voice detector must be that a frame is speech. Higher ignores more noise and more whispering.
+        vad_threshold: f32 = 0.5, 0.1..=0.95, "probability";
+        /// Speech needed before the caller holds the floor: shorter is a click or a breath.
+        onset_ms: u32 = 90, 20..=500, "ms";
+        /// Audio kept from before the onset, so that no first consonant is lost.
+        pre_roll_ms: u32 = 300, 100..=1_000, "ms";
+        /// Silence that ends a turn when the turn model agrees. Less answers sooner and cuts off more thinkers.
+        endpoint_ms: u32 = 240, 80..=2_000, "ms";
+        /// Silence that ends a turn whatever the turn model says. Not below endpoint_ms.
+        endpoint_ceiling_ms: u32 = 1_200, 200..=5_000, "ms";
+        /// Caller speech over the agent's that stops the agent. Less yields to every cough. Not below onset_ms.
+        barge_in_ms: u32 = 240, 60..=2_000, "ms";
+    }
+}
+
+section! {
+    /// Speech to text. A model is an id from `duologue models list`, a path or a URL.
+    pub struct Asr in "asr" {
+        /// Who recognises; "scripted" plays a text and needs no model.
+        backend: AsrBackend = AsrBackend::Whisper, (), "";
+        /// The model for words while the caller still speaks: quick, and corrected later.
+        partial_model: ModelRef = ModelRef::Id("whisper-tiny.en".into()), (), "";
+        /// The model for the final transcript. "auto" is whisper-base from 4 cores on, whisper-tiny.en below.
+        final_model: ModelRef = ModelRef::Auto, (), "";
+        /// Threads of one recognition; 0 chooses by the machine.
+        threads: u16 = 0, 0..=64, "threads";
+    }
+}
+
+section! {
+    /// Hearing whether a turn is complete.
+    pub struct Turn in "turn" {
+        /// "none" goes by silence alone, which answers later or interrupts more.
+        model: TurnKind = TurnKind::SmartTurn, (), "";
+    }
+}
+
+section! {
+    /// Choosing what to do with a turn: answer, stay silent, ...
+    pub struct Judge in "judge" {
+        /// "rules" is instant and always there.
+        kind: JudgeKind = JudgeKind::Rules, (), "";
+    }
+}
+
+section! {
+    /// The language model that writes the replies.
+    pub struct Llm in "llm" {
+        /// "embedded" needs no server and no key; "ollama" and "openai" (anything that speaks that API: vLLM,
+        /// llama-server, a cloud) are clients; "scripted" plays a text.
+        backend: LlmBackend = LlmBackend::Embedded, (), "";
+        /// embedded: an id from `duologue models list`, a path or a URL of a GGUF file. Else: the server's name for it.
+        model: ModelRef = ModelRef::Id("qwen2.5-0.5b".into()), (), "";
+        /// Where the server is. ollama: http://127.0.0.1:11434 unless set. openai: needed, with its /v1.
+        url: Option<HttpUrl> = None, Optional { each: (), example: "\"http://127.0.0.1:11434\"" }, "";
+        /// The environment variable that holds the API key.
+        key_env: Option<String> = None, Optional { each: Text { most: 128 }, example: "\"OPENAI_API_KEY\"" }, "";
+        /// The file that holds the API key, instead of key_env.
+        key_file: Option<PathBuf> = None, Optional { each: (), example: "\"/run/secrets/llm-key\"" }, "";
+        /// The longest reply. People stop listening to a voice after some four sentences.
+        max_tokens: u32 = 96, 8..=512, "tokens";
+        /// 0 is the same answer every time; higher is livelier and errs more.
+        temperature: f32 = 0.3, 0.0..=2.0, "";
+        /// No first word within this long: the agent apologises instead of leaving the caller in silence.
+        first_token_timeout_ms: u32 = 8_000, 500..=60_000, "ms";
+        /// A reply that stops for this long is given up; what was said stands.
+        stall_timeout_ms: u32 = 4_000, 500..=60_000, "ms";
+    }
+}
+
+section! {
+    /// Text to speech.
+    pub struct Tts in "tts" {
+        /// Who speaks; "scripted" is a tone per word and needs no model.
+        backend: TtsBackend = TtsBackend::Piper, (), "";
+        /// The voice, where the persona names none: an id from `duologue models list`, a path or a URL.
+        voice: ModelRef = ModelRef::Id("piper-en_US-joe-medium".into()), (), "";
+        /// Threads of one synthesis; 0 chooses by the machine.
+        threads: u16 = 0, 0..=64, "threads";
+    }
+}
+
+section! {
+    /// Who the agent is: Markdown files with a YAML head.
+    pub struct Personas in "personas" {
+        /// The folder with one file per persona.
+        dir: PathBuf = PathBuf::from("personas"), (), "";
+        /// Who answers where the caller asks for nobody: the file's name without ".md".
+        default: String = "default".into(), Text { most: 64 }, "";
+    }
+}
+
+section! {
+    /// How many calls, and how long.
+    pub struct Calls in "calls" {
+        /// Calls at once; the next one is told to come back later instead of slowing the others.
+        max: u32 = 16, 1..=10_000, "calls";
+        /// The longest call.
+        max_minutes: u32 = 60, 1..=1_440, "minutes";
+    }
+}
+
+section! {
+    /// The SQLite file with every call in it; docs/SQL.md says what is where.
+    pub struct Store in "store" {
+        /// The file. Its folder must be writable: SQLite keeps two more files beside it.
+        path: PathBuf = PathBuf::from("duologue.db"), (), "";
+    }
+}
+
+section! {
+    /// Where model files are kept.
+    pub struct Models in "models" {
+        /// The folder; unless set, $DUOLOGUE_MODELS, else $XDG_DATA_HOME/duologue/models, else
+        /// ~/.local/share/duologue/models.
+        dir: Option<PathBuf> = None, Optional { each: (), example: "\"/var/lib/duologue/models\"" }, "";
+    }
+}
+
+section! {
+    /// What the server says about itself on its standard error.
+    pub struct Log in "log" {
+        /// "text" for people, "json" for log collectors.
+        format: LogFormat = LogFormat::Text, (), "";
+        /// What is logged, in the syntax of RUST_LOG, which wins over this where it is set.
+        filter: String = "info".into(), Text { most: 1_000 }, "";
+    }
+}
+
+impl Config {
+    /// Reads `path`, or `./duologue.toml` where none is named and it exists, or takes the defaults.
+    ///
+    /// # Errors
+    /// Every fault of the file at once: each names the key, its value and what is allowed.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigFaults> {
+        let path = match path {
+            Some(path) => path,
+            None if Path::new(DEFAULT_FILE).exists() => Path::new(DEFAULT_FILE),
+            None => return Ok(Self::default()),
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigFaults::unreadable(path, &error))?;
+        Self::parse(&text, &path.display().to_string())
+    }
+
+    /// Reads a configuration from `text`; `origin` is what faults call it.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(text: &str, origin: &str) -> Result<Self, ConfigFaults> {
+        let mut reader = section::Reader::new(text);
+        let config = Self::read(&mut reader);
+        if reader.faults.is_empty() {
+            config.cross_check(&mut reader.faults);
+        }
+        reader.faults.sort_by_key(|fault| fault.line);
+        if reader.faults.is_empty() { Ok(config) } else { Err(ConfigFaults { origin: origin.into(), faults: reader.faults }) }
+    }
+
+    /// What no single value shows: pairs that must agree.
+    fn cross_check(&self, faults: &mut Vec<Fault>) {
+        let (floor, media, llm) = (&self.floor, &self.media, &self.llm);
+        let mut refuse = |path: &str, value: String, allowed: String| {
+            faults.push(Fault { path: path.into(), line: None, value, allowed });
+        };
+        if floor.endpoint_ceiling_ms < floor.endpoint_ms {
+            let least = format!("at least floor.endpoint_ms, {} ms", floor.endpoint_ms);
+            refuse("floor.endpoint_ceiling_ms", floor.endpoint_ceiling_ms.to_string(), least);
+        }
+        if floor.barge_in_ms < floor.onset_ms {
+            let least = format!("at least floor.onset_ms, {} ms", floor.onset_ms);
+            refuse("floor.barge_in_ms", floor.barge_in_ms.to_string(), least);
+        }
+        if media.jitter_max_ms <= media.jitter_min_ms {
+            let least = format!("more than media.jitter_min_ms, {} ms", media.jitter_min_ms);
+            refuse("media.jitter_max_ms", media.jitter_max_ms.to_string(), least);
+        }
+        if let (Some(_), Some(file)) = (&llm.key_env, &llm.key_file) {
+            refuse("llm.key_file", format!("{:?}", file.display().to_string()), "only one of llm.key_env and llm.key_file".into());
+        }
+        if llm.backend == LlmBackend::Openai && llm.url.is_none() {
+            refuse("llm.url", "(not set)".into(), "needed with llm.backend = \"openai\", as in \"http://127.0.0.1:8000/v1\"".into());
+        }
+        if matches!(llm.model, ModelRef::Auto) {
+            refuse("llm.model", "\"auto\"".into(), "the name of a model".into());
+        }
+        if matches!(self.tts.voice, ModelRef::Auto) {
+            refuse("tts.voice", "\"auto\"".into(), "the name of a voice".into());
+        }
+    }
+
+    /// The example file: every key with its default, its unit, its range and the reason for it.
+    pub fn example() -> String {
+        let head = "# duologue.toml: the settings of a duologue server. Copy this file to duologue.toml and keep the lines that\n\
+                    # you change: what is left out has the value shown here. `duologue check` names every fault at once.\n\
+                    # Relative paths start from the folder that the server is started in.\n";
+        let mut out = head.to_owned();
+        Self::default().write(&mut out);
+        out
+    }
+}
+
+impl Llm {
+    /// The server's address: as set, or Ollama's own port. `None` with the embedded and the scripted back end.
+    pub fn server_url(&self) -> Option<String> {
+        match (self.backend, &self.url) {
+            (LlmBackend::Embedded | LlmBackend::Scripted, _) => None,
+            (_, Some(url)) => Some(url.as_str().to_owned()),
+            (_, None) => Some("http://127.0.0.1:11434".to_owned()),
+        }
+    }
+
+    /// The API key, from the environment or the file that the configuration names; `None` where it names neither.
+    ///
+    /// # Errors
+    /// When the variable or the file is not there, is empty or is unreadable; the text names which.
+    pub fn key(&self) -> Result<Option<Secret>, SecretError> {
+        match (&self.key_env, &self.key_file) {
+            (Some(name), _) => Secret::from_env("llm.key_env", name).map(Some),
+            (None, Some(file)) => Secret::from_file("llm.key_file", file).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+impl Models {
+    /// The folder that model files are kept in.
+    pub fn folder(&self) -> PathBuf {
+        let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        self.dir.clone().or_else(|| from("DUOLOGUE_MODELS")).unwrap_or_else(|| {
+            let data = from("XDG_DATA_HOME")
+                .or_else(|| from("HOME").map(|home| home.join(".local/share")))
+                .unwrap_or_else(|| PathBuf::from("."));
+            data.join("duologue/models")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
