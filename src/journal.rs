@@ -80,6 +80,15 @@ pub enum Entry {
     Turn(TurnRow),
     /// An event as it was sent to the client.
     Event { call: CallId, event: Stamped },
+    /// Something to remember about the call's caller.
+    Remembered {
+        call: CallId,
+        /// The turn that it rests on.
+        turn: Option<u32>,
+        text: String,
+        /// Milliseconds since the Unix epoch.
+        created_utc_ms: i64,
+    },
 }
 
 /// A turn as it is kept.
