@@ -133,8 +133,10 @@ async fn examine(path: &Path, connection: &mut SqliteConnection) -> Result<i64, 
     if found > known {
         return Err(StoreError::Newer { path: path.to_path_buf(), found, known });
     }
-    // SQLite opens a read-only file without a word and refuses the first write.
-    connection.begin_with("BEGIN IMMEDIATE").await.map_err(of)?.rollback().await.map_err(of)?;
+    // SQLite opens a read-only file without a word, and even begins to write; only the writing itself is refused.
+    let mut trial = connection.begin_with("BEGIN IMMEDIATE").await.map_err(of)?;
+    sqlx::query("PRAGMA user_version = 0").execute(&mut *trial).await.map_err(of)?;
+    trial.rollback().await.map_err(of)?;
     Ok(found)
 }
 
