@@ -114,21 +114,25 @@ impl Writer {
     }
 
     /// One transaction: as much of the backlog as fits, and word of what was lost before it.
+    ///
+    /// BEGIN and COMMIT are plain statements: sqlx counts the depth of its own transactions, and SQLite ends one by
+    /// itself when the disk is full, after which sqlx refuses every further one.
     async fn commit(&mut self) -> Result<(), sqlx::Error> {
         let lost = self.tally.lost.load(Ordering::Relaxed);
         let count = self.backlog.len().min(BATCH);
-        let mut refused = Vec::new();
-        let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-        if lost > self.lost_told {
-            rows::tell_lost(&mut transaction, utc_ms(), lost - self.lost_told).await?;
-        }
-        for entry in self.backlog.iter().take(count) {
-            if let Kept::Refused(why) = rows::put(&mut transaction, entry).await? {
-                rows::tell_refused(&mut transaction, utc_ms(), entry, &why).await?;
-                refused.push(why);
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut self.connection).await?;
+        let written = match self.put_batch(count, lost - self.lost_told).await {
+            Ok(refused) => sqlx::query("COMMIT").execute(&mut self.connection).await.map(|_| refused),
+            Err(error) => Err(error),
+        };
+        let refused = match written {
+            Ok(refused) => refused,
+            Err(error) => {
+                // Fails where SQLite has rolled back already.
+                let _rolled_back = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
+                return Err(error);
             }
-        }
-        transaction.commit().await?;
+        };
         self.backlog.drain(..count);
         self.lost_told = lost;
         self.tally.kept.fetch_add((count - refused.len()) as u64, Ordering::Relaxed);
@@ -140,6 +144,21 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    /// Puts the first `count` entries into the open transaction; gives why some of them were refused.
+    async fn put_batch(&mut self, count: usize, newly_lost: u64) -> Result<Vec<String>, sqlx::Error> {
+        let mut refused = Vec::new();
+        if newly_lost > 0 {
+            rows::tell_lost(&mut self.connection, utc_ms(), newly_lost).await?;
+        }
+        for entry in self.backlog.iter().take(count) {
+            if let Kept::Refused(why) = rows::put(&mut self.connection, entry).await? {
+                rows::tell_refused(&mut self.connection, utc_ms(), entry, &why).await?;
+                refused.push(why);
+            }
+        }
+        Ok(refused)
     }
 
     /// Plans the next attempt; tells the log the first time and when the reason changes.
