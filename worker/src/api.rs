@@ -66,6 +66,18 @@ pub fn router(served: Served) -> Router {
 }
 
 impl Served {
+    /// The handlers' view of a running engine.
+    pub fn new(name: String, ctx: usize, engine: &crate::engine::Engine) -> Self {
+        Self {
+            name,
+            facts: engine.facts.clone(),
+            ctx,
+            jobs: engine.jobs.clone(),
+            gauge: engine.gauge.clone(),
+            started_at: now(),
+        }
+    }
+
     fn details(&self) -> Value {
         json!({
             "format": "gguf", "family": self.facts.architecture, "families": [self.facts.architecture],
@@ -148,16 +160,20 @@ async fn next(replies: &mut mpsc::Receiver<Event>) -> Event {
 
 /// One HTTP chunk is one line: a client that reads chunk by chunk never sees half a character.
 fn stream_reply(served: Arc<Served>, first: Event, replies: mpsc::Receiver<Event>) -> Response {
-    let lines = stream::unfold(Some((first, replies)), move |state| {
+    let lines = stream::unfold(Some((Some(first), replies)), move |state| {
         let served = Arc::clone(&served);
         async move {
-            let (event, mut replies) = state?;
+            let (first, mut replies) = state?;
+            let event = match first {
+                Some(event) => event,
+                None => next(&mut replies).await,
+            };
             let (line, over) = match event {
                 Event::Text(text) => (piece_line(&served.name, &text), false),
                 Event::Done(outcome) => (done_line(&served.name, "", &outcome), true),
                 Event::Refused(refusal) => (json!({ "error": ApiError::from(refusal).1 }), true),
             };
-            let state = if over { None } else { Some((next(&mut replies).await, replies)) };
+            let state = (!over).then_some((None, replies));
             Some((Ok::<_, Infallible>(Bytes::from(format!("{line}\n"))), state))
         }
     });
@@ -180,18 +196,4 @@ async fn whole_reply(served: &Served, first: Event, mut replies: mpsc::Receiver<
 fn parse<T: serde::de::DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, ApiError> {
     let bytes = body.map_err(|fault| ApiError(fault.status(), format!("the body was not read: {}", fault.body_text())))?;
     serde_json::from_slice(&bytes).map_err(|fault| ApiError(StatusCode::BAD_REQUEST, format!("the body is not what this call takes: {fault}")))
-}
-
-impl Served {
-    /// The handlers' view of a running engine.
-    pub fn new(name: String, ctx: usize, engine: &crate::engine::Engine) -> Self {
-        Self {
-            name,
-            facts: engine.facts.clone(),
-            ctx,
-            jobs: engine.jobs.clone(),
-            gauge: engine.gauge.clone(),
-            started_at: now(),
-        }
-    }
 }
