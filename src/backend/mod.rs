@@ -9,6 +9,8 @@
 #[cfg(feature = "server")]
 pub mod contract;
 #[cfg(feature = "server")]
+pub mod llm;
+#[cfg(feature = "server")]
 pub(crate) mod niceness;
 #[cfg(feature = "server")]
 pub mod onnx_runtime;

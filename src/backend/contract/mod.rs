@@ -1,7 +1,9 @@
 //! What every back end must do, as checks that tests and `duologue check` run alike.
 
+mod llm;
 mod tts;
 
+pub use llm::check_llm;
 pub use tts::check_tts;
 
 /// What one check found.
