@@ -78,7 +78,7 @@ impl Crew {
             let (orders, queue, tell, ready) = (orders.clone(), queue.clone(), tell.clone(), ready.clone());
             let thread = std::thread::Builder::new()
                 .name("whisper".into())
-                .spawn(move || work(&orders, &queue, &tell, &ready))
+                .spawn(move || work(&orders, &queue, &tell, ready))
                 .map_err(|fault| WhisperFault::NoThread { why: fault.to_string() })?;
             crew.threads.push(thread);
         }
@@ -126,7 +126,7 @@ fn work(
     orders: &Orders,
     queue: &JobQueue,
     warming: &watch::Sender<Warming>,
-    ready: &SyncSender<Result<(), WhisperFault>>,
+    ready: SyncSender<Result<(), WhisperFault>>,
 ) {
     let _leaving = Leaving(queue);
     niceness::lower_this_thread(orders.niceness);
@@ -139,6 +139,7 @@ fn work(
         }
     };
     let _ = ready.send(Ok(()));
+    drop(ready);
     let fault = worker.warm().err();
     warming.send_modify(|warming| {
         warming.left -= 1;
