@@ -337,7 +337,8 @@ mod tests {
             table.name("anne", ANNE);
             table.sent(&message(BINDING_SUCCESS, 1, &[]), address(9), ANNE, NOW);
             if table.route(&bytes, address(10)).is_ok() {
-                prop_assert!(matches!(kind(&bytes), Kind::Check { ufrag: "anne", .. }));
+                let named = matches!(kind(&bytes), Kind::Check { ufrag: "anne", .. });
+                prop_assert!(named);
             }
         }
     }
