@@ -361,7 +361,9 @@ async fn a_port_in_use_is_named_with_the_way_out() {
     let first = Port::bind(any_port()).await.expect("a free port");
     let fault = Port::bind(PortConfig::local(first.local_addr())).await.expect_err("it is taken");
     assert!(matches!(fault, PortError::InUse(_)));
-    assert!(fault.to_string().contains(&first.local_addr().port().to_string()) && fault.to_string().contains("ss -ulpn"));
+    assert!(
+        fault.to_string().contains(&first.local_addr().port().to_string()) && fault.to_string().contains("ss -ulpn")
+    );
     let elsewhere = PortConfig::local("203.0.113.200:0".parse().expect("an address"));
     assert!(matches!(Port::bind(elsewhere).await, Err(PortError::NoSuchAddress(_))));
 }

@@ -36,13 +36,19 @@ pub struct Codecs {
 /// What is wrong with an offer, and the way out.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum OfferFault {
-    #[error("the offer is {bytes} bytes long; at most {LIMIT_BYTES} are read: remove codecs and candidates that are not needed")]
+    #[error(
+        "the offer is {bytes} bytes long; at most {LIMIT_BYTES} are read: remove codecs and candidates that are not needed"
+    )]
     TooLong { bytes: usize },
-    #[error("this is no SDP: it must begin with the line v=0. Send the text of localDescription.sdp, with Content-Type: application/sdp")]
+    #[error(
+        "this is no SDP: it must begin with the line v=0. Send the text of localDescription.sdp as application/sdp"
+    )]
     NotSdp,
     #[error("line {line} of the offer is malformed: {what}")]
     Malformed { line: usize, what: &'static str },
-    #[error("the offer has no audio section: add the microphone's track, or a sendrecv audio transceiver, before createOffer()")]
+    #[error(
+        "the offer has no audio section: add the microphone's track, or a sendrecv audio transceiver, before createOffer()"
+    )]
     NoAudio,
     #[error("the offer's audio section is rejected (port 0): its transceiver is stopped; add a new one")]
     AudioRejected,
@@ -50,9 +56,11 @@ pub enum OfferFault {
     AudioInactive,
     #[error("the offer's audio is {protocol}; only audio over DTLS-SRTP (UDP/TLS/RTP/SAVPF) is answered")]
     NotSecured { protocol: String },
-    #[error("the offer's audio has no Opus at 48 kHz (it has: {offered}): allow opus/48000/2 in the codec preferences")]
+    #[error("the offer's audio has no Opus at 48 kHz (it has {offered}): allow opus/48000/2 in the codec preferences")]
     NoOpus { offered: String },
-    #[error("the offer has no ICE credentials (a=ice-ufrag, a=ice-pwd): send localDescription after setLocalDescription()")]
+    #[error(
+        "the offer has no ICE credentials (a=ice-ufrag, a=ice-pwd): send localDescription after setLocalDescription()"
+    )]
     NoIceCredentials,
     #[error("the offer has no DTLS fingerprint (a=fingerprint): send localDescription after setLocalDescription()")]
     NoFingerprint,
@@ -87,15 +95,12 @@ impl OfferFault {
     /// The fault as the body of an HTTP answer.
     pub fn problem(&self) -> Problem {
         let text = self.to_string();
-        let (detail, fix) = match text.split_once(": ") {
-            Some((detail, fix)) if !matches!(self, Self::Malformed { .. }) => (detail.to_owned(), Some(fix.to_owned())),
-            _ => (text, None),
+        let (detail, fix) = match self {
+            // What is malformed belongs to what was found.
+            Self::Malformed { .. } => (text.as_str(), "Send the SDP as the browser made it."),
+            _ => text.split_once(": ").unwrap_or((&text, "")),
         };
-        let problem = Problem::new(self.code(), "The offer cannot be answered", self.status()).detail(detail);
-        match fix {
-            Some(fix) => problem.fix(fix),
-            None => problem,
-        }
+        Problem::new(self.status(), self.code(), detail, fix)
     }
 }
 
@@ -121,8 +126,7 @@ pub fn check(sdp: &str) -> Result<OfferFacts, OfferFault> {
         return Err(OfferFault::NotSecured { protocol: audio.protocol.to_owned() });
     }
     let codecs = audio.codecs();
-    let opus_payload_type =
-        codecs.opus.ok_or_else(|| OfferFault::NoOpus { offered: audio.codec_names() })?;
+    let opus_payload_type = codecs.opus.ok_or_else(|| OfferFault::NoOpus { offered: audio.codec_names() })?;
     let first_in_bundle = description.media.first();
     let transport = |name: &str| {
         [Some(audio), Some(&description.session), first_in_bundle].into_iter().flatten().any(|part| part.has(name))
@@ -331,13 +335,21 @@ mod tests {
         assert_eq!(check("{\"type\":\"offer\"}"), Err(OfferFault::NotSdp));
         assert!(matches!(with("s=-", "nonsense"), Err(OfferFault::Malformed { line: 3, .. })));
         assert!(matches!(with("m=audio 9", "m=audio x"), Err(OfferFault::Malformed { line: 7, .. })));
-        assert!(matches!(with("m=audio 9 UDP/TLS/RTP/SAVPF 111 63 0 110 126", "m=audio 9"), Err(OfferFault::Malformed { .. })));
+        assert!(matches!(
+            with("m=audio 9 UDP/TLS/RTP/SAVPF 111 63 0 110 126", "m=audio 9"),
+            Err(OfferFault::Malformed { .. })
+        ));
         assert_eq!(with("m=audio", "m=video"), Err(OfferFault::NoAudio));
         assert_eq!(with("m=audio 9", "m=audio 0"), Err(OfferFault::AudioRejected));
         assert_eq!(with("UDP/TLS/RTP/SAVPF", "RTP/AVP"), Err(OfferFault::NotSecured { protocol: "RTP/AVP".into() }));
         let no_opus = with("opus/48000/2", "PCMA/8000").expect_err("no Opus");
         assert!(no_opus.to_string().contains("PCMU/8000"), "it says what there is instead: {no_opus}");
-        assert_eq!(with("SAVPF 111", "SAVPF 96"), Err(OfferFault::NoOpus { offered: "red/48000/2, PCMU/8000, telephone-event/48000, telephone-event/8000".into() }));
+        assert_eq!(
+            with("SAVPF 111", "SAVPF 96"),
+            Err(OfferFault::NoOpus {
+                offered: "red/48000/2, PCMU/8000, telephone-event/48000, telephone-event/8000".into()
+            })
+        );
         assert_eq!(with("a=ice-ufrag:aB3+\r\n", ""), Err(OfferFault::NoIceCredentials));
         assert!(matches!(with("a=ice-ufrag:aB3+", "a=ice-ufrag:a b"), Err(OfferFault::Malformed { .. })));
         assert_eq!(with("a=fingerprint:sha-256 AA:BB:CC\r\n", ""), Err(OfferFault::NoFingerprint));
@@ -359,6 +371,9 @@ mod tests {
         assert_eq!(problem.status, 422);
         assert_eq!(problem.detail.as_deref(), Some("the offer has no audio section"));
         assert!(problem.fix.expect("a way out").contains("createOffer"));
+        let problem = OfferFault::NoOpus { offered: "PCMU/8000".into() }.problem();
+        assert_eq!(problem.detail.as_deref(), Some("the offer's audio has no Opus at 48 kHz (it has PCMU/8000)"));
+        assert_eq!(OfferFault::NotSdp.problem().status, 400);
     }
 
     proptest! {

@@ -31,23 +31,18 @@ fn about_blank() -> String {
 }
 
 impl Problem {
-    /// A problem of a named kind; `code` becomes the type `/problems/{code}`.
-    pub fn new(code: &str, title: &str, status: u16) -> Self {
+    /// A problem of a named kind: `code` becomes the type `/problems/{code}` and, in words, the title. `detail` says what
+    /// was found, `fix` what to do about it; an empty one is left out.
+    pub fn new(status: u16, code: &str, detail: &str, fix: &str) -> Self {
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         Self {
             kind: format!("/problems/{code}"),
-            title: title.to_owned(),
+            title: in_words(code),
             status,
-            detail: None,
+            detail: some(detail),
             instance: None,
-            fix: None,
+            fix: some(fix),
         }
-    }
-
-    /// Adds what was found.
-    #[must_use]
-    pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
-        self
     }
 
     /// Adds what it is about.
@@ -56,13 +51,13 @@ impl Problem {
         self.instance = Some(instance.into());
         self
     }
+}
 
-    /// Adds the way out.
-    #[must_use]
-    pub fn fix(mut self, fix: impl Into<String>) -> Self {
-        self.fix = Some(fix.into());
-        self
-    }
+/// `no-such-call` as `No such call`.
+fn in_words(code: &str) -> String {
+    let words = code.replace('-', " ");
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -71,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_problem_is_written_with_the_members_of_the_standard() {
-        let problem = Problem::new("no-such-call", "No such call", 404).detail("call 7 is over").instance("/v1/calls/7");
+        let problem = Problem::new(404, "no-such-call", "call 7 is over", "").instance("/v1/calls/7");
         let json = serde_json::to_value(&problem).expect("plain strings");
         assert_eq!(
             json,

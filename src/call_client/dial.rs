@@ -81,7 +81,9 @@ async fn refused(response: Response) -> DialFault {
     let status = response.status();
     let text = response.text().await.unwrap_or_default();
     let why = match serde_json::from_str::<Problem>(&text) {
-        Ok(problem) => [Some(problem.title), problem.detail, problem.fix].into_iter().flatten().collect::<Vec<_>>().join(". "),
+        Ok(problem) => {
+            [Some(problem.title), problem.detail, problem.fix].into_iter().flatten().collect::<Vec<_>>().join(". ")
+        }
         Err(_) => text.chars().take(300).collect(),
     };
     DialFault::Refused { status, why }

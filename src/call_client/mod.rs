@@ -30,7 +30,7 @@ use ear::{Label, Response, Stretch, Summary};
 
 /// `duologue call`.
 #[derive(Clone, Debug, clap::Args)]
-pub struct CallArgs {
+pub struct CallArguments {
     /// WAV files, any rate: one turn each, in this order
     #[arg(required = true, value_name = "WAV")]
     pub wavs: Vec<PathBuf>,
@@ -96,9 +96,9 @@ pub enum CallFault {
 ///
 /// # Errors
 /// When it cannot be made or recorded.
-pub async fn run(args: &CallArgs) -> Result<(Vec<Response>, Summary), CallFault> {
-    let utterances = utterances(args)?;
-    let pace = pace(args)?;
+pub async fn run(args: CallArguments) -> Result<(Vec<Response>, Summary), CallFault> {
+    let utterances = utterances(&args)?;
+    let pace = pace(&args)?;
     let port = Port::bind(PortConfig::local(SocketAddr::from(([0, 0, 0, 0], 0)))).await?;
     let caller = Caller::new(&port).await?;
     let dialled = dial(&args.url, args.persona.as_deref(), caller.offer()).await?;
@@ -124,7 +124,7 @@ pub async fn run(args: &CallArgs) -> Result<(Vec<Response>, Summary), CallFault>
     Ok((responses, summary))
 }
 
-fn pace(args: &CallArgs) -> Result<Pace, CallFault> {
+fn pace(args: &CallArguments) -> Result<Pace, CallFault> {
     let seconds = |option: &'static str, value: f64| {
         Duration::try_from_secs_f64(value).map_err(|_| CallFault::Seconds { option, value })
     };
@@ -136,7 +136,7 @@ fn pace(args: &CallArgs) -> Result<Pace, CallFault> {
     })
 }
 
-fn utterances(args: &CallArgs) -> Result<Vec<Utterance>, CallFault> {
+fn utterances(args: &CallArguments) -> Result<Vec<Utterance>, CallFault> {
     let labels = args.labels.as_deref().map(labels).transpose()?.unwrap_or_default();
     args.wavs.iter().map(|path| utterance(path, &labels, args.speech_dbfs)).collect()
 }
@@ -147,11 +147,7 @@ fn labels(path: &Path) -> Result<BTreeMap<String, Vec<Label>>, CallFault> {
     serde_json::from_str(&text).map_err(|why| fault(why.to_string()))
 }
 
-fn utterance(
-    path: &Path,
-    labels: &BTreeMap<String, Vec<Label>>,
-    above_dbfs: f32,
-) -> Result<Utterance, CallFault> {
+fn utterance(path: &Path, labels: &BTreeMap<String, Vec<Label>>, above_dbfs: f32) -> Result<Utterance, CallFault> {
     let fault = |why: String| CallFault::Wav { path: path.to_owned(), why };
     let file = File::open(path).map_err(|why| fault(why.to_string()))?;
     let read = wav::read(BufReader::new(file)).map_err(|why| fault(why.to_string()))?;
@@ -216,12 +212,20 @@ fn print_outcome(as_json: bool, outcome: &Outcome, responses: &[Response], summa
     let figure = |ms: Option<i64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms"));
     println!(
         "response at the ear: p50 {}, p95 {}, worst {} over {} of {} turns; {} cut in",
-        figure(summary.p50_ms), figure(summary.p95_ms), figure(summary.worst_ms),
-        summary.answered, summary.turns, summary.cut_ins,
+        figure(summary.p50_ms),
+        figure(summary.p95_ms),
+        figure(summary.worst_ms),
+        summary.answered,
+        summary.turns,
+        summary.cut_ins,
     );
     println!(
         "connected after {} ms; {} packets sent, the latest {latest_ms} ms late; {} received, {} lost, {} late{}",
-        outcome.connected_after.as_millis(), outcome.packets_sent, received.packets, received.lost, received.late,
+        outcome.connected_after.as_millis(),
+        outcome.packets_sent,
+        received.packets,
+        received.lost,
+        received.late,
         gone.map(|why| format!("; {why}")).unwrap_or_default(),
     );
 }

@@ -50,7 +50,7 @@ fn candidates(out: &mut String, live_media: bool, addresses: &[SocketAddr]) {
         return;
     }
     for (n, address) in addresses.iter().enumerate() {
-        // RFC 8445, section 5.1.2.1: type preference 126 for host, a local preference that keeps our order, component 1.
+        // RFC 8445, section 5.1.2.1: type preference 126 for host, local preference in our order, component 1.
         let priority = (126_u32 << 24) + ((65_535 - n as u32) << 8) + 255;
         let (ip, port) = (address.ip(), address.port());
         let _ = write!(out, "a=candidate:{} 1 udp {priority} {ip} {port} typ host\r\n", n + 1);

@@ -19,9 +19,15 @@ pub type Transaction = [u8; 12];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind<'a> {
     /// A binding request for the peer with this local fragment; it carries the transaction too.
-    Check { ufrag: &'a str, transaction: Transaction },
+    Check {
+        ufrag: &'a str,
+        transaction: Transaction,
+    },
     /// A binding response: a success has proved its integrity to whoever accepts it.
-    CheckAnswer { success: bool, transaction: Transaction },
+    CheckAnswer {
+        success: bool,
+        transaction: Transaction,
+    },
     /// Other STUN: indications, requests without a user name.
     OtherStun,
     Dtls,
@@ -149,9 +155,7 @@ impl Table {
     pub fn route(&mut self, datagram: &[u8], from: SocketAddr) -> Result<PeerId, Stranger> {
         match kind(datagram) {
             Kind::Check { ufrag, .. } => self.fragments.get(ufrag).copied().ok_or(Stranger::UnknownPeer),
-            Kind::CheckAnswer { transaction, .. } => {
-                self.asked.remove(&transaction).ok_or(Stranger::UnknownAddress)
-            }
+            Kind::CheckAnswer { transaction, .. } => self.asked.remove(&transaction).ok_or(Stranger::UnknownAddress),
             Kind::OtherStun | Kind::Dtls | Kind::Media => {
                 self.addresses.get(&from).map(|proof| proof.peer).ok_or(Stranger::UnknownAddress)
             }

@@ -55,7 +55,8 @@ impl Departures {
     /// Whether one more packet may be handed over; counts it if so.
     fn admit(&self, sequence: u16) -> bool {
         let now_ms = self.begun.elapsed().as_millis() as u64;
-        let behind = (self.handed.load(Ordering::Acquire) as u16).wrapping_sub(self.left.load(Ordering::Acquire) as u16);
+        let behind =
+            (self.handed.load(Ordering::Acquire) as u16).wrapping_sub(self.left.load(Ordering::Acquire) as u16);
         let patient = now_ms < self.handed_at_ms.load(Ordering::Acquire) + ASK_AGAIN_MS;
         // More than half the ring behind is not behind but before the first departure.
         if (u32::from(behind) >= PACKETS_WAITING && behind < 0x8000) && patient {

@@ -1,8 +1,8 @@
 //! Ring 3: WebRTC peers. One UDP port serves every call; a peer is ICE, DTLS, SRTP and SCTP ended here.
 //!
 //! [`Port::bind`] opens the port, [`Port::accept`] answers one browser's offer with a [`Peer`]: a bounded stream of
-//! [`PeerEvent`]s in, a [`PeerLine`] out. What goes through are RTP packets and text messages; no audio is decoded here.
-//! The same machinery in the other direction is [`client`]; [`net`] lets both run on a network in memory, in virtual time.
+//! [`PeerEvent`]s in, a [`PeerLine`] out. What goes through are RTP packets and text; no audio is decoded here. The same
+//! machinery in the other direction is [`client`]; [`net`] lets both run on a network in memory, in virtual time.
 
 mod answer;
 pub mod client;
@@ -14,6 +14,7 @@ mod pumps;
 mod reports;
 mod runtime;
 mod session;
+mod stack;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -34,8 +35,8 @@ pub const EVENTS_WAITING: usize = 256;
 /// Messages that may wait for the data channel; one more is dropped and counted.
 pub const MESSAGES_WAITING: usize = 64;
 /// RTP packets that may wait between [`PeerLine::send_rtp`] and the wire; one more is dropped and counted, because
-/// what waits cannot be recalled when the caller cuts in.
-pub const PACKETS_WAITING: u32 = 5;
+/// what waits cannot be recalled when the caller cuts in. A task that was held up for 240 ms may still catch up.
+pub const PACKETS_WAITING: u32 = 12;
 
 /// Where a port listens and what it tells the other side.
 #[derive(Clone, Debug)]
@@ -63,9 +64,12 @@ impl PortConfig {
 /// Why there is no port.
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
-    #[error("UDP port {} is in use: stop the other program (`ss -ulpn 'sport = :{}'` names it) or set another media port", .0.port(), .0.port())]
+    #[error(
+        "UDP port {} is in use: stop the other program (`ss -ulpn 'sport = :{}'` names it) or set another media port",
+        .0.port(), .0.port()
+    )]
     InUse(SocketAddr),
-    #[error("this machine has no address {}: listen on 0.0.0.0, [::] or one of its own addresses", .0.ip())]
+    #[error("this machine has no address {}: listen on 0.0.0.0, [::] or an address of its own", .0.ip())]
     NoSuchAddress(SocketAddr),
     #[error("UDP port {} needs privileges: take one above 1023", .0.port())]
     NotAllowed(SocketAddr),

@@ -35,8 +35,12 @@ pub(super) struct Datagram {
     bytes: Vec<u8>,
 }
 
+/// Who is on the network. Its lock is the one of this module: held for a look-up and a try_send, never across an await.
 #[derive(Debug)]
-struct Switch {
+struct Switch(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
     inboxes: HashMap<SocketAddr, mpsc::Sender<Datagram>>,
     weather: Weather,
     dice: u64,
@@ -46,8 +50,7 @@ struct Switch {
 /// A network in memory; clones are the same network. With tokio's clock paused a call on it takes no time of its own.
 #[derive(Clone, Debug)]
 pub struct Memory {
-    // The one lock of this module: held for a look-up and a try_send, never across an await.
-    switch: Arc<Mutex<Switch>>,
+    switch: Arc<Switch>,
 }
 
 impl Default for Memory {
@@ -59,8 +62,10 @@ impl Default for Memory {
 impl Memory {
     /// A network under `weather`.
     pub fn new(weather: Weather) -> Self {
-        let switch = Switch { inboxes: HashMap::new(), weather, dice: weather.seed ^ 0x9E37_79B9_7F4A_7C15, next_port: 20_000 };
-        Self { switch: Arc::new(Mutex::new(switch)) }
+        // Never zero: that is the one state that the generator does not leave.
+        let dice = weather.seed.wrapping_mul(2) | 1;
+        let state = State { inboxes: HashMap::new(), weather, dice, next_port: 20_000 };
+        Self { switch: Arc::new(Switch(Mutex::new(state))) }
     }
 
     /// Changes the weather for what is sent from now on.
@@ -107,12 +112,12 @@ impl Memory {
         }
     }
 
-    fn locked(&self) -> std::sync::MutexGuard<'_, Switch> {
-        self.switch.lock().unwrap_or_else(PoisonError::into_inner)
+    fn locked(&self) -> std::sync::MutexGuard<'_, State> {
+        self.switch.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Switch {
+impl State {
     /// xorshift64*: evenly in 0.0..1.0 (Vigna, "An experimental exploration of Marsaglia's xorshift generators", 2016).
     fn draw(&mut self) -> f64 {
         self.dice ^= self.dice >> 12;

@@ -22,12 +22,25 @@ const NEWS_WAITING: usize = 1024;
 #[derive(Debug)]
 pub(super) enum News {
     /// A peer with this queue; `alert` is rung when a DTLS alert arrives for it.
-    Arrives { peer: PeerId, inbox: Inbox, alert: Arc<tokio::sync::Notify> },
+    Arrives {
+        peer: PeerId,
+        inbox: Inbox,
+        alert: Arc<tokio::sync::Notify>,
+    },
     /// Checks for this fragment are for this peer.
-    Named { peer: PeerId, ufrag: String },
+    Named {
+        peer: PeerId,
+        ufrag: String,
+    },
     /// The peer has sent this STUN message.
-    Sent { peer: PeerId, message: Vec<u8>, to: SocketAddr },
-    Leaves { peer: PeerId },
+    Sent {
+        peer: PeerId,
+        message: Vec<u8>,
+        to: SocketAddr,
+    },
+    Leaves {
+        peer: PeerId,
+    },
 }
 
 /// The way out of the port and what it counts; shared by its peers.

@@ -25,11 +25,7 @@ pub(super) struct Pumps {
 }
 
 impl Pumps {
-    pub(super) fn new(
-        events: mpsc::Sender<PeerEvent>,
-        outgoing: mpsc::Receiver<String>,
-        shared: Arc<Shared>,
-    ) -> Self {
+    pub(super) fn new(events: mpsc::Sender<PeerEvent>, outgoing: mpsc::Receiver<String>, shared: Arc<Shared>) -> Self {
         Self { events, outgoing: Some(outgoing), shared }
     }
 
@@ -92,7 +88,7 @@ async fn converse(
                     let _ = events.try_send(PeerEvent::MessagesOpen);
                 }
                 Some(DataChannelEvent::OnMessage(message)) => {
-                    // Always taken at once: while a message waits here the stack hands over nothing else, audio included.
+                    // Taken at once: while a message waits here the stack hands over nothing else, audio included.
                     let text = message.is_string.then(|| String::from_utf8(message.data.to_vec()).ok()).flatten();
                     if !text.is_some_and(|text| offer(&events, PeerEvent::Message(text))) {
                         shared.counters.messages_untaken.fetch_add(1, Ordering::Relaxed);

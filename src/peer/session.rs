@@ -6,15 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rtc::interceptor::{Registry, Slot};
-use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::RTCOfferOptions;
 use rtc::peer_connection::configuration::interceptor_registry::configure_rtcp_reports;
-use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_OPUS, MIME_TYPE_TELEPHONE_EVENT, MediaEngine};
-use rtc::peer_connection::configuration::setting_engine::{SettingEngine, SettingEngineBuilder};
-use rtc::peer_connection::transport::{RTCDtlsRole, RTCDtlsTransportState};
-use rtc::rtp_transceiver::rtp_sender::{
-    RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
-};
+use rtc::peer_connection::transport::RTCDtlsTransportState;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +27,7 @@ use super::reports::Tap;
 use super::runtime::{Alive, PeerRuntime};
 use super::{
     Agreed, CONNECT_WITHIN, EVENTS_WAITING, GoneWhy, LinkReport, MESSAGES_WAITING, OfferRefused, Peer, PeerEvent,
-    PeerLine, answer, pumps,
+    PeerLine, answer, pumps, stack,
 };
 
 /// The label of the data channel that carries a call's events.
@@ -42,10 +36,6 @@ pub(super) const CHANNEL_LABEL: &str = "events";
 const CHANNEL_BUFFER_BYTES: usize = 256 * 1024;
 /// Signals from the stack that may wait for the session's task.
 const SIGNALS_WAITING: usize = 64;
-/// ICE (RFC 8445): silent for 5 s is disconnected, 10 s more is failed; our own checks every 2 s keep consent
-/// (RFC 7675). A tab closed without a word is gone after 15 s.
-const ICE_TIMEOUTS: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(2)];
-
 /// What the stack tells the session's task.
 pub(super) enum Signal {
     State(RTCPeerConnectionState),
@@ -154,89 +144,26 @@ impl Offering {
     }
 }
 
-fn opus() -> RTCRtpCodec {
-    RTCRtpCodec {
-        mime_type: MIME_TYPE_OPUS.to_owned(),
-        clock_rate: 48_000,
-        channels: 2,
-        // Mono with forward error correction is what we want to receive (RFC 7587, section 6.1).
-        sdp_fmtp_line: "minptime=10;useinbandfec=1;stereo=0".to_owned(),
-        rtcp_feedback: vec![],
-    }
-}
-
-fn telephone_event() -> RTCRtpCodec {
-    RTCRtpCodec {
-        mime_type: MIME_TYPE_TELEPHONE_EVENT.to_owned(),
-        clock_rate: 48_000,
-        channels: 0,
-        sdp_fmtp_line: "0-16".to_owned(),
-        rtcp_feedback: vec![],
-    }
-}
-
-fn codecs() -> Result<MediaEngine, OfferRefused> {
-    let mut engine = MediaEngine::default();
-    for (rtp_codec, payload_type) in [(opus(), 111), (telephone_event(), 110)] {
-        let codec = RTCRtpCodecParameters { rtp_codec, payload_type };
-        engine.register_codec(codec, RtpCodecKind::Audio).map_err(setup)?;
-    }
-    Ok(engine)
-}
-
-fn settings(door: &Door) -> SettingEngine {
-    let [disconnected, failed, keepalive] = ICE_TIMEOUTS.map(Some);
-    SettingEngineBuilder::new()
-        .with_lite(door.config.ice_lite)
-        .with_include_loopback_candidate(true)
-        // As DTLS client the stack waits 200 ms before it begins.
-        .with_answering_dtls_role(RTCDtlsRole::Server)
-        // Its multicast socket would come out of the same runtime as the media socket. A browser's `.local` candidates
-        // are not needed: its checks tell its address.
-        .with_multicast_dns_mode(rtc::ice::mdns::MulticastDnsMode::Disabled)
-        .with_ice_timeouts(disconnected, failed, keepalive)
-        .build()
-}
-
-fn own_track(ssrc: u32) -> Arc<TrackLocalStaticRTP> {
-    let coding = RTCRtpCodingParameters { ssrc: Some(ssrc), ..RTCRtpCodingParameters::default() };
-    let encoding = RTCRtpEncodingParameters {
-        rtp_coding_parameters: coding,
-        codec: opus(),
-        ..RTCRtpEncodingParameters::default()
-    };
-    let track = MediaStreamTrack::new(
-        "duologue".to_owned(),
-        "voice".to_owned(),
-        "voice".to_owned(),
-        RtpCodecKind::Audio,
-        vec![encoding],
-    );
-    Arc::new(TrackLocalStaticRTP::new(track))
-}
-
 fn setup(why: impl std::fmt::Display) -> OfferRefused {
     OfferRefused::Setup(why.to_string())
 }
 
 impl Session {
     async fn build(door: Door) -> Result<Self, OfferRefused> {
+        let codecs = stack::codecs().map_err(setup)?;
         let (peer, runtime, alert) = door.enter().await?;
         let alive = Alive::count(&door.outlet.peers);
         let ssrc = rand::random_range(1..=u32::MAX);
         let departures = Arc::new(Departures::new());
-        let shared = Arc::new(Shared {
-            connected: false.into(),
-            departures: departures.clone(),
-            counters: Counters::default(),
-        });
+        let shared =
+            Arc::new(Shared { connected: false.into(), departures: departures.clone(), counters: Counters::default() });
         let (relay, signals) = mpsc::channel(SIGNALS_WAITING);
         let tap = Tap::new(ssrc, departures, relay.clone());
         // Slot 0 is next to the wire: there the stack's own sender reports pass too.
         let interceptors = configure_rtcp_reports(Registry::new()).with(Slot::Custom(0), tap);
         let built = PeerConnectionBuilder::new()
-            .with_media_engine(codecs()?)
-            .with_setting_engine(settings(&door))
+            .with_media_engine(codecs)
+            .with_setting_engine(stack::settings(door.config.ice_lite))
             .with_interceptor_registry(interceptors)
             .with_data_channel_send_buffer_limit(CHANNEL_BUFFER_BYTES)
             .with_handler(Arc::new(Relay(relay)))
@@ -244,7 +171,7 @@ impl Session {
             .with_udp_addrs(door.inner_addresses())
             .build()
             .await;
-        let track = own_track(ssrc);
+        let track = stack::own_track(ssrc);
         let connected = match built {
             Ok(connection) => {
                 let connection: Arc<dyn PeerConnection> = Arc::new(connection);
@@ -253,19 +180,9 @@ impl Session {
             Err(why) => Err(why),
         };
         match connected {
-            Ok((connection, sender)) => Ok(Self {
-                peer,
-                door,
-                runtime,
-                connection,
-                sender,
-                track,
-                shared,
-                signals,
-                alert,
-                ssrc,
-                _alive: alive,
-            }),
+            Ok((connection, sender)) => {
+                Ok(Self { peer, door, runtime, connection, sender, track, shared, signals, alert, ssrc, _alive: alive })
+            }
             Err(why) => {
                 runtime.shut_down().await;
                 door.outlet.tell(News::Leaves { peer }).await;
