@@ -119,8 +119,9 @@ impl Engine {
         let seen = frames.start.saturating_sub(VOCODER_MARGIN)..(frames.end + VOCODER_MARGIN).min(latent.frames);
         self.flow(latent, seen.end)?;
         let z = transposed(&latent.z[seen.start * latent.channels..seen.end * latent.channels], latent.channels);
-        let outputs =
-            self.vocoder.run(ort::inputs!["z" => TensorRef::from_array_view(([1, latent.channels, seen.len()], &z[..]))?])?;
+        let outputs = self
+            .vocoder
+            .run(ort::inputs!["z" => TensorRef::from_array_view(([1, latent.channels, seen.len()], &z[..]))?])?;
         let (_, samples) = outputs["output"].try_extract_tensor::<f32>()?;
         let wanted = (frames.start - seen.start) * HOP..(frames.end - seen.start) * HOP;
         let got = samples.len();
@@ -169,6 +170,43 @@ fn session(path: &Path, threads: usize) -> ort::Result<Session> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The frontend draws noise, so one run of it serves both ways.
+    #[test]
+    fn chunks_sound_like_their_places_in_the_whole() {
+        let Some(config) = super::super::tests::config() else { return };
+        crate::backend::onnx_runtime::ensure(&config.onnx_runtime).unwrap();
+        let manner = Manner { noise_scale: 0.667, length_scale: 1.0, noise_w: 0.8 };
+        let mut engine = Engine::load([&config.frontend, &config.flow, &config.vocoder], 1, manner).unwrap();
+        let ids: Vec<i64> =
+            std::iter::once(1).chain((0..120).flat_map(|n| [0, 14 + n * 7 % 90])).chain([0, 2]).collect();
+        let latent = |latent: &Latent| Latent {
+            z_p: latent.z_p.clone(),
+            z: Vec::new(),
+            flowed: 0,
+            durations: latent.durations.clone(),
+            ..*latent
+        };
+        let mut whole = engine.latent(&ids).unwrap();
+        assert_eq!(whole.durations.iter().sum::<usize>(), whole.frames);
+        let mut chunked = latent(&whole);
+        let frames = whole.frames;
+        let expected = engine.decode(&mut whole, 0..frames).unwrap();
+        assert_eq!(expected.len(), frames * HOP);
+        let (mut got, mut at) = (Vec::new(), 0);
+        for chunk in [24, 48].into_iter().chain(std::iter::repeat(96)) {
+            got.extend(engine.decode(&mut chunked, at..at + chunk).unwrap());
+            at += chunk;
+            if at >= frames {
+                break;
+            }
+        }
+        let power = |samples: &mut dyn Iterator<Item = f32>| samples.map(|x| f64::from(x * x)).sum::<f64>();
+        let error = power(&mut got.iter().zip(&expected).map(|(a, b)| a - b));
+        let relative = (error / power(&mut expected.iter().copied())).sqrt();
+        assert_eq!(got.len(), expected.len());
+        assert!(relative < 1e-3, "relative error {relative:.6}");
+    }
 
     #[test]
     fn transposing_turns_rows_into_columns() {

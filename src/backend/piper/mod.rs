@@ -161,7 +161,8 @@ impl Drop for Piper {
 }
 
 /// Spoken once before the first call: a short and a longer clause, as ONNX Runtime prepares its memory by size.
-const WARM_UP: [&str; 2] = ["Ready.", "This is a somewhat longer sentence, so that nothing is done for the first time in a call."];
+const WARM_UP: [&str; 2] =
+    ["Ready.", "This is a somewhat longer sentence, so that nothing is done for the first time in a call."];
 
 #[async_trait]
 impl Tts for Piper {
@@ -264,5 +265,37 @@ impl VoiceFile {
             return Err(unusable(format!("it has {} speakers; voices with one can be used", file.num_speakers)));
         }
         Ok(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The real voice's files, where they have been fetched.
+    pub(super) fn config() -> Option<PiperConfig> {
+        let folder = std::env::var_os("DUOLOGUE_MODELS").map(PathBuf::from).or_else(|| {
+            let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
+            let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/share"));
+            Some(data.or_else(home)?.join("duologue/models"))
+        })?;
+        let config = PiperConfig::in_folder(&folder, "en_US-joe-medium", folder.join("libonnxruntime.so.1.31.1"));
+        if config.check().is_err() || !config.onnx_runtime.is_file() {
+            println!("not tested: the voice is not in {}; `duologue models fetch` fetches it", folder.display());
+            return None;
+        }
+        Some(config)
+    }
+
+    #[test]
+    fn settings_out_of_range_are_named() {
+        let config = PiperConfig::in_folder(Path::new("/nonexistent"), "voice", PathBuf::new());
+        let refusal = |config: PiperConfig| Piper::open(config).err().expect("refused").to_string();
+        assert_eq!(refusal(PiperConfig { threads: 0, ..config.clone() }), "threads = 0 is out of range: 1 to 16");
+        assert_eq!(
+            refusal(PiperConfig { length_scale: 3.0, ..config.clone() }),
+            "length_scale = 3 is out of range: 0.5 to 2.0"
+        );
+        assert!(refusal(config).contains("/nonexistent/voice.frontend.onnx"));
     }
 }

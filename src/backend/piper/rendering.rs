@@ -67,8 +67,9 @@ impl Rendering {
             let from = latent.frames_of(utterance.lead).saturating_sub(LEAD_FRAMES);
             let sounds_end = latent.frames_of(utterance.sounds);
             let to = latent.frames_of(utterance.ids.len()).min(sounds_end + TAIL_FRAMES).max(from);
-            let at_line_rate =
-                |frames: usize| samples_at((frames.saturating_sub(from) * HOP) as u64, voice.rate_hz.into(), LINE_RATE.into());
+            let at_line_rate = |frames: usize| {
+                samples_at((frames.saturating_sub(from) * HOP) as u64, voice.rate_hz.into(), LINE_RATE.into())
+            };
             let words = sentence.iter().flat_map(|part| &part.words);
             mark_words(&mut plan.words, words, &utterance.word_ends, |ids| {
                 plan.samples + at_line_rate(latent.frames_of(ids))

@@ -61,7 +61,9 @@ fn clean(word: &str, language: &str) -> String {
             ',' | '.' | ':' if between(|c| c.is_ascii_digit()) => cleaned.push(sign),
             // Inside a word any other mark would end a clause of espeak-ng's, which runs the words on both sides together.
             ',' | ';' | ':' | '!' | '?' => cleaned.push(' '),
-            '.' | '\'' | '-' | '&' | '@' | '%' | '+' | '=' | '$' | '€' | '£' | '°' | '½' | '¼' | '¾' => cleaned.push(sign),
+            '.' | '\'' | '-' | '&' | '@' | '%' | '+' | '=' | '$' | '€' | '£' | '°' | '½' | '¼' | '¾' => {
+                cleaned.push(sign)
+            }
             c if c.is_alphabetic() && !reads(language, c) => {}
             c if c.is_alphanumeric() || is_combining(c) => cleaned.push(c),
             _ => {}
@@ -79,8 +81,8 @@ fn tidy(text: &str) -> String {
 
 /// Languages that are not written in Latin letters; their voices are given every letter there is.
 const OTHER_SCRIPTS: [&str; 24] = [
-    "am", "ar", "bg", "bn", "cmn", "el", "fa", "he", "hi", "ja", "ka", "kk", "ko", "ml", "mr", "ne", "ru", "sr", "ta", "te",
-    "th", "uk", "ur", "zh",
+    "am", "ar", "bg", "bn", "cmn", "el", "fa", "he", "hi", "ja", "ka", "kk", "ko", "ml", "mr", "ne", "ru", "sr", "ta",
+    "te", "th", "uk", "ur", "zh",
 ];
 
 /// Whether a voice of `language` can do more with a letter than name its script: an English one says "Chinese letter" for
@@ -96,7 +98,7 @@ fn is_combining(c: char) -> bool {
 
 /// Words that espeak-ng spells letter by letter although they are spoken as words.
 const ENGLISH_WORDS: [(&str, &str); 5] =
-    [("vs", "versus"), ("mm-hm", "um hum"), ("mm-hmm", "um hum"), ("mhm", "um hum"), ("mm", "um")];
+    [("vs", "versus"), ("mm-hm", "uh-huh"), ("mm-hmm", "uh-huh"), ("mhm", "uh-huh"), ("mm", "hmm")];
 
 fn english(word: &str) -> String {
     if let Some((_, spoken)) = ENGLISH_WORDS.iter().find(|(written, _)| word.eq_ignore_ascii_case(written)) {
@@ -178,7 +180,7 @@ mod tests {
     #[test]
     fn addresses_can_be_followed_by_ear() {
         assert_eq!(en("https://www.example.com/opening-hours?x=1"), "example dot com slash opening dash hours");
-        assert_eq!(en("[our page](https://example.com/)."), "our page");
+        assert_eq!(en("page](https://example.com/)."), "page", "the rest of [our page](...)");
         assert_eq!(en("(www.example.org)"), "example dot org");
         assert_eq!(en("me@example.org"), "me@example.org", "which espeak-ng reads well by itself");
     }

@@ -139,9 +139,8 @@ fn tokens(text: &str) -> Vec<Range<usize>> {
 }
 
 /// Abbreviations, lower case, that something always follows: their full stop ends a sentence only where the text ends.
-const TITLES: [&str; 16] = [
-    "mr", "mrs", "ms", "dr", "prof", "st", "vs", "no", "e.g", "i.e", "approx", "dept", "tel", "ext", "fig", "al",
-];
+const TITLES: [&str; 16] =
+    ["mr", "mrs", "ms", "dr", "prof", "st", "vs", "no", "e.g", "i.e", "approx", "dept", "tel", "ext", "fig", "al"];
 
 /// Abbreviations, lower case, that may stand last in a sentence: the next word's first letter tells.
 const ABBREVIATIONS: [&str; 9] = ["a.m", "p.m", "etc", "inc", "ltd", "co", "jr", "sr", "ave"];

@@ -48,7 +48,8 @@ pub(super) fn run(jobs: &Receiver<Job>, voice: &Voice, engine: &mut Engine) {
             }
         }
         work.retain_mut(|clause| !clause.is_abandoned());
-        let ready = work.iter_mut().enumerate().filter_map(|(at, clause)| clause.has_room().then(|| (clause.due(), at)));
+        let ready =
+            work.iter_mut().enumerate().filter_map(|(at, clause)| clause.has_room().then(|| (clause.due(), at)));
         match ready.min() {
             Some((_, at)) => {
                 if let Some(outcome) = work[at].step(voice, engine, &mut cache) {
