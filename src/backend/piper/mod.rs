@@ -32,6 +32,9 @@ use super::{Clause, Speech, Tts, TtsError, Urgency, niceness};
 /// Clauses that may wait for the thread; with more the machine cannot keep up anyway.
 const MOST_WAITING: usize = 64;
 
+/// A clause is planned as a whole before its first sound, so a longer one would keep all the others waiting for a second.
+const MOST_CHARACTERS: usize = 2_000;
+
 /// Where the voice is and how it runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PiperConfig {
@@ -167,6 +170,10 @@ const WARM_UP: [&str; 2] =
 #[async_trait]
 impl Tts for Piper {
     async fn speak(&self, clause: Clause, out: mpsc::Sender<Speech>) -> Result<(), TtsError> {
+        if clause.text.chars().nth(MOST_CHARACTERS).is_some() {
+            let why = format!("a clause has more than {MOST_CHARACTERS} characters; cut the text into clauses first");
+            return Err(TtsError::Engine(why));
+        }
         let (done, finished) = oneshot::channel();
         self.send(Job { text: clause.text, urgency: clause.urgency, out, done, asked: Instant::now() })?;
         match finished.await {

@@ -67,6 +67,12 @@ impl Mark {
     }
 }
 
+/// The voice's text encoder compares every phoneme with every other: memory and time grow with the square of a sentence. Longer
+/// ones than this (some 25 s) are spoken in two breaths.
+const MOST_WORDS: usize = 64;
+/// A longer word is no word but data; its beginning is spoken.
+const MOST_LETTERS: usize = 80;
+
 /// Parts up to a full stop, question or exclamation mark: what the voice speaks in one breath. Never empty.
 pub(super) type Sentence = Vec<Part>;
 
@@ -81,7 +87,7 @@ pub(super) fn read(text: &str, language: &str) -> Vec<Sentence> {
     for (at, token) in tokens.iter().enumerate() {
         let written = &text[token.clone()];
         let next = tokens.get(at + 1).map(|next| &text[next.clone()]);
-        let spoken = spoken(written, language);
+        let spoken: String = spoken(written, language).chars().take(MOST_LETTERS).collect();
         let mark = if spoken.is_empty() { mark_alone(written) } else { mark_behind(written, next) };
         if spoken.is_empty() {
             match last_word(&mut words, &mut sentence, &mut sentences) {
@@ -91,9 +97,11 @@ pub(super) fn read(text: &str, language: &str) -> Vec<Sentence> {
         } else {
             words.push(Word { bytes: waiting.take().unwrap_or(token.start)..token.end, spoken });
         }
+        let too_long = words.len() + sentence.iter().map(|part| part.words.len()).sum::<usize>() >= MOST_WORDS;
+        let mark = mark.or(too_long.then_some(Mark::Open));
         if let Some(mark) = mark.filter(|_| !words.is_empty()) {
             sentence.push(Part { words: std::mem::take(&mut words), mark });
-            if mark.ends_sentence() {
+            if mark.ends_sentence() || too_long {
                 sentences.push(std::mem::take(&mut sentence));
             }
         }
@@ -233,6 +241,15 @@ mod tests {
         let words: Vec<&str> =
             sentences.iter().flatten().flat_map(|part| &part.words).map(|word| &text[word.bytes.clone()]).collect();
         assert_eq!(words, ["🙂 Oh —", "well 🎉!"]);
+    }
+
+    #[test]
+    fn no_sentence_is_longer_than_the_voice_can_bear() {
+        let sentences = read(&"and so on, ".repeat(100), "en-us");
+        let words = |sentence: &Sentence| sentence.iter().map(|part| part.words.len()).sum::<usize>();
+        assert!(sentences.iter().all(|sentence| words(sentence) <= MOST_WORDS));
+        assert_eq!(sentences.iter().map(words).sum::<usize>(), 300);
+        assert_eq!(read(&"a".repeat(1_000), "en-us")[0][0].words[0].spoken.len(), MOST_LETTERS);
     }
 
     #[test]

@@ -191,3 +191,60 @@ const fn slack(urgency: Urgency) -> Duration {
         Urgency::Memory => 10_000,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A clause asked for at `asked`, the ends of its channels, which must be kept for it to be wanted.
+    fn clause(
+        urgency: Urgency,
+        asked: Instant,
+    ) -> (Work, mpsc::Receiver<Speech>, oneshot::Receiver<Result<(), TtsError>>) {
+        let (out, heard) = mpsc::channel(1);
+        let (done, finished) = oneshot::channel();
+        (Work::new(Job { text: "Hello.".to_owned(), urgency, out, done, asked }), heard, finished)
+    }
+
+    #[test]
+    fn a_first_clause_goes_before_later_ones_asked_for_shortly_before() {
+        let now = Instant::now();
+        let (later, ..) = clause(Urgency::Speech, now);
+        let (first, ..) = clause(Urgency::FirstAudio, now + Duration::from_millis(400));
+        assert!(first.due() < later.due());
+    }
+
+    #[test]
+    fn a_clause_with_sound_in_hand_makes_way_for_one_that_is_waited_for() {
+        let now = Instant::now();
+        let (mut under_way, _heard, _finished) = clause(Urgency::FirstAudio, now);
+        under_way.unsent.push_back(Speech::Pcm(vec![0.0; 48_000]));
+        assert!(under_way.has_room());
+        let (first, ..) = clause(Urgency::FirstAudio, now + Duration::from_millis(900));
+        let (later, ..) = clause(Urgency::Speech, now + Duration::from_millis(900));
+        assert!(first.due() < under_way.due() && under_way.due() < later.due());
+    }
+
+    #[test]
+    fn what_the_listener_does_not_take_waits_in_order() {
+        let (mut work, mut heard, _finished) = clause(Urgency::Speech, Instant::now());
+        let plan = Speech::Plan { samples: 2, words: Vec::new() };
+        work.unsent.extend([plan.clone(), Speech::Pcm(vec![0.5; 2])]);
+        assert!(!work.has_room(), "the channel holds one");
+        assert_eq!(heard.try_recv(), Ok(plan));
+        assert!(work.has_room());
+        assert_eq!(heard.try_recv(), Ok(Speech::Pcm(vec![0.5; 2])));
+    }
+
+    #[test]
+    fn a_clause_is_given_up_when_either_end_is_dropped() {
+        let (work, heard, finished) = clause(Urgency::Speech, Instant::now());
+        assert!(!work.is_abandoned());
+        drop(heard);
+        assert!(work.is_abandoned());
+        drop(finished);
+        let (work, _heard, finished) = clause(Urgency::Speech, Instant::now());
+        drop(finished);
+        assert!(work.is_abandoned());
+    }
+}
