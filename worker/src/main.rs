@@ -16,6 +16,7 @@ mod wire;
 use std::io::{IsTerminal, Read, Write};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Context;
 use axum::serve::ListenerExt;
@@ -53,7 +54,7 @@ struct Args {
     /// Tokens of all chats that the cache holds together; twice `--ctx` by default.
     #[arg(long)]
     cells: Option<u32>,
-    /// Requests that may wait for a slot before others are turned away.
+    /// Requests that may wait for a slot; about as many again may be on their way, others are turned away.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
     queue: u32,
     /// How far to step back behind other processes, 0 to 19.
@@ -61,15 +62,25 @@ struct Args {
     nice: u8,
 }
 
-fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+fn main() -> ExitCode {
+    match run(Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // one line without a backtrace: the server shows it as the reason of the failure
+        Err(fault) => {
+            eprintln!("Error: {fault:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args) -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .without_time()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env()
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,llama-cpp-2=error")),
         )
         .init();
     llama_cpp_2::send_logs_to_tracing(llama_cpp_2::LogOptions::default());
