@@ -13,24 +13,32 @@ use std::time::Duration;
 
 use super::{assert_kept, hello};
 
-const SMALL: &str = "smollm2-135m-instruct-q4_1.gguf";
+pub const SMALL: &str = "smollm2-135m-instruct-q4_1.gguf";
 const DEFAULT: &str = "qwen2.5-coder-0.5b-instruct-q4.gguf";
 /// For a cold model on a machine that is busy with other tests.
-const PATIENT: Patience = Patience { first_token: Duration::from_secs(100), next_token: Duration::from_secs(60) };
+pub const PATIENT: Patience = Patience {
+    first_token: Duration::from_secs(100),
+    next_token: Duration::from_secs(60),
+};
 
-fn models_folder() -> PathBuf {
+pub fn models_folder() -> PathBuf {
     let data = || {
-        let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".local/share");
+        let home =
+            || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".local/share");
         std::env::var_os("XDG_DATA_HOME").map_or_else(home, PathBuf::from)
     };
-    std::env::var_os("DUOLOGUE_MODELS").map_or_else(|| data().join("duologue/models"), PathBuf::from)
+    std::env::var_os("DUOLOGUE_MODELS")
+        .map_or_else(|| data().join("duologue/models"), PathBuf::from)
 }
 
 /// A running worker, or `None` with a line that says what is missing.
-async fn worker(model: &str) -> Option<LlmWorker> {
+pub async fn worker(model: &str) -> Option<LlmWorker> {
     let path = models_folder().join(model);
     if !path.is_file() {
-        println!("skipped: {} is absent; `duologue models fetch` brings it", path.display());
+        println!(
+            "skipped: {} is absent; `duologue models fetch` brings it",
+            path.display()
+        );
         return None;
     }
     let mut settings = WorkerSettings::new(path, "embedded");
@@ -47,7 +55,7 @@ async fn worker(model: &str) -> Option<LlmWorker> {
     }
 }
 
-fn url(worker: &LlmWorker) -> String {
+pub fn url(worker: &LlmWorker) -> String {
     match &*worker.state().borrow() {
         WorkerState::Ready { url } => url.clone(),
         other => panic!("not ready: {other:?}"),
@@ -55,14 +63,31 @@ fn url(worker: &LlmWorker) -> String {
 }
 
 async fn ask(url: &str, path: &str, body: &Value) -> (u16, Value) {
-    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().expect("a client");
-    let answer = client.post(format!("{url}{path}")).body(body.to_string()).send().await.expect("answered");
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([])
+        .build()
+        .expect("a client");
+    let answer = client
+        .post(format!("{url}{path}"))
+        .body(body.to_string())
+        .send()
+        .await
+        .expect("answered");
     (answer.status().as_u16(), answer.json().await.expect("JSON"))
 }
 
 async fn gauge(url: &str) -> Value {
-    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().expect("a client");
-    let answer = client.get(format!("{url}/api/ps")).send().await.expect("answered");
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([])
+        .build()
+        .expect("a client");
+    let answer = client
+        .get(format!("{url}/api/ps"))
+        .send()
+        .await
+        .expect("answered");
     answer.json::<Value>().await.expect("JSON")["engine"].take()
 }
 
@@ -71,70 +96,137 @@ async fn the_smallest_model_keeps_the_contract() {
     if let Some(worker) = worker(SMALL).await {
         let findings = check_llm(&worker).await;
         assert_kept(SMALL, &findings);
-        assert!(findings.iter().all(|finding| finding.outcome == Outcome::Holds), "the worker offers all of it");
+        assert!(
+            findings
+                .iter()
+                .all(|finding| finding.outcome == Outcome::Holds),
+            "the worker offers all of it"
+        );
     }
 }
 
 #[tokio::test]
 async fn the_default_model_answers_from_its_facts() {
-    let Some(worker) = worker(DEFAULT).await else { return };
+    let Some(worker) = worker(DEFAULT).await else {
+        return;
+    };
     let facts = "You answer the telephone of the Blue Door restaurant. The kitchen closes at ten in the evening. \
                  Answer in one short sentence.";
     let messages = vec![
-        ChatMessage { role: Role::System, content: facts.into() },
-        ChatMessage { role: Role::User, content: "What time does the kitchen close?".into() },
+        ChatMessage {
+            role: Role::System,
+            content: facts.into(),
+        },
+        ChatMessage {
+            role: Role::User,
+            content: "What time does the kitchen close?".into(),
+        },
     ];
-    let request = ChatRequest { messages, max_tokens: 40, temperature: 0.0, schema: None };
+    let request = ChatRequest {
+        messages,
+        max_tokens: 40,
+        temperature: 0.0,
+        schema: None,
+    };
     let reply: Vec<_> = worker.chat(request).await.expect("opens").collect().await;
-    let text: String = reply.into_iter().map(|piece| piece.expect("a piece")).collect();
-    assert!(text.to_lowercase().contains("ten") || text.contains("10"), "{text}");
+    let text: String = reply
+        .into_iter()
+        .map(|piece| piece.expect("a piece"))
+        .collect();
+    assert!(
+        text.to_lowercase().contains("ten") || text.contains("10"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn a_history_is_read_once() {
-    let Some(worker) = worker(SMALL).await else { return };
+    let Some(worker) = worker(SMALL).await else {
+        return;
+    };
     let url = url(&worker);
-    let mut messages = vec![json!({ "role": "system", "content": "You are a telephone assistant. ".repeat(8) })];
+    let mut messages =
+        vec![json!({ "role": "system", "content": "You are a telephone assistant. ".repeat(8) })];
     let prime = json!({ "model": "embedded", "messages": messages, "stream": false, "options": { "num_predict": 0 } });
     let (_, primed) = ask(&url, "/api/chat", &prime).await;
-    assert_eq!((&primed["eval_count"], &primed["done"]), (&json!(0), &json!(true)));
+    assert_eq!(
+        (&primed["eval_count"], &primed["done"]),
+        (&json!(0), &json!(true))
+    );
     for question in ["Hello?", "Who are you?", "Thank you."] {
         let before = primed["prompt_eval_count"].as_u64().expect("a count");
         messages.push(json!({ "role": "user", "content": question }));
         let body = json!({ "model": "embedded", "messages": messages, "stream": false, "options": { "num_predict": 12 } });
         let (_, answer) = ask(&url, "/api/chat", &body).await;
-        let (all, cached) = (answer["prompt_eval_count"].as_u64(), answer["prompt_eval_cached"].as_u64());
+        let (all, cached) = (
+            answer["prompt_eval_count"].as_u64(),
+            answer["prompt_eval_cached"].as_u64(),
+        );
         let (all, cached) = (all.expect("a count"), cached.expect("a count"));
-        assert!(cached >= before && all - cached < 40, "{cached} of {all} tokens were cached");
+        assert!(
+            cached >= before && all - cached < 40,
+            "{cached} of {all} tokens were cached"
+        );
         messages.push(answer["message"].clone());
     }
 }
 
 #[tokio::test]
 async fn a_second_call_shares_the_system_prompt_and_leaves_the_first_its_history() {
-    let Some(worker) = worker(SMALL).await else { return };
+    let Some(worker) = worker(SMALL).await else {
+        return;
+    };
     let url = url(&worker);
-    let system = json!({ "role": "system", "content": "You are a telephone assistant. ".repeat(8) });
+    let system =
+        json!({ "role": "system", "content": "You are a telephone assistant. ".repeat(8) });
     let chat = |history: Vec<Value>| {
         let messages: Vec<Value> = std::iter::once(system.clone()).chain(history).collect();
         json!({ "model": "embedded", "messages": messages, "stream": false, "options": { "num_predict": 4 } })
     };
     let said = |text: &str| json!({ "role": "user", "content": text });
-    let (_, first) = ask(&url, "/api/chat", &chat(vec![said("I am the first caller.")])).await;
-    let (_, second) = ask(&url, "/api/chat", &chat(vec![said("And I am another one.")])).await;
+    let (_, first) = ask(
+        &url,
+        "/api/chat",
+        &chat(vec![said("I am the first caller.")]),
+    )
+    .await;
+    let (_, second) = ask(
+        &url,
+        "/api/chat",
+        &chat(vec![said("And I am another one.")]),
+    )
+    .await;
     assert!(second["prompt_eval_cached"].as_u64() > Some(30), "{second}");
-    let history = vec![said("I am the first caller."), first["message"].clone(), said("Are you there?")];
+    let history = vec![
+        said("I am the first caller."),
+        first["message"].clone(),
+        said("Are you there?"),
+    ];
     let (_, again) = ask(&url, "/api/chat", &chat(history)).await;
-    assert!(again["prompt_eval_cached"].as_u64() >= first["prompt_eval_count"].as_u64(), "{first} then {again}");
+    assert!(
+        again["prompt_eval_cached"].as_u64() >= first["prompt_eval_count"].as_u64(),
+        "{first} then {again}"
+    );
 }
 
 #[tokio::test]
 async fn a_dropped_reply_stops_the_model() {
-    let Some(worker) = worker(SMALL).await else { return };
+    let Some(worker) = worker(SMALL).await else {
+        return;
+    };
     let url = url(&worker);
-    let request = ChatRequest { max_tokens: 512, ..hello() };
+    let request = ChatRequest {
+        max_tokens: 512,
+        ..hello()
+    };
     let schema = json!({ "type": "array", "items": { "type": "integer" }, "minItems": 400 });
-    let mut reply = worker.chat(ChatRequest { schema: Some(schema), ..request }).await.expect("opens");
+    let mut reply = worker
+        .chat(ChatRequest {
+            schema: Some(schema),
+            ..request
+        })
+        .await
+        .expect("opens");
     assert!(matches!(reply.next().await, Some(Ok(_))));
     drop(reply);
     // the list could not be finished: the engine becomes idle because the reply was cancelled
@@ -149,7 +241,9 @@ async fn a_dropped_reply_stops_the_model() {
 
 #[tokio::test]
 async fn four_callers_are_answered_together() {
-    let Some(worker) = worker(SMALL).await else { return };
+    let Some(worker) = worker(SMALL).await else {
+        return;
+    };
     let url = url(&worker);
     let bodies = (0..4).map(|caller| {
         let said = format!("I am caller number {caller}. Who are you?");
@@ -158,13 +252,20 @@ async fn four_callers_are_answered_together() {
     let bodies: Vec<Value> = bodies.collect();
     for (status, answer) in join_all(bodies.iter().map(|body| ask(&url, "/api/chat", body))).await {
         assert_eq!(status, 200, "{answer}");
-        assert!(answer["message"]["content"].as_str().is_some_and(|text| !text.is_empty()), "{answer}");
+        assert!(
+            answer["message"]["content"]
+                .as_str()
+                .is_some_and(|text| !text.is_empty()),
+            "{answer}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_flood_of_requests_is_turned_away_and_does_not_pile_up() {
-    let Some(worker) = worker(SMALL).await else { return };
+    let Some(worker) = worker(SMALL).await else {
+        return;
+    };
     let url = url(&worker);
     let schema = json!({ "type": "array", "items": { "type": "integer" }, "minItems": 400 });
     let body = json!({
@@ -175,94 +276,79 @@ async fn a_flood_of_requests_is_turned_away_and_does_not_pile_up() {
     let (status, answer) = flood.next().await.expect("an answer");
     assert_eq!(status, 503, "{answer}");
     drop(flood);
-    let (status, answer) = ask(&url, "/api/chat", &json!({ "model": "embedded", "messages": [] })).await;
-    assert_eq!((status, &answer["done_reason"]), (200, &json!("load")), "{answer}");
+    let (status, answer) = ask(
+        &url,
+        "/api/chat",
+        &json!({ "model": "embedded", "messages": [] }),
+    )
+    .await;
+    assert_eq!(
+        (status, &answer["done_reason"]),
+        (200, &json!("load")),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
 async fn bad_requests_are_named_and_harm_nobody() {
-    let Some(worker) = worker(SMALL).await else { return };
+    let Some(worker) = worker(SMALL).await else {
+        return;
+    };
     let url = url(&worker);
     let chat = |extra: Value| {
         let mut body = json!({ "model": "embedded", "messages": [{ "role": "user", "content": "Hi" }], "stream": false });
-        body.as_object_mut().expect("an object").extend(extra.as_object().expect("an object").clone());
+        body.as_object_mut()
+            .expect("an object")
+            .extend(extra.as_object().expect("an object").clone());
         body
     };
     let endless = "and then ".repeat(5_000);
     let cases = [
         (json!("nonsense"), 400, "the body"),
-        (chat(json!({ "model": "other" })), 404, "model 'other' not found"),
-        (chat(json!({ "options": { "temperature": 99 } })), 400, "options.temperature"),
-        (chat(json!({ "messages": [{ "role": "robot", "content": "x" }] })), 400, "unknown role 'robot'"),
-        (chat(json!({ "messages": [{ "role": "user", "content": endless }] })), 400, "tokens"),
-        (chat(json!({ "format": { "type": "no such type" } })), 400, "format"),
-        (chat(json!({ "junk": "x".repeat(2 << 20) })), 413, "the body"),
+        (
+            chat(json!({ "model": "other" })),
+            404,
+            "model 'other' not found",
+        ),
+        (
+            chat(json!({ "options": { "temperature": 99 } })),
+            400,
+            "options.temperature",
+        ),
+        (
+            chat(json!({ "messages": [{ "role": "robot", "content": "x" }] })),
+            400,
+            "unknown role 'robot'",
+        ),
+        (
+            chat(json!({ "messages": [{ "role": "user", "content": endless }] })),
+            400,
+            "tokens",
+        ),
+        (
+            chat(json!({ "format": { "type": "no such type" } })),
+            400,
+            "format",
+        ),
+        (
+            chat(json!({ "junk": "x".repeat(2 << 20) })),
+            413,
+            "the body",
+        ),
     ];
     for (body, status, words) in cases {
         let (got, answer) = ask(&url, "/api/chat", &body).await;
         let error = answer["error"].as_str().unwrap_or_default();
-        assert!(got == status && error.contains(words), "{got} {answer} where {status} with {words:?} was due");
+        assert!(
+            got == status && error.contains(words),
+            "{got} {answer} where {status} with {words:?} was due"
+        );
     }
-    let (status, answer) = ask(&url, "/api/chat", &chat(json!({ "options": { "num_predict": 4 } }))).await;
+    let (status, answer) = ask(
+        &url,
+        "/api/chat",
+        &chat(json!({ "options": { "num_predict": 4 } })),
+    )
+    .await;
     assert_eq!((status, &answer["done"]), (200, &json!(true)), "{answer}");
-}
-
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn a_worker_that_dies_breaks_off_the_reply_and_is_started_again() {
-    let Some(worker) = worker(SMALL).await else { return };
-    let before = url(&worker);
-    let schema = json!({ "type": "array", "items": { "type": "integer" }, "minItems": 400 });
-    let request = ChatRequest { max_tokens: 512, schema: Some(schema), ..hello() };
-    let mut reply = worker.chat(request).await.expect("opens");
-    assert!(matches!(reply.next().await, Some(Ok(_))));
-    let mut state = worker.state();
-    kill_the_listener_of(&before);
-    let rest: Vec<_> = reply.collect().await;
-    assert!(matches!(rest.last(), Some(Err(LlmError::BrokeOff(_)))), "{rest:?}");
-    state.wait_for(|state| matches!(state, WorkerState::Ready { url } if *url != before)).await.expect("kept");
-    let again: Vec<_> = worker.chat(hello()).await.expect("opens").collect().await;
-    assert!(matches!(again.first(), Some(Ok(_))), "{again:?}");
-}
-
-/// Kills the child of this process whose command line and socket belong to `url`: the worker under test, no other.
-#[cfg(target_os = "linux")]
-fn kill_the_listener_of(url: &str) {
-    let port: u16 = url.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
-    let table = std::fs::read_to_string("/proc/net/tcp").expect("readable");
-    let local = format!("0100007F:{port:04X}");
-    let row = table.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
-    let inode = row.into_iter().find(|row| row.get(1) == Some(&local.as_str()) && row.get(3) == Some(&"0A"));
-    let socket = format!("socket:[{}]", inode.expect("somebody listens")[9]);
-    for process in std::fs::read_dir("/proc").expect("readable").flatten() {
-        let Ok(files) = std::fs::read_dir(process.path().join("fd")) else { continue };
-        if files.flatten().any(|file| std::fs::read_link(file.path()).is_ok_and(|to| to.as_os_str() == socket.as_str())) {
-            let id = process.file_name();
-            let killed = std::process::Command::new("kill").arg("-KILL").arg(&id).status().expect("kill runs");
-            assert!(killed.success(), "process {id:?} was not killed");
-            return;
-        }
-    }
-    panic!("nobody holds {socket}");
-}
-
-#[tokio::test]
-async fn a_truncated_model_is_named_and_nobody_waits_for_it() {
-    let whole = models_folder().join(SMALL);
-    if !whole.is_file() {
-        println!("skipped: {} is absent; `duologue models fetch` brings it", whole.display());
-        return;
-    }
-    let folder = tempfile::tempdir().expect("a folder");
-    let cut = folder.path().join("cut.gguf");
-    std::fs::write(&cut, &std::fs::read(&whole).expect("readable")[..1 << 20]).expect("written");
-    let mut settings = WorkerSettings::new(&cut, "cut");
-    settings.executable = std::env::var_os("DUOLOGUE_LLM").map(PathBuf::from);
-    let Ok(worker) = LlmWorker::start(settings, PATIENT) else {
-        println!("skipped: the worker's executable is absent; `cargo build --release -p duologue-llm` makes it");
-        return;
-    };
-    let fault = worker.ready().await.expect_err("it cannot become ready");
-    let text = fault.to_string();
-    assert!(text.contains("cut.gguf") && text.contains("not a complete GGUF"), "{text}");
 }

@@ -81,7 +81,9 @@ impl<'m> Loop<'m> {
         loop {
             if self.runs.is_empty() && self.waiting.is_empty() {
                 self.report();
-                let Some(job) = self.inbox.blocking_recv() else { return };
+                let Some(job) = self.inbox.blocking_recv() else {
+                    return;
+                };
                 self.waiting.push_back(job);
             }
             self.receive();
@@ -95,7 +97,9 @@ impl<'m> Loop<'m> {
     /// Moves at most `queue` requests out of the channel; the others wait in it and, when it is full, are turned away.
     fn receive(&mut self) {
         while self.waiting.len() < self.queue {
-            let Ok(job) = self.inbox.try_recv() else { return };
+            let Ok(job) = self.inbox.try_recv() else {
+                return;
+            };
             self.waiting.push_back(job);
         }
     }
@@ -113,9 +117,15 @@ impl<'m> Loop<'m> {
 
     fn admit(&mut self) {
         while self.slots.any_idle() {
-            let Some(job) = self.waiting.pop_front() else { return };
-            let Some(prepared) = Prepared::new(job, &self.prompter, self.model, self.ctx) else { continue };
-            let Some(seat) = self.slots.seat(prepared.prompt()) else { return };
+            let Some(job) = self.waiting.pop_front() else {
+                return;
+            };
+            let Some(prepared) = Prepared::new(job, &self.prompter, self.model, self.ctx) else {
+                continue;
+            };
+            let Some(seat) = self.slots.seat(prepared.prompt()) else {
+                return;
+            };
             self.furnish(seat);
             self.runs.push(prepared.run(seat.slot, seat.cached));
         }
@@ -124,12 +134,22 @@ impl<'m> Loop<'m> {
     /// Brings the cache into the state that the seat describes.
     fn furnish(&mut self, seat: Seat) {
         let slot = seat.slot as i32;
-        let from = if seat.copy_from.is_some() { 0 } else { seat.cached as u32 };
-        if self.context.kv_cache_seq_rm(slot, Some(from), None).is_err() {
+        let from = if seat.copy_from.is_some() {
+            0
+        } else {
+            seat.cached as u32
+        };
+        if self
+            .context
+            .kv_cache_seq_rm(slot, Some(from), None)
+            .is_err()
+        {
             self.forget(seat.slot);
         }
         if let Some(donor) = seat.copy_from {
-            let copied = self.context.kv_cache_seq_cp(donor as i32, slot, Some(0), Some(seat.cached as u32));
+            let copied =
+                self.context
+                    .kv_cache_seq_cp(donor as i32, slot, Some(0), Some(seat.cached as u32));
             debug_assert!(copied.is_ok(), "positions are below the context's size");
         }
     }
@@ -156,9 +176,14 @@ impl<'m> Loop<'m> {
                 shares.push((at, vec![token], true));
             }
         }
-        let mut room = if shares.is_empty() { CHUNK_ALONE } else { CHUNK_BESIDE };
-        let (asked, primes): (Vec<usize>, Vec<usize>) =
-            (0..self.runs.len()).filter(|&at| self.runs[at].unread() > 0).partition(|&at| self.runs[at].chooser.is_some());
+        let mut room = if shares.is_empty() {
+            CHUNK_ALONE
+        } else {
+            CHUNK_BESIDE
+        };
+        let (asked, primes): (Vec<usize>, Vec<usize>) = (0..self.runs.len())
+            .filter(|&at| self.runs[at].unread() > 0)
+            .partition(|&at| self.runs[at].chooser.is_some());
         for at in asked.into_iter().chain(primes) {
             let run = &self.runs[at];
             let count = run.unread().min(room);
@@ -168,7 +193,10 @@ impl<'m> Loop<'m> {
                 shares.push((at, run.prompt[run.read..run.read + count].to_vec(), choose));
             }
         }
-        shares.into_iter().map(|(run, tokens, choose)| self.add_share(run, tokens, choose)).collect()
+        shares
+            .into_iter()
+            .map(|(run, tokens, choose)| self.add_share(run, tokens, choose))
+            .collect()
     }
 
     fn add_share(&mut self, run: usize, tokens: Vec<TokenId>, choose: bool) -> Share {
@@ -176,17 +204,28 @@ impl<'m> Loop<'m> {
         let from = self.slots.len(slot);
         for (at, token) in tokens.iter().enumerate() {
             let wanted = choose && at + 1 == tokens.len();
-            let added = self.batch.add(LlamaToken(*token), (from + at) as i32, &[slot as i32], wanted);
+            let added = self.batch.add(
+                LlamaToken(*token),
+                (from + at) as i32,
+                &[slot as i32],
+                wanted,
+            );
             debug_assert!(added.is_ok(), "the batch was made for the largest step");
         }
-        Share { run, tokens, choose_at: choose.then(|| self.batch.n_tokens() - 1) }
+        Share {
+            run,
+            tokens,
+            choose_at: choose.then(|| self.batch.n_tokens() - 1),
+        }
     }
 
     /// Empties idle slots until the batch fits. Slots that share a beginning are counted in full, so now and then one
     /// goes that could have stayed.
     fn make_room(&mut self) {
         while self.slots.total() + self.batch.n_tokens() as usize > self.cells {
-            let Some(slot) = self.slots.stalest() else { return };
+            let Some(slot) = self.slots.stalest() else {
+                return;
+            };
             self.forget(slot);
         }
     }
@@ -235,7 +274,9 @@ impl<'m> Loop<'m> {
             if let Some(slot) = self.slots.stalest() {
                 self.forget(slot);
             } else if let Some(run) = self.runs.last() {
-                run.refuse(Refusal::Busy("the cache is full; try again, or start with more --cells".into()));
+                run.refuse(Refusal::Busy(
+                    "the cache is full; try again, or start with more --cells".into(),
+                ));
                 self.retire(self.runs.len() - 1, true);
             }
             return;
@@ -282,7 +323,9 @@ impl<'m> Loop<'m> {
 impl Drop for Loop<'_> {
     fn drop(&mut self) {
         for job in self.waiting.drain(..) {
-            let _ = job.events.try_send(Event::Refused(Refusal::Broken("the model is shut down".into())));
+            let _ = job.events.try_send(Event::Refused(Refusal::Broken(
+                "the model is shut down".into(),
+            )));
         }
     }
 }
