@@ -9,7 +9,7 @@ use clap::Subcommand;
 use super::error::ModelError;
 use super::library::{Library, Presence, Source};
 use super::manifest::Needed;
-use super::progress::megabytes;
+use super::progress::{megabytes, models};
 
 /// What can be done with models on the command line.
 #[derive(Clone, Debug, Subcommand)]
@@ -107,10 +107,10 @@ pub async fn fetch(library: &Library, ids: &[String], for_default: bool, source:
     let started = Instant::now();
     let fetched = library.fetch_from(source, &wanted).await?;
     match fetched.models.as_slice() {
-        [] => println!("all {} models are here ({})", wanted.len(), library.directory().display()),
-        models => println!(
-            "{} models in place, {} of packages, {:.1} s",
-            models.len(),
+        [] => println!("{} asked for, all here ({})", models(wanted.len()), library.directory().display()),
+        fetched_models => println!(
+            "{} in place, {} of packages, {:.1} s",
+            models(fetched_models.len()),
             megabytes(fetched.bytes),
             started.elapsed().as_secs_f64()
         ),

@@ -121,15 +121,11 @@ impl<'a> Cursor<'a> {
 
     fn variable(&mut self) -> Result<Variable<'a>, String> {
         let rank = self.u8()?;
-        let dims = (0..rank)
-            .map(|_| Ok(self.u32()? as usize))
-            .collect::<Result<Vec<_>, String>>()?;
+        let dims = (0..rank).map(|_| Ok(self.u32()? as usize)).collect::<Result<Vec<_>, String>>()?;
         let code = self.u8()?;
         let element = Element::from_code(code).ok_or_else(|| format!("unknown element type {code}"))?;
         let length = self.u32()? as usize;
-        let expected = dims
-            .iter()
-            .try_fold(element.size(), |product, &dim| product.checked_mul(dim));
+        let expected = dims.iter().try_fold(element.size(), |product, &dim| product.checked_mul(dim));
         if expected != Some(length) {
             return Err(format!("{length} bytes do not fit the dimensions {dims:?}"));
         }

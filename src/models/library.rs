@@ -8,9 +8,12 @@ use super::assemble::Workshop;
 use super::digest::{Digests, Ledger};
 use super::error::ModelError;
 use super::manifest::{Manifest, Model, ModelFile};
-use super::progress::{Progress, megabytes};
+use super::progress::{Progress, megabytes, models};
 use super::registry;
 use super::url::fetch_url;
+
+#[cfg(test)]
+mod tests;
 
 /// A directory of models and the manifest that says what belongs there. Cheap to clone and to open.
 #[derive(Clone, Debug)]
@@ -18,6 +21,9 @@ pub struct Library {
     directory: PathBuf,
     manifest: Manifest,
 }
+
+/// Where packages lie until the model that they belong to is in place.
+const PACKAGES: &str = ".packages";
 
 /// Where a fetch takes its bytes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,17 +100,12 @@ impl Library {
         let path = self.directory.join(&entry.name);
         match fs::metadata(&path) {
             Ok(metadata) if metadata.len() == entry.bytes => Ok(path),
-            Ok(metadata) => Err(ModelError::WrongSize {
-                id: model.id.clone(),
-                path,
-                expected: entry.bytes,
-                got: metadata.len(),
-            }),
-            Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => Err(ModelError::Absent {
-                id: model.id.clone(),
-                title: model.title.clone(),
-                path,
-            }),
+            Ok(metadata) => {
+                Err(ModelError::WrongSize { id: model.id.clone(), path, expected: entry.bytes, got: metadata.len() })
+            }
+            Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {
+                Err(ModelError::Absent { id: model.id.clone(), title: model.title.clone(), path })
+            }
             Err(fault) => Err(ModelError::io(&path)(fault)),
         }
     }
@@ -172,13 +173,15 @@ impl Library {
         let mut progress = Progress::new(bytes);
         if bytes > 0 {
             let directory = self.directory.display();
-            progress.say(&format!("fetching {} for {} models into {directory}", megabytes(bytes), wanted.len()));
+            progress.say(&format!("fetching {} for {} into {directory}", megabytes(bytes), models(wanted.len())));
         }
         let mut before = 0;
         for order in &wanted {
             self.fulfil(order, &mut before, &mut progress, &mut ledger)?;
             ledger.save(&self.directory);
         }
+        // What is left there is an unfinished download of nothing that is still wanted.
+        let _ = fs::remove_dir_all(self.directory.join(PACKAGES));
         let models = wanted.iter().map(|order| order.model.id.clone()).collect();
         Ok(Fetched { models, bytes })
     }
@@ -231,19 +234,23 @@ impl Library {
     /// Two fetches of one directory at once would tread on each other's packages. A file system without locks gets none.
     fn lock(&self) -> Option<File> {
         let file = File::create(self.directory.join(".lock")).ok()?;
-        file.lock().ok()?;
+        if file.try_lock().is_err() {
+            eprintln!("waiting for another `duologue models fetch` in {}", self.directory.display());
+            file.lock().ok()?;
+        }
         Some(file)
     }
 
     fn orders(&self, ids: &[&str], ledger: &mut Ledger) -> Result<Vec<Order<'_>>, ModelError> {
-        let mut orders = Vec::new();
+        let mut orders: Vec<Order<'_>> = Vec::new();
         for id in ids {
             let model = self.manifest.model(id)?;
+            if orders.iter().any(|order| order.model.id == model.id) {
+                continue;
+            }
             let entries = model.files.iter();
-            let missing: Vec<&str> = entries
-                .filter(|entry| !self.is_sound(model, entry, ledger))
-                .map(|entry| entry.name.as_str())
-                .collect();
+            let missing: Vec<&str> =
+                entries.filter(|entry| !self.is_sound(model, entry, ledger)).map(|entry| entry.name.as_str()).collect();
             if !missing.is_empty() {
                 orders.push(Order { model, missing });
             }
@@ -259,7 +266,7 @@ impl Library {
         ledger: &mut Ledger,
     ) -> Result<(), ModelError> {
         let model = order.model;
-        let store = self.directory.join(".packages");
+        let store = self.directory.join(PACKAGES);
         fs::create_dir_all(&store).map_err(ModelError::io(&store))?;
         let mut packages = Vec::new();
         if order.needs_packages() {

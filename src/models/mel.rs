@@ -35,9 +35,7 @@ fn edges_hz() -> Vec<f64> {
     let top = mel_of_hz(SAMPLE_RATE_HZ / 2.0);
     let steps = BANDS + 1;
     let step = top / steps as f64;
-    (0..=steps)
-        .map(|i| hz_of_mel(if i == steps { top } else { i as f64 * step }))
-        .collect()
+    (0..=steps).map(|i| hz_of_mel(if i == steps { top } else { i as f64 * step })).collect()
 }
 
 /// Slaney's scale (Auditory Toolbox, 1998): linear below 1 kHz, logarithmic above.
@@ -50,19 +48,11 @@ fn log_step() -> f64 {
 }
 
 fn mel_of_hz(hz: f64) -> f64 {
-    if hz < BREAK_HZ {
-        hz / HZ_PER_MEL
-    } else {
-        BREAK_MEL + (hz / BREAK_HZ).ln() / log_step()
-    }
+    if hz < BREAK_HZ { hz / HZ_PER_MEL } else { BREAK_MEL + (hz / BREAK_HZ).ln() / log_step() }
 }
 
 fn hz_of_mel(mel: f64) -> f64 {
-    if mel < BREAK_MEL {
-        mel * HZ_PER_MEL
-    } else {
-        BREAK_HZ * (log_step() * (mel - BREAK_MEL)).exp()
-    }
+    if mel < BREAK_MEL { mel * HZ_PER_MEL } else { BREAK_HZ * (log_step() * (mel - BREAK_MEL)).exp() }
 }
 
 #[cfg(test)]

@@ -159,8 +159,5 @@ pub fn tensor_name(tensor: &Bytes) -> String {
         #[prost(string, optional, tag = "8")]
         name: Option<String>,
     }
-    Peek::decode(tensor.clone())
-        .ok()
-        .and_then(|peek| peek.name)
-        .unwrap_or_default()
+    Peek::decode(tensor.clone()).ok().and_then(|peek| peek.name).unwrap_or_default()
 }

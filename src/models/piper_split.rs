@@ -13,6 +13,9 @@ use prost::Message;
 
 use super::onnx::{Graph, Model, Node, ValueInfo, float_tensor, tensor_name};
 
+#[cfg(test)]
+mod tests;
+
 /// What the parts call the cut tensors, whatever the voice calls them:
 ///
 /// * frontend: the voice's own inputs -> `z_p` f32 `[1, 192, T]`, `mask` f32 `[1, 1, T]`, `durations` f32 `[1, 1, P]`
@@ -148,11 +151,7 @@ fn find_durations(graph: &Graph) -> Result<&str, String> {
 /// its own.
 fn find_mask<'g>(graph: &'g Graph, edges: &Edges<'g>, z_p: &'g str) -> Result<&'g str, String> {
     let after = edges.downstream(graph, z_p);
-    let spoken: HashSet<usize> = graph
-        .input
-        .iter()
-        .flat_map(|input| edges.downstream(graph, input.name()))
-        .collect();
+    let spoken: HashSet<usize> = graph.input.iter().flat_map(|input| edges.downstream(graph, input.name())).collect();
     let crossing: BTreeSet<&str> = after
         .iter()
         .flat_map(|&i| &graph.node[i].input)
@@ -201,11 +200,7 @@ impl<'g> Cutter<'g> {
             Some(&new) => new.to_owned(),
             None => tensor.clone(),
         };
-        let used: HashSet<&str> = indices
-            .iter()
-            .flat_map(|&i| &self.graph.node[i].input)
-            .map(String::as_str)
-            .collect();
+        let used: HashSet<&str> = indices.iter().flat_map(|&i| &self.graph.node[i].input).map(String::as_str).collect();
         let leak = self.graph.input.iter().map(ValueInfo::name);
         if let Some(leak) = leak.filter(|name| !inputs.contains(name)).find(|name| used.contains(name)) {
             return Err(format!("the voice's input `{leak}` is wanted after the cut at {inputs:?}"));

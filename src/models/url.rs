@@ -13,6 +13,9 @@ use super::digest::Digests;
 use super::error::ModelError;
 use super::progress::Progress;
 
+#[cfg(test)]
+mod tests;
+
 /// A cut connection is taken up again this often before the fault is shown.
 const ATTEMPTS: u32 = 3;
 
@@ -105,9 +108,7 @@ impl<'a> Download<'a> {
         let mut response = request.send().await?;
         let mut file = match response.status() {
             StatusCode::PARTIAL_CONTENT => OpenOptions::new().append(true).open(&self.part),
-            status if status.is_success() => {
-                self.begin(&response).and_then(|()| File::create(&self.part))
-            }
+            status if status.is_success() => self.begin(&response).and_then(|()| File::create(&self.part)),
             StatusCode::RANGE_NOT_SATISFIABLE => {
                 let _ = fs::remove_file(&self.version);
                 return Err(Cut::Network("the server no longer has the file that was begun".to_owned()));
@@ -148,7 +149,7 @@ impl<'a> Download<'a> {
             if !got.eq_ignore_ascii_case(expected) {
                 let _ = fs::remove_file(&self.part);
                 let file = self.url.to_owned();
-                return Err(ModelError::OwnDigest { file, expected: expected.to_owned(), got });
+                return Err(ModelError::UrlDigest { file, expected: expected.to_owned(), got });
             }
         }
         fs::rename(&self.part, self.dest).map_err(ModelError::io(self.dest))

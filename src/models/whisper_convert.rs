@@ -10,6 +10,9 @@ use std::io::{self, Write};
 use super::ct2::{Ct2Model, Element, Variable};
 use super::mel;
 
+#[cfg(test)]
+mod tests;
+
 const MAGIC: i32 = 0x6767_6d6c;
 /// Whisper's byte-pair vocabulary; whisper.cpp makes the special tokens after it itself.
 const TOKENS: usize = 50_257;
@@ -101,18 +104,14 @@ impl<'a> Source<'a> {
 
     fn scalar(&self, name: &str) -> Result<i32, ConvertError> {
         match self.get(name)? {
-            Variable { element: Element::I16, data: [low, high], .. } => {
-                Ok(i16::from_le_bytes([*low, *high]).into())
-            }
+            Variable { element: Element::I16, data: [low, high], .. } => Ok(i16::from_le_bytes([*low, *high]).into()),
             other => Err(input(format!("`{name}` is no 16-bit scalar but {:?}", other.element))),
         }
     }
 
     fn layers(&self, side: &str) -> usize {
         let names = &self.model.variables;
-        (0..)
-            .take_while(|i| names.contains_key(format!("{side}/layer_{i}/ffn/linear_0/weight").as_str()))
-            .count()
+        (0..).take_while(|i| names.contains_key(format!("{side}/layer_{i}/ffn/linear_0/weight").as_str())).count()
     }
 
     /// Part `part` of `of` equal parts along the first dimension, as (dims, data); always 16-bit floats.
@@ -281,7 +280,14 @@ impl Ggml<'_> {
         self.tensor(source, &format!("{to}.bias"), (&format!("{from}/beta"), 0, 1), Store::Full)
     }
 
-    fn linear(&mut self, source: &Source<'_>, to: &str, from: &str, part: usize, of: usize) -> Result<(), ConvertError> {
+    fn linear(
+        &mut self,
+        source: &Source<'_>,
+        to: &str,
+        from: &str,
+        part: usize,
+        of: usize,
+    ) -> Result<(), ConvertError> {
         self.tensor(source, &format!("{to}.weight"), (&format!("{from}/weight"), part, of), Store::Half)?;
         self.tensor(source, &format!("{to}.bias"), (&format!("{from}/bias"), part, of), Store::Full)
     }
