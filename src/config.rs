@@ -145,7 +145,7 @@ section! {
         /// Who speaks; "scripted" is a tone per word and needs no model.
         backend: TtsBackend = TtsBackend::Piper, (), "";
         /// The voice, where the persona names none: an id from `duologue models list`, a path or a URL.
-        voice: ModelRef = ModelRef::Id("piper-en_US-joe-medium".into()), (), "";
+        voice: ModelRef = ModelRef::Id("piper-joe".into()), (), "";
         /// Threads of one synthesis; 0 chooses by the machine.
         threads: u16 = 0, 0..=64, "threads";
     }
@@ -157,7 +157,7 @@ section! {
         /// The folder with one file per persona.
         dir: PathBuf = PathBuf::from("personas"), (), "";
         /// Who answers where the caller asks for nobody: the file's name without ".md".
-        default: String = "default".into(), Text { most: 64 }, "";
+        default: String = "porter".into(), Text { most: 64 }, "";
     }
 }
 

@@ -47,7 +47,6 @@ pub struct Server {
     store: Store,
     stop: CancellationToken,
     web: JoinHandle<()>,
-    engines: assembly::Assembled,
 }
 
 impl Server {
@@ -70,7 +69,7 @@ impl Server {
         let (http, media) = (listener.local_addr().unwrap_or(config.http.listen), port.local_addr());
         let registry = Registry::new(House {
             port,
-            engines: engines.engines.clone(),
+            engines,
             recorder: store.recorder(),
             personas,
             default_persona: config.personas.default.clone(),
@@ -92,7 +91,7 @@ impl Server {
                 tracing::error!(%fault, "the web server stopped");
             }
         });
-        Ok(Self { http, media, registry, store, stop, web, engines })
+        Ok(Self { http, media, registry, store, stop, web })
     }
 
     /// Ends every call, writes every row, stops.
@@ -107,7 +106,6 @@ impl Server {
         if counts.lost > 0 {
             tracing::warn!(lost = counts.lost, "rows that could not be kept");
         }
-        self.engines.stop().await;
     }
 }
 

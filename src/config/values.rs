@@ -86,7 +86,7 @@ impl ModelRef {
     /// `whisper-base`, `./my.gguf`, `https://...`: an address has a scheme; a path begins with `.`, `/` or `~/`, or
     /// ends like a model file. A slash alone makes no path: model servers have names such as `meta/llama`.
     pub fn from_text(text: &str) -> Self {
-        let ends = [".gguf", ".bin", ".onnx"];
+        let ends = [".gguf", ".bin", ".onnx", ".yaml"];
         if text == "auto" {
             Self::Auto
         } else if text.starts_with("https://") || text.starts_with("http://") {

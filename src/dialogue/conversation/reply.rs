@@ -10,7 +10,7 @@ use super::{Conversation, Effect};
 use crate::audio::{LINE_FRAME, LINE_RATE};
 use crate::backend::{ChatMessage, ChatRequest, Clause, Role, Speech, Urgency};
 use crate::dialogue::judge::{Action, Verdict};
-use crate::dialogue::sentence::{ClauseCutter, Cut};
+use crate::dialogue::sentence::{ClauseCutter, ClauseLimits, Cut};
 use crate::journal::{EndReason, Entry, Speaker, TurnRow};
 use crate::media::playout::{Played, Playout};
 use crate::time::CallTime;
@@ -50,7 +50,7 @@ impl Reply {
             started: None,
             request: None,
             generated: String::new(),
-            cutter: ClauseCutter::new(),
+            cutter: ClauseCutter::new(ClauseLimits::default()),
             waiting: VecDeque::new(),
             next_clause: 0,
             speaking: None,
@@ -214,7 +214,9 @@ impl Conversation {
         }
         let clause = reply.next_clause;
         reply.next_clause += 1;
-        reply.speaking = Some((clause, cut.range));
+        // A cut's range begins with the white space before the clause; its words are counted from the clause itself.
+        let blank = reply.generated.get(cut.range.clone()).map_or(0, |text| text.len() - text.trim_start().len());
+        reply.speaking = Some((clause, cut.range.start + blank..cut.range.end));
         let urgency = if first { Urgency::FirstAudio } else { Urgency::Speech };
         let turn = reply.turn;
         self.effects.push(Effect::Speak { turn, clause, what: Clause { text: cut.text, urgency } });
