@@ -180,8 +180,7 @@ impl Library {
             self.fulfil(order, &mut before, &mut progress, &mut ledger)?;
             ledger.save(&self.directory);
         }
-        // What is left there is an unfinished download of nothing that is still wanted.
-        let _ = fs::remove_dir_all(self.directory.join(PACKAGES));
+        registry::tidy(&self.directory.join(PACKAGES));
         let models = wanted.iter().map(|order| order.model.id.clone()).collect();
         Ok(Fetched { models, bytes })
     }

@@ -17,6 +17,9 @@ const ATTEMPTS: u32 = 3;
 /// How often the growth of a download is looked at; the clients have no progress that a program could read.
 const LOOK_EVERY: Duration = Duration::from_millis(150);
 
+/// Where a client puts a package before it is checked.
+const INCOMING: &str = "incoming";
+
 /// Whether `archive` is the listed package, whole.
 pub fn is_whole(archive: &Path, package: &Package) -> bool {
     fs::metadata(archive).is_ok_and(|metadata| metadata.len() == package.bytes)
@@ -40,7 +43,7 @@ pub fn obtain(
     }
     let mut attempt = 1;
     loop {
-        match bring(model, package, &store.join("incoming"), download) {
+        match bring(model, package, &store.join(INCOMING), download) {
             Ok(arrived) => {
                 fs::rename(&arrived, &kept).map_err(ModelError::io(&kept))?;
                 return Ok(kept);
@@ -50,6 +53,14 @@ pub fn obtain(
             Err(_) => attempt += 1,
         }
     }
+}
+
+/// Clears what no later fetch can use out of `store`; whole packages of models that were given up half-way stay.
+pub fn tidy(store: &Path) {
+    // All three may rightly fail: nothing there, or the store still in use.
+    let _ = fs::remove_dir_all(store.join(INCOMING));
+    let _ = fs::remove_file(store.join(INCOMING).with_extension("log"));
+    let _ = fs::remove_dir(store);
 }
 
 /// One attempt, in an empty `folder`.

@@ -37,6 +37,16 @@ fn packages_kept_from_an_interrupted_fetch_are_used() {
 }
 
 #[test]
+fn packages_of_another_unfinished_model_are_kept() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let library = library(directory.path(), &package());
+    let other = directory.path().join(PACKAGES).join("part7.zip");
+    fs::write(&other, "whole").expect("written");
+    library.fetch(&["one"]).expect("assembled");
+    assert!(other.exists());
+}
+
+#[test]
 fn a_second_fetch_finds_everything_in_place() {
     let directory = tempfile::tempdir().expect("a directory");
     let library = library(directory.path(), &package());
