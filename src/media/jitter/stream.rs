@@ -1,0 +1,224 @@
+//! One sender's stream in the buffer: what is accepted, and what is played when.
+
+use super::*;
+
+impl Stream {
+    pub(super) fn begin(at: CallTime, packet: RtpPacket, length: i64, delay: Delay) -> Self {
+        // Unwrapped numbers start one cycle up, so that packets from before the first one stay positive.
+        let sequence = i64::from(packet.sequence) + (1 << 16);
+        let timestamp = i64::from(packet.timestamp) + (1 << 32);
+        let mut stream = Self {
+            ssrc: packet.ssrc,
+            newest: Arrival { at, sequence, timestamp },
+            seen: Seen::starting_at(sequence),
+            held: BTreeMap::new(),
+            delay,
+            first: None,
+            next: sequence,
+            position: timestamp,
+            filling: true,
+            stalled: Duration::ZERO,
+            bridged: Duration::ZERO,
+            was_late: false,
+            adjusted: at,
+            silent: false,
+        };
+        stream.accept(at, sequence, packet, length, &mut JitterStats::default());
+        stream
+    }
+
+    /// The full number of a 16-bit sequence number: the nearest to the newest.
+    pub(super) fn unwrap_sequence(&self, sequence: u16) -> i64 {
+        self.newest.sequence + i64::from(sequence.wrapping_sub(self.newest.sequence as u16) as i16)
+    }
+
+    fn unwrap_timestamp(&self, timestamp: u32) -> i64 {
+        self.newest.timestamp + i64::from(timestamp.wrapping_sub(self.newest.timestamp as u32) as i32)
+    }
+
+    pub(super) fn accept(
+        &mut self,
+        at: CallTime,
+        sequence: i64,
+        packet: RtpPacket,
+        length: i64,
+        stats: &mut JitterStats,
+    ) -> PushOutcome {
+        if self.seen.note(sequence) {
+            stats.duplicate += 1;
+            return PushOutcome::Duplicate;
+        }
+        let timestamp = self.unwrap_timestamp(packet.timestamp);
+        let held = Held { packet, timestamp, length, arrived: at };
+        self.follow_timing(sequence, &held);
+        let transit_us = held.transit_us();
+        self.delay.arrived(at, transit_us);
+        if let Some(first) = self.first.filter(|_| sequence < self.next) {
+            // What lies before the first packet that was played was never missed.
+            stats.lost -= u64::from(sequence > first);
+            stats.late += 1;
+            self.was_late = true;
+            self.delay.tardy(at, transit_us);
+            return PushOutcome::Late;
+        }
+        if !self.stalled.is_zero() && sequence == self.next {
+            self.delay.tardy(at, transit_us);
+        }
+        self.held.insert(sequence, held);
+        PushOutcome::Accepted
+    }
+
+    /// Keeps the newest arrival, and notices when the sender's clock has jumped or the stream has paused.
+    fn follow_timing(&mut self, sequence: i64, held: &Held) {
+        let newest = self.newest;
+        let since_us = held.arrived.since(newest.at).as_micros() as i64;
+        let passed = held.timestamp - newest.timestamp;
+        // A packet on time has passed as much by its own clock as by ours. One that is merely slow has at least passed
+        // as much as its number says.
+        let off_clock = (ticks_us(passed) - since_us).abs() > NEW_TIMING.as_micros() as i64;
+        let off_count =
+            ticks_us(passed - (sequence - newest.sequence) * held.length).abs() > NEW_TIMING.as_micros() as i64;
+        let paused = self.held.is_empty() && self.filling && held.arrived.since(newest.at) > NEW_TIMING;
+        if (off_clock && off_count) || paused {
+            self.delay.forget_fastest();
+        }
+        if sequence >= newest.sequence {
+            self.newest = Arrival { at: held.arrived, sequence, timestamp: held.timestamp };
+        }
+    }
+
+    /// Gives up the oldest packets when there is more to play than the longest delay.
+    pub(super) fn drop_excess(&mut self, settings: JitterSettings, stats: &mut JitterStats) {
+        let most = i64::from(settings.max_ms + 2 * settings.packet_ms) * i64::from(LINE_RATE / 1_000);
+        let mut ticks: i64 = self.held.values().map(|held| held.length).sum();
+        while self.held.len() > 1 && (ticks > most || self.held.len() > MOST_PACKETS) {
+            ticks -= self.pass_head(stats).map_or(0, |held| held.length);
+            stats.dropped += 1;
+        }
+    }
+
+    /// Takes the first packet out; the ones missing before it are lost.
+    pub(super) fn pass_head(&mut self, stats: &mut JitterStats) -> Option<Held> {
+        let (sequence, held) = self.held.pop_first()?;
+        if self.first.is_some() {
+            stats.lost += (sequence - self.next).unsigned_abs();
+        }
+        self.first.get_or_insert(sequence);
+        self.next = sequence + 1;
+        self.position = held.timestamp + held.length;
+        self.stalled = Duration::ZERO;
+        Some(held)
+    }
+
+    fn play_head(&mut self, at: CallTime, stats: &mut JitterStats) -> Pull {
+        let Some(held) = self.pass_head(stats) else { return Pull::Wait };
+        self.filling = false;
+        self.bridged = Duration::ZERO;
+        self.silent = opus::is_silence(&held.packet.payload);
+        stats.played += 1;
+        stats.waited += at.since(held.arrived);
+        Pull::Packet(held.packet)
+    }
+
+    /// The delay of what would be played at `at` from this timestamp.
+    fn delay_us(&self, at: CallTime, timestamp: i64) -> i64 {
+        // A packet that is played the moment it arrives has a transit of "now minus its timestamp".
+        self.delay.jitter_us(at.us() as i64 - ticks_us(timestamp))
+    }
+
+    /// Nothing plays: at the start, in a silence, after a stop. The first packet waits until it has the target delay.
+    pub(super) fn pull_filling(&mut self, at: CallTime, stats: &mut JitterStats) -> Pull {
+        match self.held.values().next() {
+            Some(head) if self.delay_us(at, head.timestamp) >= self.delay.target_us(at) => self.play_head(at, stats),
+            _ => Pull::Wait,
+        }
+    }
+
+    pub(super) fn pull_playing(&mut self, at: CallTime, stats: &mut JitterStats) -> Pull {
+        let Some((&sequence, head)) = self.held.first_key_value() else { return self.starve(stats) };
+        let gap = head.timestamp - self.position;
+        let missing = sequence - self.next;
+        if missing == 0 {
+            // The sender was silent: time has passed, but no packet is missing.
+            return if gap > head.length / 2 { self.fill(at, stats) } else { self.play_head(at, stats) };
+        }
+        // The length of one missing packet, in whole steps of the decoder.
+        let length = (gap / missing + STEP_TICKS / 2) / STEP_TICKS * STEP_TICKS;
+        if length <= 0 {
+            return self.play_head(at, stats);
+        }
+        // Some of it was concealed while nothing had come.
+        let concealed = (self.stalled.as_micros() as i64 * 6 / 125 / length).min(missing);
+        self.lose(concealed, length, stats);
+        let missing = missing - concealed;
+        let hole = ticks_duration(length * missing);
+        if missing == 0 {
+            self.play_head(at, stats)
+        } else if length > LONGEST_PACKET || (missing > 1 && self.bridged + hole > HOLE_MOST) {
+            // More than concealment is good for: silence, until the packet behind the hole is due.
+            self.fill(at, stats)
+        } else if missing == 1 {
+            let next = self.held[&sequence].packet.clone();
+            self.lose(1, length, stats);
+            stats.recovered += hole;
+            Pull::Recover { next, length: hole }
+        } else {
+            self.lose(1, length, stats);
+            let length = ticks_duration(length);
+            self.bridged += length;
+            stats.concealed += length;
+            Pull::Conceal { length }
+        }
+    }
+
+    fn fill(&mut self, at: CallTime, stats: &mut JitterStats) -> Pull {
+        self.filling = true;
+        self.pull_filling(at, stats)
+    }
+
+    /// Passes over packets that are not there.
+    fn lose(&mut self, packets: i64, length: i64, stats: &mut JitterStats) {
+        stats.lost += packets.unsigned_abs();
+        self.next += packets;
+        self.position += packets * length;
+        if packets > 0 {
+            self.stalled = Duration::ZERO;
+        }
+    }
+
+    /// Nothing is here. The next packet may be slow, so its place is kept; concealment bridges the time.
+    fn starve(&mut self, stats: &mut JitterStats) -> Pull {
+        if self.silent || self.bridged >= CONCEAL_MOST {
+            self.filling = true;
+            return Pull::Wait;
+        }
+        self.stalled += TICK;
+        self.bridged += TICK;
+        stats.concealed += TICK;
+        Pull::Conceal { length: TICK }
+    }
+
+    /// Should the delay be lengthened by a tick now?
+    pub(super) fn wants_to_grow(&mut self, at: CallTime, quiet: bool, max_us: i64) -> bool {
+        if self.held.is_empty() || !self.stalled.is_zero() {
+            return false;
+        }
+        let tick_us = TICK.as_micros() as i64;
+        let now_us = self.delay_us(at, self.position);
+        let lacking_us = self.delay.target_us(at) - now_us;
+        if lacking_us <= 0 {
+            self.was_late = false;
+        }
+        let rested = at.since(self.adjusted) >= ADJUST_EVERY;
+        let grows = (self.was_late && (quiet || rested)) || (quiet && lacking_us >= tick_us);
+        grows && lacking_us > 0 && now_us + tick_us <= max_us
+    }
+
+    /// Should a packet be left out now? Only when the one after it is here.
+    pub(super) fn wants_to_shrink(&self, at: CallTime, quiet: bool) -> bool {
+        let ready = self.held.contains_key(&self.next) && self.held.contains_key(&(self.next + 1));
+        let excess_us = self.delay_us(at, self.position) - self.delay.target_us(at);
+        let rested = at.since(self.adjusted) >= ADJUST_EVERY;
+        quiet && ready && excess_us >= SHRINK_ABOVE_US && (rested || excess_us >= SHRINK_FAST_US)
+    }
+}
