@@ -41,6 +41,18 @@ pub struct Meter {
 }
 
 impl Meter {
+    /// One that has heard nothing.
+    pub const fn new() -> Self {
+        Self { energy: 0.0, samples: 0, peak: 0.0 }
+    }
+
+    /// Takes in everything that another has heard.
+    pub fn add(&mut self, other: &Self) {
+        self.energy += other.energy;
+        self.samples += other.samples;
+        self.peak = self.peak.max(other.peak);
+    }
+
     /// Takes in some more sound.
     pub fn feed(&mut self, samples: &[f32]) {
         self.energy += energy(samples);
@@ -97,6 +109,9 @@ mod tests {
         assert!((meter.level_dbfs() - level_dbfs(&sound)).abs() < 1e-3);
         assert_eq!(meter.peak_dbfs(), dbfs(peak(&sound)));
         assert_eq!(meter.samples(), 960);
+        let mut sum = Meter::new();
+        sum.add(&meter);
+        assert_eq!(sum, meter);
         meter.clear();
         assert_eq!(meter, Meter::default());
     }
