@@ -70,7 +70,7 @@ section! {
     /// Taking turns: when the caller has finished and when the caller interrupts.
     pub struct Floor in "floor" {
         /// How sure the voice detector must be that a frame is speech. Higher ignores more noise and more whispering.
-        vad_threshold: f32 = 0.5, 0.1..=0.95, "probability";
+        vad_threshold: f32 = 0.5, 0.1..=0.95, "";
         /// Speech needed before the caller holds the floor: shorter is a click or a breath.
         onset_ms: u32 = 90, 20..=500, "ms";
         /// Audio kept from before the onset, so that no first consonant is lost.

@@ -78,17 +78,17 @@ where
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::sync::{Arc, Mutex};
+    use std::sync::mpsc;
 
     use super::*;
 
-    /// Lines that a test reads back.
-    #[derive(Clone, Default)]
-    struct Page(Arc<Mutex<Vec<u8>>>);
+    /// Hands lines to the test that reads them.
+    #[derive(Clone)]
+    struct Page(mpsc::Sender<Vec<u8>>);
 
     impl Write for Page {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().expect("no panic while writing").extend_from_slice(bytes);
+            self.0.send(bytes.to_vec()).map_err(std::io::Error::other)?;
             Ok(bytes.len())
         }
         fn flush(&mut self) -> std::io::Result<()> {
@@ -97,17 +97,15 @@ mod tests {
     }
 
     fn logged(format: LogFormat, filter: &str) -> String {
-        let page = Page::default();
-        let writer = page.clone();
-        let log = subscriber(format, filter_of("log.filter", filter).expect("a filter"), move || writer.clone());
+        let (page, lines) = mpsc::channel();
+        let log = subscriber(format, filter_of("log.filter", filter).expect("a filter"), move || Page(page.clone()));
         tracing::subscriber::with_default(log, || {
             tracing::info!(target: "duologue::call", call = "c1", "opened");
             tracing::debug!(target: "duologue::call", "detail");
             tracing::warn!(target: "rtc_sctp::association", "chatter");
             tracing::info!(target: "sqlx::query", "statement");
         });
-        let bytes = page.0.lock().expect("no panic while writing").clone();
-        String::from_utf8(bytes).expect("UTF-8")
+        String::from_utf8(lines.iter().flatten().collect()).expect("UTF-8")
     }
 
     #[test]

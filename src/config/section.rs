@@ -38,7 +38,8 @@ impl<'a> Reader<'a> {
     pub(super) fn value<T: Knob>(&mut self, table: &DeTable<'_>, section: &str, key: &str, limit: &T::Limit, unit: &str) -> Option<T> {
         let value = table.get(key)?;
         let read = T::read(value.get_ref(), limit);
-        if read.is_none() {
+        // An empty span: the parser made the value up to go on after a fault that it has told already.
+        if read.is_none() && !value.span().is_empty() {
             let path = format!("{section}.{key}");
             self.refuse(Some(value.span()), path, self.text[value.span()].to_owned(), allowed::<T>(limit, unit));
         }

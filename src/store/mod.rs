@@ -21,11 +21,11 @@ pub use opening::{Probe, probe};
 pub use read::{CallSummary, CallView, MediaView, MemoryView, Reader, TurnView};
 
 /// Entries that may wait for the disk: some 10 s of the events of 100 calls, at most some 4 MiB.
-const QUEUE: usize = 8_192;
+pub const ENTRIES_WAITING: usize = 8_192;
 
 /// Places of the queue that events may not take, so that a flood of partial transcripts never costs a turn or the end
 /// of a call.
-const KEPT_FOR_ROWS: usize = QUEUE / 4;
+const KEPT_FOR_ROWS: usize = ENTRIES_WAITING / 4;
 
 /// What goes to the writer.
 enum Order {
@@ -110,7 +110,7 @@ impl Store {
         if crashed > 0 {
             tracing::warn!(path = %path.display(), calls = crashed, "the server had stopped during calls: they are closed as \"crash\"");
         }
-        let (orders, inbox) = mpsc::channel(QUEUE);
+        let (orders, inbox) = mpsc::channel(ENTRIES_WAITING);
         let tally = Arc::new(Tally::default());
         let writer = writer::Writer::new(path.to_path_buf(), connection, inbox, Arc::clone(&tally));
         let writer = tokio::spawn(writer.run());
