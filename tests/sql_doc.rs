@@ -1,0 +1,159 @@
+//! docs/SQL.md is true: its queries run and find something, and it names every table, view and column that there is.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::{MONDAY_UTC_MS, agent_turn, caller_turn, closed, event, opened, place};
+use duologue::journal::{EndReason, Entry, MediaTotals};
+use duologue::store::Store;
+use duologue_signaling::event::{Event, LatencyParts, TurnOutcome};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
+
+fn page() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/SQL.md")).expect("docs/SQL.md")
+}
+
+/// The blocks that are marked as SQL.
+fn queries(page: &str) -> Vec<&str> {
+    page.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+/// A good morning: one call as it should be, one on a bad line that the caller left unanswered, one that failed.
+fn a_morning() -> Vec<Entry> {
+    let mut unheard = agent_turn("b", 2, 900, "We open at nine.", "");
+    unheard.outcome = Some(TurnOutcome::Revoked);
+    unheard.latency.first_packet_ms = None;
+    let mut typed = agent_turn("a", 5, 9_000, "Yes.", "Yes.");
+    typed.latency = LatencyParts { speech_end_ms: None, ..typed.latency };
+    let mut written = caller_turn("a", 4, 8_700, "Really?");
+    written.typed = true;
+    let mut failed = agent_turn("c", 2, 900, "", "");
+    failed.outcome = Some(TurnOutcome::Failed);
+    let bad_line = Entry::CallClosed {
+        call: "c".into(),
+        ended_utc_ms: MONDAY_UTC_MS + 7_000,
+        duration_ms: 7_000,
+        reason: EndReason::NetworkGone,
+        detail: "no packets for 5 s".into(),
+        media: MediaTotals { packets_received: 80, packets_lost: 20, ..MediaTotals::default() },
+    };
+    vec![
+        opened("a", Some("Ada")),
+        Entry::Turn(caller_turn("a", 1, 0, "When do you open?")),
+        Entry::Turn(agent_turn("a", 2, 900, "We open at nine. On Sundays at ten.", "We open at nine.")),
+        Entry::Turn(caller_turn("a", 3, 2_600, "And on Sundays?")),
+        Entry::Turn(written),
+        Entry::Turn(typed),
+        Entry::Remembered { call: "a".into(), turn: Some(3), text: "asks about Sundays".into(), created_utc_ms: MONDAY_UTC_MS },
+        closed("a", 12_000),
+        opened("b", None),
+        Entry::Turn(caller_turn("b", 1, 0, "Hello, are you... no, wait.")),
+        Entry::Turn(unheard),
+        closed("b", 3_000),
+        opened("c", Some("Ada")),
+        event("c", 1_500, Event::Trouble { code: "llm-unreachable".into(), detail: "asking again".into() }),
+        Entry::Turn(failed),
+        bad_line,
+        Entry::Turn(caller_turn("nobody", 1, 0, "lost words")),
+    ]
+}
+
+async fn filled() -> (tempfile::TempDir, SqliteConnection) {
+    let (folder, path): (_, PathBuf) = place();
+    let store = Store::open(&path).await.expect("a database");
+    a_morning().into_iter().for_each(|entry| store.recorder().record(entry));
+    store.close().await;
+    let connection = SqliteConnectOptions::new().filename(&path).read_only(true).connect().await.expect("a database");
+    (folder, connection)
+}
+
+#[tokio::test]
+async fn every_query_of_the_page_runs_and_finds_something() {
+    let (_folder, mut connection) = filled().await;
+    let page = page();
+    let queries = queries(&page);
+    assert!(queries.len() >= 10, "{} queries", queries.len());
+    for query in queries {
+        let rows = sqlx::query(AssertSqlSafe(query)).fetch_all(&mut connection).await;
+        let rows = rows.unwrap_or_else(|error| panic!("{error}\n{query}"));
+        assert!(!rows.is_empty(), "nothing found by\n{query}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_names_every_table_view_and_column() {
+    let (_folder, mut connection) = filled().await;
+    let columns: Vec<(String, String)> = sqlx::query_as(
+        "SELECT tables.name, columns.name FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns
+         WHERE tables.type IN ('table', 'view') AND tables.name NOT GLOB '[_s]*ql*_*'",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .expect("a schema");
+    assert!(columns.len() > 80, "{} columns", columns.len());
+    let page = page();
+    let missing: Vec<_> = columns
+        .into_iter()
+        .filter(|(table, column)| {
+            // The part of the page about the table: its paragraph with what follows, or its line among the views.
+            let about = page.split(&format!("`{table}`**")).nth(1).map(|rest| rest.split("\n**`").next().unwrap_or(rest));
+            let line = page.lines().find(|line| line.starts_with(&format!("| `{table}` |")));
+            !about.or(line).is_some_and(|text| text.contains(&format!("`{column}`")))
+        })
+        .collect();
+    assert!(missing.is_empty(), "docs/SQL.md says nothing of {missing:?}");
+}
+
+#[tokio::test]
+async fn the_views_tell_what_happened() {
+    let (_folder, mut connection) = filled().await;
+    let barge_in: (String, i64, i64, i64, String, String, String) =
+        sqlx::query_as("SELECT call, turn, caller_turn, stopped_after_ms, heard, unheard, caller_said FROM barge_ins")
+            .fetch_one(&mut connection)
+            .await
+            .expect("one barge-in");
+    let expected = ("a".into(), 2, 3, 160, "We open at nine.".into(), " On Sundays at ten.".into(), "And on Sundays?".into());
+    assert_eq!(barge_in, expected);
+
+    let steps: Vec<(String, i64, i64)> =
+        sqlx::query_as("SELECT step, since_speech_end_ms, took_ms FROM latency_steps WHERE call = 'a' AND turn = 2")
+            .fetch_all(&mut connection)
+            .await
+            .expect("steps");
+    let told: Vec<_> = steps.iter().map(|(step, at, took)| (step.as_str(), *at, *took)).collect();
+    assert_eq!(
+        told,
+        [
+            ("endpoint", 240, 240),
+            ("asr", 410, 170),
+            ("judge", 411, 1),
+            ("first token", 630, 219),
+            ("first clause", 760, 130),
+            ("first audio", 880, 120),
+            ("first packet", 900, 20)
+        ]
+    );
+    let typed: (i64, i64) = sqlx::query_as("SELECT typed, response_ms FROM turn_latency WHERE call = 'a' AND turn = 5")
+        .fetch_one(&mut connection)
+        .await
+        .expect("the answer to typed text");
+    assert_eq!(typed, (1, 660));
+
+    let seen: Vec<(String, String, i64)> = sqlx::query_as("SELECT role, content, cut_off FROM messages WHERE call IN ('a', 'b') ORDER BY call, turn")
+        .fetch_all(&mut connection)
+        .await
+        .expect("messages");
+    let seen: Vec<_> = seen.iter().map(|(role, content, cut)| (role.as_str(), content.as_str(), *cut)).collect();
+    assert_eq!(
+        seen,
+        [
+            ("user", "When do you open?", 0),
+            ("assistant", "We open at nine.", 1),
+            ("user", "And on Sundays?", 0),
+            ("user", "Really?", 0),
+            ("assistant", "Yes.", 0),
+            ("user", "Hello, are you... no, wait.", 0)
+        ]
+    );
+}
