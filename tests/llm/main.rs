@@ -2,6 +2,7 @@
 //! a real model.
 #![cfg(feature = "server")]
 
+mod cache;
 mod ollama;
 mod openai;
 mod scripted;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use duologue::backend::contract::{Outcome, check_llm};
 use duologue::backend::llm::{LlmWorker, Patience, WorkerSettings, WorkerState};
-use duologue::backend::{ChatMessage, ChatRequest, Llm, LlmError, Role};
+use duologue::backend::{ChatMessage, ChatRequest, Llm, Role};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
@@ -33,6 +33,10 @@ pub fn models_folder() -> PathBuf {
 
 /// A running worker, or `None` with a line that says what is missing.
 pub async fn worker(model: &str) -> Option<LlmWorker> {
+    worker_with(model, |_| ()).await
+}
+
+pub async fn worker_with(model: &str, set: impl FnOnce(&mut WorkerSettings)) -> Option<LlmWorker> {
     let path = models_folder().join(model);
     if !path.is_file() {
         println!(
@@ -43,6 +47,7 @@ pub async fn worker(model: &str) -> Option<LlmWorker> {
     }
     let mut settings = WorkerSettings::new(path, "embedded");
     settings.executable = std::env::var_os("DUOLOGUE_LLM").map(PathBuf::from);
+    set(&mut settings);
     match LlmWorker::start(settings, PATIENT) {
         Ok(worker) => {
             worker.ready().await.expect("the worker starts");
@@ -62,7 +67,7 @@ pub fn url(worker: &LlmWorker) -> String {
     }
 }
 
-async fn ask(url: &str, path: &str, body: &Value) -> (u16, Value) {
+pub async fn ask(url: &str, path: &str, body: &Value) -> (u16, Value) {
     let client = reqwest::Client::builder()
         .no_proxy()
         .tls_certs_only([])
@@ -77,7 +82,7 @@ async fn ask(url: &str, path: &str, body: &Value) -> (u16, Value) {
     (answer.status().as_u16(), answer.json().await.expect("JSON"))
 }
 
-async fn gauge(url: &str) -> Value {
+pub async fn gauge(url: &str) -> Value {
     let client = reqwest::Client::builder()
         .no_proxy()
         .tls_certs_only([])
@@ -136,76 +141,6 @@ async fn the_default_model_answers_from_its_facts() {
     assert!(
         text.to_lowercase().contains("ten") || text.contains("10"),
         "{text}"
-    );
-}
-
-#[tokio::test]
-async fn a_history_is_read_once() {
-    let Some(worker) = worker(SMALL).await else {
-        return;
-    };
-    let url = url(&worker);
-    let mut messages =
-        vec![json!({ "role": "system", "content": "You are a telephone assistant. ".repeat(8) })];
-    let prime = json!({ "model": "embedded", "messages": messages, "stream": false, "options": { "num_predict": 0 } });
-    let (_, primed) = ask(&url, "/api/chat", &prime).await;
-    assert_eq!(
-        (&primed["eval_count"], &primed["done"]),
-        (&json!(0), &json!(true))
-    );
-    for question in ["Hello?", "Who are you?", "Thank you."] {
-        let before = primed["prompt_eval_count"].as_u64().expect("a count");
-        messages.push(json!({ "role": "user", "content": question }));
-        let body = json!({ "model": "embedded", "messages": messages, "stream": false, "options": { "num_predict": 12 } });
-        let (_, answer) = ask(&url, "/api/chat", &body).await;
-        let (all, cached) = (
-            answer["prompt_eval_count"].as_u64(),
-            answer["prompt_eval_cached"].as_u64(),
-        );
-        let (all, cached) = (all.expect("a count"), cached.expect("a count"));
-        assert!(
-            cached >= before && all - cached < 40,
-            "{cached} of {all} tokens were cached"
-        );
-        messages.push(answer["message"].clone());
-    }
-}
-
-#[tokio::test]
-async fn a_second_call_shares_the_system_prompt_and_leaves_the_first_its_history() {
-    let Some(worker) = worker(SMALL).await else {
-        return;
-    };
-    let url = url(&worker);
-    let system =
-        json!({ "role": "system", "content": "You are a telephone assistant. ".repeat(8) });
-    let chat = |history: Vec<Value>| {
-        let messages: Vec<Value> = std::iter::once(system.clone()).chain(history).collect();
-        json!({ "model": "embedded", "messages": messages, "stream": false, "options": { "num_predict": 4 } })
-    };
-    let said = |text: &str| json!({ "role": "user", "content": text });
-    let (_, first) = ask(
-        &url,
-        "/api/chat",
-        &chat(vec![said("I am the first caller.")]),
-    )
-    .await;
-    let (_, second) = ask(
-        &url,
-        "/api/chat",
-        &chat(vec![said("And I am another one.")]),
-    )
-    .await;
-    assert!(second["prompt_eval_cached"].as_u64() > Some(30), "{second}");
-    let history = vec![
-        said("I am the first caller."),
-        first["message"].clone(),
-        said("Are you there?"),
-    ];
-    let (_, again) = ask(&url, "/api/chat", &chat(history)).await;
-    assert!(
-        again["prompt_eval_cached"].as_u64() >= first["prompt_eval_count"].as_u64(),
-        "{first} then {again}"
     );
 }
 

@@ -82,6 +82,16 @@ impl Prepared {
         &self.prompt
     }
 
+    /// Tokens of the cache that it may come to take.
+    pub fn need(&self) -> usize {
+        self.prompt.len() + self.limit as usize
+    }
+
+    /// The client went away.
+    pub fn cancelled(&self) -> bool {
+        self.job.events.is_closed()
+    }
+
     /// Takes its slot, of which `cached` tokens are the beginning of this prompt.
     pub fn run(self, slot: usize, cached: usize) -> Run {
         let text = TextTail::new(self.job.ask.options.stop.clone());
@@ -106,6 +116,11 @@ impl Run {
     /// The client went away.
     pub fn cancelled(&self) -> bool {
         self.job.events.is_closed()
+    }
+
+    /// Tokens of the cache that it may come to take.
+    pub fn need(&self) -> usize {
+        self.prompt.len() + self.limit as usize
     }
 
     /// Tokens of the prompt that the model has still to read.

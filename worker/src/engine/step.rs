@@ -41,6 +41,8 @@ pub struct Loop<'m> {
     batch: LlamaBatch<'static>,
     slots: Slots,
     runs: Vec<Run>,
+    /// The first of those that wait, its prompt written already.
+    first: Option<Prepared>,
     waiting: VecDeque<Job>,
     inbox: mpsc::Receiver<Job>,
     gauge: watch::Sender<Gauge>,
@@ -66,6 +68,7 @@ impl<'m> Loop<'m> {
             batch: LlamaBatch::new(batch_capacity(settings.slots), 1),
             slots: Slots::new(settings.slots),
             runs: Vec::new(),
+            first: None,
             waiting: VecDeque::new(),
             inbox,
             gauge,
@@ -79,7 +82,7 @@ impl<'m> Loop<'m> {
     /// Works until nobody can send requests any more.
     pub fn run(mut self) {
         loop {
-            if self.runs.is_empty() && self.waiting.is_empty() {
+            if self.runs.is_empty() && self.first.is_none() && self.waiting.is_empty() {
                 self.report();
                 let Some(job) = self.inbox.blocking_recv() else {
                     return;
@@ -107,7 +110,8 @@ impl<'m> Loop<'m> {
     fn drop_cancelled(&mut self) {
         let before = self.waiting.len();
         self.waiting.retain(|job| !job.events.is_closed());
-        self.cancelled += (before - self.waiting.len()) as u64;
+        let gone = self.first.take_if(|prepared| prepared.cancelled());
+        self.cancelled += (before - self.waiting.len()) as u64 + u64::from(gone.is_some());
         for at in (0..self.runs.len()).rev() {
             if self.runs[at].cancelled() {
                 self.retire(at, false);
@@ -115,12 +119,24 @@ impl<'m> Loop<'m> {
         }
     }
 
+    /// Gives slots to those that wait, in their order, as long as the cache can hold all replies to their ends: a reply
+    /// that has begun is never given up for want of room.
     fn admit(&mut self) {
         while self.slots.any_idle() {
-            let Some(job) = self.waiting.pop_front() else {
-                return;
+            if self.first.is_none() {
+                let Some(job) = self.waiting.pop_front() else {
+                    return;
+                };
+                self.first = Prepared::new(job, &self.prompter, self.model, self.ctx);
+            }
+            let reserved: usize = self.runs.iter().map(Run::need).sum();
+            let fits = |prepared: &mut Prepared| {
+                self.runs.is_empty() || reserved + prepared.need() <= self.cells
             };
-            let Some(prepared) = Prepared::new(job, &self.prompter, self.model, self.ctx) else {
+            let Some(prepared) = self.first.take_if(fits) else {
+                if self.first.is_some() {
+                    return;
+                }
                 continue;
             };
             let Some(seat) = self.slots.seat(prepared.prompt()) else {
@@ -307,7 +323,7 @@ impl<'m> Loop<'m> {
     fn report(&self) {
         let gauge = Gauge {
             running: self.runs.len(),
-            waiting: self.waiting.len(),
+            waiting: self.waiting.len() + usize::from(self.first.is_some()),
             cancelled: self.cancelled,
             slots: slot_sizes(&self.slots),
         };
