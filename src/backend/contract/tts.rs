@@ -25,6 +25,7 @@ pub async fn check_tts(tts: &dyn Tts) -> Vec<Finding> {
         finding("speaks a clause of 400 characters", speaks_long_clauses(tts).await),
         finding("stays up with any script and any sign", takes_any_text(tts).await),
         finding("stops when nobody listens any more", stops_when_dropped(tts).await),
+        finding("stops when whoever asked gives up", stops_when_given_up(tts).await),
         finding("speaks two clauses at once", speaks_two_at_once(tts).await),
     ]
 }
@@ -178,6 +179,31 @@ async fn stops_when_dropped(tts: &dyn Tts) -> Result<(), String> {
     let (outcome, ()) = tokio::join!(tts.speak(clause, out), listen);
     outcome.map_err(|fault| format!("a dropped receiver is reported as an error: {fault}"))?;
     hear(tts, "Still there.").await.map(|_| ())
+}
+
+/// Drops the future after the first sound, as a turn that is dropped does; the sound must break off although somebody listens.
+async fn stops_when_given_up(tts: &dyn Tts) -> Result<(), String> {
+    let text = "nobody waits for the end of this one any more by now ".repeat(7);
+    let (out, mut speech) = mpsc::channel(1);
+    let mut speaking = tts.speak(Clause { text, urgency: Urgency::Speech }, out);
+    let (mut planned, mut came) = (0, 0);
+    while came == 0 {
+        tokio::select! {
+            outcome = &mut speaking => return Err(format!("it was over before any sound was taken: {outcome:?}")),
+            piece = speech.recv() => match piece {
+                Some(Speech::Plan { samples, .. }) => planned = samples,
+                Some(Speech::Pcm(pcm)) => came += pcm.len() as u64,
+                None => return Err("the channel closed before any sound".to_owned()),
+            },
+        }
+    }
+    drop(speaking);
+    while let Some(piece) = speech.recv().await {
+        if let Speech::Pcm(pcm) = piece {
+            came += pcm.len() as u64;
+        }
+    }
+    if came < planned { Ok(()) } else { Err(format!("all {planned} samples came")) }
 }
 
 async fn speaks_two_at_once(tts: &dyn Tts) -> Result<(), String> {
