@@ -92,6 +92,7 @@ impl CallTask {
             return;
         }
         let heard = self.ear.tick(at);
+        self.transcribe_part();
         let mut frame = [0.0; LINE_FRAME];
         let speech = if let Some(echo) = &mut self.echo {
             echo.frame(self.ear.frame(), &mut frame)
@@ -127,7 +128,7 @@ impl CallTask {
                 let input = Input::Judged { turn, revision, judge: self.judge.name(), verdict, took_ms };
                 self.conversation.on(self.now(), input);
             }
-            Effect::CloseUtterance => self.ear.close_utterance(),
+            Effect::CloseUtterance => drop(self.ear.close_utterance()),
             Effect::Prime(request) => {
                 let llm = self.engines.llm.clone();
                 self.work.listening.spawn(async move {
@@ -173,6 +174,22 @@ impl CallTask {
         if purpose == AsrPurpose::Partial {
             self.work.partial = Some(running);
         }
+    }
+
+    /// An utterance that outgrows the recogniser's window is transcribed piece by piece.
+    fn transcribe_part(&mut self) {
+        let Some(part) = self.ear.take_part() else { return };
+        let Some(turn) = self.conversation.caller_turn() else { return };
+        let (asr, inbox) = (self.engines.asr.clone(), self.inbox.0.clone());
+        let job = AsrJob { audio: part.audio, purpose: AsrPurpose::Final, prompt: self.hotwords.clone() };
+        self.work.listening.spawn(async move {
+            match asr.transcribe(job).await {
+                Ok(transcript) => {
+                    let _ = inbox.send(Input::Part { turn, text: transcript.text }).await;
+                }
+                Err(fault) => tracing::warn!(%fault, "a part of a long turn was not understood"),
+            }
+        });
     }
 
     fn ask_turn_model(&mut self, turn: u32, revision: u32) {

@@ -26,7 +26,9 @@ pub(super) struct CallerTurn {
     /// The last voiced sound.
     pub speech_end: CallTime,
     speaking_ms: u32,
-    /// What is known of the words, final or not.
+    /// Words of parts that were cut off the front of a long utterance.
+    before: String,
+    /// What is known of the words, final or not, those included.
     words: String,
     /// The words are those of the present revision, final.
     is_final: bool,
@@ -48,6 +50,7 @@ impl CallerTurn {
             started: at,
             speech_end: at,
             speaking_ms: 0,
+            before: String::new(),
             words: String::new(),
             is_final: false,
             complete: None,
@@ -171,6 +174,7 @@ impl Conversation {
         match text {
             // A stale tail is still the newest partial; a partial never replaces the tail it was overtaken by.
             Ok(text) if !caller.is_final && !text.is_empty() => {
+                let text = format!("{}{text}", caller.before);
                 let changed = caller.words != text;
                 caller.words = text.clone();
                 if changed {
@@ -194,6 +198,15 @@ impl Conversation {
         caller.latency.asr_ms = Some(at.ms());
         if self.floor.state() == FloorState::Thinking {
             self.ask_judge(at);
+        }
+    }
+
+    pub(super) fn on_part(&mut self, turn: u32, text: &str) {
+        if let Some(caller) = self.caller.as_mut().filter(|caller| caller.turn == turn)
+            && !text.is_empty()
+        {
+            caller.before.push_str(text);
+            caller.before.push(' ');
         }
     }
 

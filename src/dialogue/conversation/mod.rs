@@ -60,6 +60,9 @@ impl Default for Pace {
 pub enum Input {
     /// A transcript of the open utterance, or why there is none.
     Transcribed { turn: u32, revision: u32, purpose: AsrPurpose, text: Result<String, String> },
+    /// The words of the beginning of an utterance that grew too long for the recogniser's window; what is transcribed
+    /// from now on comes after it.
+    Part { turn: u32, text: String },
     /// The turn model's opinion about the present pause.
     Complete { turn: u32, revision: u32, probability: f32 },
     /// The judge's answer.
@@ -123,6 +126,8 @@ pub struct Conversation {
     caller: Option<CallerTurn>,
     /// The agent's open turn. Dropping it is silence.
     reply: Option<Reply>,
+    /// What the last tick heard.
+    heard: Hearing,
     /// The call is being ended: nothing more is begun.
     closing: bool,
     effects: Vec<Effect>,
@@ -145,6 +150,7 @@ impl Conversation {
             muted: false,
             caller: None,
             reply: None,
+            heard: Hearing::default(),
             closing: false,
             effects: Vec::new(),
             persona,
@@ -189,6 +195,7 @@ impl Conversation {
     pub fn on(&mut self, at: CallTime, input: Input) {
         match input {
             Input::Transcribed { turn, revision, purpose, text } => self.on_transcript(at, turn, revision, purpose, text),
+            Input::Part { turn, text } => self.on_part(turn, &text),
             Input::Complete { turn, revision, probability } => self.on_complete(turn, revision, probability),
             Input::Judged { turn, revision, judge, verdict, took_ms } => {
                 self.on_verdict(at, (turn, revision), judge, verdict, took_ms);
@@ -221,6 +228,11 @@ impl Conversation {
         self.commit_caller(at);
         self.ladder.disarm();
         self.emit(at, Event::CallEnded { reason: reason.as_str().into(), detail: detail.into() });
+    }
+
+    /// The caller's open turn, if there is one.
+    pub fn caller_turn(&self) -> Option<u32> {
+        self.caller.as_ref().map(|caller| caller.turn)
     }
 
     /// Who holds the floor.

@@ -233,7 +233,8 @@ impl Conversation {
                 self.reply_done(at);
                 return false;
             }
-            if !reply.playout.is_ready() || !self.floor.agent_starts(at) {
+            // Over a sound that may be the caller's, nothing is begun: it passes, or it revokes this reply.
+            if !reply.playout.is_ready() || self.heard.speech || !self.floor.agent_starts(at) {
                 return false;
             }
             self.reply_starts(at);
