@@ -224,7 +224,11 @@ impl Config {
             config.cross_check(&mut reader.faults);
         }
         reader.faults.sort_by_key(|fault| fault.line);
-        if reader.faults.is_empty() { Ok(config) } else { Err(ConfigFaults { origin: origin.into(), faults: reader.faults }) }
+        if reader.faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigFaults { origin: origin.into(), faults: reader.faults })
+        }
     }
 
     /// What no single value shows: pairs that must agree.
@@ -246,10 +250,18 @@ impl Config {
             refuse("media.jitter_max_ms", media.jitter_max_ms.to_string(), least);
         }
         if let (Some(_), Some(file)) = (&llm.key_env, &llm.key_file) {
-            refuse("llm.key_file", format!("{:?}", file.display().to_string()), "only one of llm.key_env and llm.key_file".into());
+            refuse(
+                "llm.key_file",
+                format!("{:?}", file.display().to_string()),
+                "only one of llm.key_env and llm.key_file".into(),
+            );
         }
         if llm.backend == LlmBackend::Openai && llm.url.is_none() {
-            refuse("llm.url", "(not set)".into(), "needed with llm.backend = \"openai\", as in \"http://127.0.0.1:8000/v1\"".into());
+            refuse(
+                "llm.url",
+                "(not set)".into(),
+                "needed with llm.backend = \"openai\", as in \"http://127.0.0.1:8000/v1\"".into(),
+            );
         }
         if matches!(llm.model, ModelRef::Auto) {
             refuse("llm.model", "\"auto\"".into(), "the name of a model".into());

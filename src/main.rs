@@ -64,7 +64,7 @@ fn main() -> ExitCode {
 async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve => serve(config).await,
-        Command::Check => Ok(ExitCode::SUCCESS),
+        Command::Check => Ok(duologue::check::run(config).await),
         Command::Models(command) => {
             command.run(Some(config.models.folder())).await?;
             Ok(ExitCode::SUCCESS)

@@ -52,7 +52,9 @@ pub fn start(log: &Log) -> Result<(), LogError> {
 /// The filter as written, with the quiet defaults for the libraries that it does not name.
 fn filter_of(source_name: &'static str, filter: &str) -> Result<EnvFilter, LogError> {
     let refuse = |why: String| LogError::Filter { source_name, filter: filter.to_owned(), why };
-    let named = |library: &str| filter.split(',').any(|part| part.split(['=', '[', ':']).next().map(str::trim) == Some(library));
+    let named = |library: &str| {
+        filter.split(',').any(|part| part.split(['=', '[', ':']).next().map(str::trim) == Some(library))
+    };
     let mut read = EnvFilter::try_new(filter).map_err(|error| refuse(error.to_string()))?;
     for (library, level) in QUIET.iter().filter(|(library, _)| !named(library)) {
         let directive = format!("{library}={level}").parse().map_err(|error| refuse(format!("{error}")))?;
@@ -127,6 +129,9 @@ mod tests {
     #[test]
     fn a_filter_that_cannot_be_read_is_named_with_an_example() {
         let error = filter_of("RUST_LOG", "info,duologue=loud").expect_err("no level called loud").to_string();
-        assert!(error.contains("RUST_LOG") && error.contains("loud") && error.contains("duologue::call=debug"), "{error}");
+        assert!(
+            error.contains("RUST_LOG") && error.contains("loud") && error.contains("duologue::call=debug"),
+            "{error}"
+        );
     }
 }

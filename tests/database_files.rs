@@ -187,7 +187,10 @@ async fn a_read_only_folder_is_named_with_the_way_out() {
 }
 
 async fn schema(path: &Path) -> Vec<(String, Option<String>)> {
-    sqlx::query_as("SELECT name, sql FROM sqlite_schema ORDER BY name").fetch_all(&mut connect(path).await).await.expect("a schema")
+    sqlx::query_as("SELECT name, sql FROM sqlite_schema ORDER BY name")
+        .fetch_all(&mut connect(path).await)
+        .await
+        .expect("a schema")
 }
 
 /// Every file in tests/schema/ is the dump of a database of a released schema with rows in it. They are never changed.
@@ -196,7 +199,10 @@ async fn files_of_every_released_schema_open_with_their_rows() {
     let (_fresh_folder, fresh) = place();
     made(&fresh).await;
     let dumps = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schema")).expect("tests/schema");
-    let dumps: Vec<_> = dumps.map(|entry| entry.expect("an entry").path()).filter(|path| path.extension().is_some_and(|end| end == "sql")).collect();
+    let dumps: Vec<_> = dumps
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|end| end == "sql"))
+        .collect();
     assert!(!dumps.is_empty());
     for dump in dumps {
         let (_folder, path) = place();

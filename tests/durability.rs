@@ -94,7 +94,11 @@ async fn every_acknowledged_row_survives_sigkill() {
     for (round, last) in acknowledged.into_iter().enumerate() {
         let call = store.reader().call(&format!("round-{round}")).await.expect("readable").expect("its call");
         let numbers: Vec<i64> = call.turns.iter().map(|turn| turn.turn).collect();
-        assert!(numbers.len() as i64 >= last, "round {round}: turn {last} was acknowledged, {} are there", numbers.len());
+        assert!(
+            numbers.len() as i64 >= last,
+            "round {round}: turn {last} was acknowledged, {} are there",
+            numbers.len()
+        );
         assert_eq!(numbers, (1..=numbers.len() as i64).collect::<Vec<_>>(), "round {round}: no hole");
         assert_eq!(call.summary.end_reason.as_deref(), Some("crash"));
         assert_eq!(call.ended_utc_ms.map(|end| end - call.started_utc_ms), call.turns.last().map(|turn| turn.ended_ms));
@@ -134,10 +138,12 @@ async fn a_full_disk_loses_nothing_that_fits_the_backlog() {
         return write_until_refused(Path::new(&path)).await;
     }
     let (_folder, path) = place();
-    let mut child = child("a_full_disk_loses_nothing_that_fits_the_backlog", &path, 0, "trap '' XFSZ; ulimit -S -f 2048;");
+    let mut child =
+        child("a_full_disk_loses_nothing_that_fits_the_backlog", &path, 0, "trap '' XFSZ; ulimit -S -f 2048;");
     let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines().map_while(Result::ok);
     let process = lines.find_map(|line| said(&line, "refused ")).expect("a disk that refuses");
-    let raised = Command::new("prlimit").args(["--fsize=unlimited", "--pid", &process]).status().expect("prlimit of util-linux");
+    let raised =
+        Command::new("prlimit").args(["--fsize=unlimited", "--pid", &process]).status().expect("prlimit of util-linux");
     assert!(raised.success());
     writeln!(child.stdin.take().expect("its input"), "go on").expect("a child that listens");
     let turns = lines.find_map(|line| said(&line, "kept ")).expect("all of it kept");
@@ -185,7 +191,10 @@ async fn a_flood_of_events_costs_events_and_no_turn_and_the_file_tells_how_many(
     store.close().await;
     assert_eq!(number(&path, "SELECT count(*) FROM events").await, 10_000 - lost);
     assert_eq!(number(&path, "SELECT sum(entries) FROM incidents WHERE type = 'entries-lost'").await, lost);
-    assert_eq!(number(&path, "SELECT count(*) FROM calls JOIN turns ON call = calls.id WHERE end_reason IS NOT NULL").await, 1);
+    assert_eq!(
+        number(&path, "SELECT count(*) FROM calls JOIN turns ON call = calls.id WHERE end_reason IS NOT NULL").await,
+        1
+    );
 }
 
 #[tokio::test]

@@ -54,7 +54,10 @@ async fn a_call_reads_back_as_it_was() {
     assert_eq!(json["caller"], "Ada");
     assert_eq!(json["duration_s"], 9.0);
     assert_eq!(json["end_reason"], "caller-hangup");
-    assert_eq!((&json["caller_turns"], &json["agent_turns"], &json["interruptions"]), (&2.into(), &1.into(), &1.into()));
+    assert_eq!(
+        (&json["caller_turns"], &json["agent_turns"], &json["interruptions"]),
+        (&2.into(), &1.into(), &1.into())
+    );
     assert_eq!((&json["response_median_ms"], &json["loss_percent"]), (&900.into(), &1.0.into()));
     assert_eq!(json["media"]["packets_received"], 990);
     assert_eq!(json["turns"][1]["heard"], "Good morning.");
@@ -75,7 +78,14 @@ async fn every_word_for_an_end_or_an_outcome_is_known_to_the_schema() {
         let call = format!("c{n}");
         entries.push(opened(&call, None));
         let (ended_utc_ms, detail) = (MONDAY_UTC_MS, String::new());
-        entries.push(Entry::CallClosed { call, ended_utc_ms, duration_ms: 0, reason, detail, media: MediaTotals::default() });
+        entries.push(Entry::CallClosed {
+            call,
+            ended_utc_ms,
+            duration_ms: 0,
+            reason,
+            detail,
+            media: MediaTotals::default(),
+        });
     }
     for (turn, outcome) in (1..).zip(outcomes) {
         let mut row = agent_turn("c0", turn, 0, "Yes.", "Yes.");
@@ -84,7 +94,10 @@ async fn every_word_for_an_end_or_an_outcome_is_known_to_the_schema() {
     }
     let (counts, ended) = rows_after::<(String, String)>(entries, "SELECT id, end_reason FROM calls ORDER BY id").await;
     assert_eq!(counts.refused, 0);
-    assert_eq!(ended.into_iter().map(|(_, reason)| reason).collect::<Vec<_>>(), reasons.map(|reason| reason.as_str().to_owned()));
+    assert_eq!(
+        ended.into_iter().map(|(_, reason)| reason).collect::<Vec<_>>(),
+        reasons.map(|reason| reason.as_str().to_owned())
+    );
 }
 
 #[tokio::test]
@@ -109,7 +122,16 @@ async fn what_breaks_a_rule_is_told_and_the_rest_goes_on() {
     let question = "SELECT type, call, detail FROM incidents ORDER BY id";
     let (counts, told) = rows_after::<(String, String, String)>(entries, question).await;
     assert_eq!(counts, Counts { kept: 3, lost: 0, refused: 8 });
-    let whys = ["not opened: unknown", "not opened: unknown", "not open: unknown", "UNIQUE", "CHECK", "CHECK", "without a known caller: c", "not open: c"];
+    let whys = [
+        "not opened: unknown",
+        "not opened: unknown",
+        "not open: unknown",
+        "UNIQUE",
+        "CHECK",
+        "CHECK",
+        "without a known caller: c",
+        "not open: c",
+    ];
     assert_eq!(told.len(), whys.len());
     for ((kind, call, detail), why) in told.iter().zip(whys) {
         assert_eq!(kind, "entry-refused");
@@ -135,7 +157,12 @@ async fn an_event_keeps_its_body_as_json_and_its_type_and_time_as_columns() {
 
 #[tokio::test]
 async fn what_is_remembered_of_a_caller_is_there_in_the_next_call_and_for_nobody_else() {
-    let remember = |call: &str, text: &str| Entry::Remembered { call: call.into(), turn: Some(1), text: text.into(), created_utc_ms: MONDAY_UTC_MS };
+    let remember = |call: &str, text: &str| Entry::Remembered {
+        call: call.into(),
+        turn: Some(1),
+        text: text.into(),
+        created_utc_ms: MONDAY_UTC_MS,
+    };
     let (_folder, _store, reader) = kept(vec![
         opened("one", Some("Ada")),
         opened("two", Some("Grace")),

@@ -45,7 +45,12 @@ fn a_morning() -> Vec<Entry> {
         Entry::Turn(caller_turn("a", 3, 2_600, "And on Sundays?")),
         Entry::Turn(written),
         Entry::Turn(typed),
-        Entry::Remembered { call: "a".into(), turn: Some(3), text: "asks about Sundays".into(), created_utc_ms: MONDAY_UTC_MS },
+        Entry::Remembered {
+            call: "a".into(),
+            turn: Some(3),
+            text: "asks about Sundays".into(),
+            created_utc_ms: MONDAY_UTC_MS,
+        },
         closed("a", 12_000),
         opened("b", None),
         Entry::Turn(caller_turn("b", 1, 0, "Hello, are you... no, wait.")),
@@ -97,7 +102,8 @@ async fn the_page_names_every_table_view_and_column() {
         .into_iter()
         .filter(|(table, column)| {
             // The part of the page about the table: its paragraph with what follows, or its line among the views.
-            let about = page.split(&format!("`{table}`**")).nth(1).map(|rest| rest.split("\n**`").next().unwrap_or(rest));
+            let about =
+                page.split(&format!("`{table}`**")).nth(1).map(|rest| rest.split("\n**`").next().unwrap_or(rest));
             let line = page.lines().find(|line| line.starts_with(&format!("| `{table}` |")));
             !about.or(line).is_some_and(|text| text.contains(&format!("`{column}`")))
         })
@@ -113,7 +119,8 @@ async fn the_views_tell_what_happened() {
             .fetch_one(&mut connection)
             .await
             .expect("one barge-in");
-    let expected = ("a".into(), 2, 3, 160, "We open at nine.".into(), " On Sundays at ten.".into(), "And on Sundays?".into());
+    let expected =
+        ("a".into(), 2, 3, 160, "We open at nine.".into(), " On Sundays at ten.".into(), "And on Sundays?".into());
     assert_eq!(barge_in, expected);
 
     let steps: Vec<(String, i64, i64)> =
@@ -140,10 +147,11 @@ async fn the_views_tell_what_happened() {
         .expect("the answer to typed text");
     assert_eq!(typed, (1, 660));
 
-    let seen: Vec<(String, String, i64)> = sqlx::query_as("SELECT role, content, cut_off FROM messages WHERE call IN ('a', 'b') ORDER BY call, turn")
-        .fetch_all(&mut connection)
-        .await
-        .expect("messages");
+    let seen: Vec<(String, String, i64)> =
+        sqlx::query_as("SELECT role, content, cut_off FROM messages WHERE call IN ('a', 'b') ORDER BY call, turn")
+            .fetch_all(&mut connection)
+            .await
+            .expect("messages");
     let seen: Vec<_> = seen.iter().map(|(role, content, cut)| (role.as_str(), content.as_str(), *cut)).collect();
     assert_eq!(
         seen,

@@ -55,7 +55,9 @@ fn model_rows(library: &Library, key: &str, model: &ModelRef) -> Vec<Finding> {
         ModelRef::Path(path) if path.is_file() => vec![Finding::ok(format!("{what} is a file of your own"))],
         ModelRef::Path(_) => vec![Finding::fail(format!("{what} is not there"), format!("correct the path in {key}"))],
         ModelRef::Url(_) => vec![Finding::ok(format!("{what} is fetched when it is not here yet"))],
-        ModelRef::Auto => vec![Finding::fail(format!("{what} cannot be chosen for you"), format!("name a model as {key}"))],
+        ModelRef::Auto => {
+            vec![Finding::fail(format!("{what} cannot be chosen for you"), format!("name a model as {key}"))]
+        }
     }
 }
 
@@ -80,7 +82,9 @@ pub(super) async fn back_ends(config: &Config) -> Vec<Finding> {
 pub fn contract_rows(engine: &str, found: &[contract::Finding]) -> Vec<Finding> {
     let row = |finding: &contract::Finding| match &finding.outcome {
         Outcome::Holds => None,
-        Outcome::NotOffered(why) => Some(Finding::warn(format!("back ends: {engine} does not offer: {} ({why})", finding.name), "")),
+        Outcome::NotOffered(why) => {
+            Some(Finding::warn(format!("back ends: {engine} does not offer: {} ({why})", finding.name), ""))
+        }
         Outcome::Broken(why) => Some(Finding::fail(
             format!("back ends: {engine} breaks its contract: {}: {why}", finding.name),
             "choose another model or back end in the configuration, or update the server behind it",
@@ -89,7 +93,10 @@ pub fn contract_rows(engine: &str, found: &[contract::Finding]) -> Vec<Finding> 
     let mut rows: Vec<Finding> = found.iter().filter_map(row).collect();
     if rows.iter().all(|row| row.verdict != Verdict::Fail) {
         let kept = found.iter().filter(|finding| finding.outcome == Outcome::Holds).count();
-        rows.insert(0, Finding::ok(format!("back ends: {engine} keeps its contract ({kept} of {} promises)", found.len())));
+        rows.insert(
+            0,
+            Finding::ok(format!("back ends: {engine} keeps its contract ({kept} of {} promises)", found.len())),
+        );
     }
     rows
 }

@@ -62,13 +62,17 @@ fn port(protocol: &str, key: &str, at: SocketAddr, bound: std::io::Result<()>, s
             ErrorKind::AddrInUse if served => Finding::warn(what("is in use, as by the running server"), String::new()),
             ErrorKind::AddrInUse => {
                 let kind = if protocol == "TCP" { "-tlpn" } else { "-ulpn" };
-                let find = format!("stop the program that has it (`ss {kind} 'sport = :{}'` names it), or {another}", at.port());
+                let find = format!(
+                    "stop the program that has it (`ss {kind} 'sport = :{}'` names it), or {another}",
+                    at.port()
+                );
                 Finding::fail(what("is in use"), find)
             }
             ErrorKind::PermissionDenied => Finding::fail(what("needs privileges"), format!("{another}, above 1023")),
-            ErrorKind::AddrNotAvailable => {
-                Finding::fail(what("is no address of this machine"), "listen on 127.0.0.1, 0.0.0.0, [::] or one of its own (http.listen)")
-            }
+            ErrorKind::AddrNotAvailable => Finding::fail(
+                what("is no address of this machine"),
+                "listen on 127.0.0.1, 0.0.0.0, [::] or one of its own (http.listen)",
+            ),
             _ => Finding::fail(format!("{}: {error}", what("cannot be had")), another),
         },
     }

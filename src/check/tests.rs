@@ -28,7 +28,8 @@ async fn failures(config: &Config) -> Vec<String> {
 async fn each_thing_in_the_way_is_one_failure_with_its_way_out() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = sound(folder.path());
-    let (tcp, udp) = (TcpListener::bind("127.0.0.1:0").expect("a port"), UdpSocket::bind("127.0.0.1:0").expect("a port"));
+    let (tcp, udp) =
+        (TcpListener::bind("127.0.0.1:0").expect("a port"), UdpSocket::bind("127.0.0.1:0").expect("a port"));
 
     let mut taken = config.clone();
     taken.http.listen = tcp.local_addr().expect("an address");
@@ -78,12 +79,20 @@ async fn a_server_that_has_its_own_file_and_ports_is_no_failure() {
 #[test]
 fn a_contract_is_one_line_when_kept_and_a_line_for_each_broken_promise() {
     let finding = |name, outcome| contract::Finding { name, outcome };
-    let kept = [finding("streams", contract::Outcome::Holds), finding("primes", contract::Outcome::NotOffered("no cache".into()))];
+    let kept = [
+        finding("streams", contract::Outcome::Holds),
+        finding("primes", contract::Outcome::NotOffered("no cache".into())),
+    ];
     let lines: Vec<String> = contract_rows("a model", &kept).iter().map(ToString::to_string).collect();
     assert_eq!(lines[0], "ok    back ends: a model keeps its contract (1 of 2 promises)");
     assert!(lines[1].starts_with("warn  back ends: a model does not offer: primes (no cache)"), "{}", lines[1]);
-    let broken = [finding("streams", contract::Outcome::Broken("silence".into())), finding("stops", contract::Outcome::Holds)];
+    let broken =
+        [finding("streams", contract::Outcome::Broken("silence".into())), finding("stops", contract::Outcome::Holds)];
     let lines: Vec<String> = contract_rows("a model", &broken).iter().map(ToString::to_string).collect();
     assert_eq!(lines.len(), 1);
-    assert!(lines[0].starts_with("FAIL  back ends: a model breaks its contract: streams: silence\n      -> choose"), "{}", lines[0]);
+    assert!(
+        lines[0].starts_with("FAIL  back ends: a model breaks its contract: streams: silence\n      -> choose"),
+        "{}",
+        lines[0]
+    );
 }

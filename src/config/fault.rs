@@ -39,8 +39,12 @@ pub struct ConfigFaults {
 
 impl ConfigFaults {
     pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
-        let allowed = format!("cannot be read ({error}); name another file with --config, or run without one for the defaults");
-        Self { origin: path.display().to_string(), faults: vec![Fault { path: String::new(), line: None, value: String::new(), allowed }] }
+        let allowed =
+            format!("cannot be read ({error}); name another file with --config, or run without one for the defaults");
+        Self {
+            origin: path.display().to_string(),
+            faults: vec![Fault { path: String::new(), line: None, value: String::new(), allowed }],
+        }
     }
 }
 

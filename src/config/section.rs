@@ -35,7 +35,14 @@ impl<'a> Reader<'a> {
     }
 
     /// One value, or `None` where it is absent or at fault.
-    pub(super) fn value<T: Knob>(&mut self, table: &DeTable<'_>, section: &str, key: &str, limit: &T::Limit, unit: &str) -> Option<T> {
+    pub(super) fn value<T: Knob>(
+        &mut self,
+        table: &DeTable<'_>,
+        section: &str,
+        key: &str,
+        limit: &T::Limit,
+        unit: &str,
+    ) -> Option<T> {
         let value = table.get(key)?;
         let read = T::read(value.get_ref(), limit);
         // An empty span: the parser made the value up to go on after a fault that it has told already.
@@ -49,8 +56,17 @@ impl<'a> Reader<'a> {
     /// Names the keys that nothing reads.
     pub(super) fn unknown(&mut self, table: &DeTable<'_>, section: &str, known: &[&str]) {
         for key in table.keys().filter(|key| !known.contains(&key.get_ref().as_ref())) {
-            let (path, what) = if section.is_empty() { (key.get_ref().to_string(), "sections") } else { (format!("{section}.{}", key.get_ref()), "keys") };
-            self.refuse(Some(key.span()), path, String::new(), format!("unknown; the {what} here are {}", known.join(", ")));
+            let (path, what) = if section.is_empty() {
+                (key.get_ref().to_string(), "sections")
+            } else {
+                (format!("{section}.{}", key.get_ref()), "keys")
+            };
+            self.refuse(
+                Some(key.span()),
+                path,
+                String::new(),
+                format!("unknown; the {what} here are {}", known.join(", ")),
+            );
         }
     }
 
@@ -59,7 +75,12 @@ impl<'a> Reader<'a> {
         let value: &Spanned<DeValue<'a>> = table.get(name)?;
         let inner = value.get_ref().as_table();
         if inner.is_none() {
-            self.refuse(Some(value.span()), name.to_owned(), self.text[value.span()].to_owned(), format!("a section, [{name}]"));
+            self.refuse(
+                Some(value.span()),
+                name.to_owned(),
+                self.text[value.span()].to_owned(),
+                format!("a section, [{name}]"),
+            );
         }
         inner
     }

@@ -24,7 +24,9 @@ fn every_line_that_the_example_shows_commented_out_is_valid() {
     let text: String = Config::example()
         .lines()
         .map(|line| match line.strip_prefix("# ") {
-            Some(key) if key.contains(" = \"") && !key.contains("key_file") && key.starts_with(char::is_lowercase) => format!("{key}\n"),
+            Some(key) if key.contains(" = \"") && !key.contains("key_file") && key.starts_with(char::is_lowercase) => {
+                format!("{key}\n")
+            }
             _ => format!("{line}\n"),
         })
         .collect();
@@ -46,8 +48,16 @@ fn all_faults_are_named_at_once_with_key_value_range_and_unit() {
     assert_eq!(found.len(), 5, "{lines:#?}");
     assert_eq!(lines[0], "line 2: floor.endpoint_ms = 9: must be 80 to 2000 ms");
     assert_eq!(lines[1], "line 3: floor.vad_threshold = 7: must be 0.1 to 0.95");
-    assert!(lines[2].starts_with("line 4: floor.endpiont_ms: unknown; the keys here are vad_threshold, onset_ms"), "{}", lines[2]);
-    assert!(lines[3].starts_with("line 7: http.listen = \"localhost\": must be an IP address with a port"), "{}", lines[3]);
+    assert!(
+        lines[2].starts_with("line 4: floor.endpiont_ms: unknown; the keys here are vad_threshold, onset_ms"),
+        "{}",
+        lines[2]
+    );
+    assert!(
+        lines[3].starts_with("line 7: http.listen = \"localhost\": must be an IP address with a port"),
+        "{}",
+        lines[3]
+    );
     assert!(lines[4].starts_with("line 9: lmm: unknown; the sections here are http, media"), "{}", lines[4]);
 }
 
@@ -61,7 +71,9 @@ fn broken_toml_is_named_with_its_line() {
 #[test]
 fn values_of_the_wrong_type_are_faults_and_no_panic() {
     for value in ["\"x\"", "-1", "1e9", "99999999999999999999999", "[]", "{}", "1979-05-27", "true", "nan"] {
-        for key in ["floor.onset_ms", "floor.vad_threshold", "http.cors_origins", "llm.url", "llm.backend", "log.filter"] {
+        for key in
+            ["floor.onset_ms", "floor.vad_threshold", "http.cors_origins", "llm.url", "llm.backend", "log.filter"]
+        {
             match Config::parse(&format!("{key} = {value}"), "t") {
                 Ok(config) => assert!(
                     matches!((key, value), ("http.cors_origins", "[]") | ("log.filter", "\"x\"")),

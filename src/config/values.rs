@@ -155,7 +155,8 @@ impl Knob for HttpUrl {
     fn read(value: &DeValue<'_>, (): &()) -> Option<Self> {
         let text = value.as_str()?;
         let url = reqwest::Url::parse(text).ok()?;
-        (matches!(url.scheme(), "http" | "https") && url.has_host()).then(|| Self(text.trim_end_matches('/').to_owned()))
+        (matches!(url.scheme(), "http" | "https") && url.has_host())
+            .then(|| Self(text.trim_end_matches('/').to_owned()))
     }
 
     fn allowed((): &()) -> String {
@@ -209,7 +210,11 @@ impl Secret {
     pub(super) fn from_env(key: &'static str, name: &str) -> Result<Self, SecretError> {
         let value = std::env::var(name).unwrap_or_default();
         let trimmed = value.trim();
-        if trimmed.is_empty() { Err(SecretError::NotInEnvironment { key, name: name.to_owned() }) } else { Ok(Self(trimmed.to_owned())) }
+        if trimmed.is_empty() {
+            Err(SecretError::NotInEnvironment { key, name: name.to_owned() })
+        } else {
+            Ok(Self(trimmed.to_owned()))
+        }
     }
 
     pub(super) fn from_file(key: &'static str, path: &Path) -> Result<Self, SecretError> {

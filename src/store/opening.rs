@@ -39,7 +39,11 @@ pub enum Probe {
 
 /// How every connection of ours sees the file.
 pub(super) fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new().filename(path).foreign_keys(true).busy_timeout(PATIENCE).synchronous(SqliteSynchronous::Full)
+    SqliteConnectOptions::new()
+        .filename(path)
+        .foreign_keys(true)
+        .busy_timeout(PATIENCE)
+        .synchronous(SqliteSynchronous::Full)
 }
 
 /// Opens the file for writing, makes or migrates its tables and closes the calls that a crash left open.
@@ -72,7 +76,11 @@ pub async fn probe(path: &Path) -> Result<Probe, StoreError> {
     let _lock = hold(path)?;
     let mut connection = options(path).create_if_missing(false).connect().await.map_err(of)?;
     let schema = examine(path, &mut connection).await?;
-    let calls = if schema == 0 { 0 } else { sqlx::query_scalar("SELECT count(*) FROM calls").fetch_one(&mut connection).await.map_err(of)? };
+    let calls = if schema == 0 {
+        0
+    } else {
+        sqlx::query_scalar("SELECT count(*) FROM calls").fetch_one(&mut connection).await.map_err(of)?
+    };
     connection.close().await.map_err(of)?;
     Ok(Probe::Ready { schema, calls })
 }
@@ -98,14 +106,17 @@ fn hold(path: &Path) -> Result<File, StoreError> {
     }
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    let lock = OpenOptions::new().write(true).create(true).truncate(false).open(name).map_err(|error| match error.kind() {
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => StoreError::FolderReadOnly { folder },
-        _ => StoreError::Unreadable { path: path.to_path_buf(), why: error.to_string() },
-    })?;
+    let lock =
+        OpenOptions::new().write(true).create(true).truncate(false).open(name).map_err(|error| match error.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => StoreError::FolderReadOnly { folder },
+            _ => StoreError::Unreadable { path: path.to_path_buf(), why: error.to_string() },
+        })?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.to_path_buf() }),
-        Err(TryLockError::Error(error)) => Err(StoreError::Unreadable { path: path.to_path_buf(), why: error.to_string() }),
+        Err(TryLockError::Error(error)) => {
+            Err(StoreError::Unreadable { path: path.to_path_buf(), why: error.to_string() })
+        }
     }
 }
 
@@ -125,7 +136,10 @@ async fn examine(path: &Path, connection: &mut SqliteConnection) -> Result<i64, 
         .await
         .map_err(of)?;
     let found: i64 = if migrated {
-        sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations").fetch_one(&mut *connection).await.map_err(of)?
+        sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(of)?
     } else {
         0
     };
@@ -143,9 +157,9 @@ async fn examine(path: &Path, connection: &mut SqliteConnection) -> Result<i64, 
 fn migration_error(path: &Path, error: MigrateError) -> StoreError {
     match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => StoreError::of(path, &error),
-        MigrateError::VersionMismatch(version) | MigrateError::VersionMissing(version) | MigrateError::Dirty(version) => {
-            StoreError::Altered { path: path.to_path_buf(), version }
-        }
+        MigrateError::VersionMismatch(version)
+        | MigrateError::VersionMissing(version)
+        | MigrateError::Dirty(version) => StoreError::Altered { path: path.to_path_buf(), version },
         other => StoreError::Failed { path: path.to_path_buf(), why: other.to_string() },
     }
 }

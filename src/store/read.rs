@@ -173,7 +173,8 @@ async fn read_call(connection: &mut SqliteConnection, id: &str) -> Result<Option
         return Ok(None);
     };
     let row: SqliteRow = sqlx::query("SELECT * FROM calls WHERE id = ?1").bind(id).fetch_one(&mut *moment).await?;
-    let turns = sqlx::query_as("SELECT * FROM turns WHERE call = ?1 ORDER BY turn").bind(id).fetch_all(&mut *moment).await?;
+    let turns =
+        sqlx::query_as("SELECT * FROM turns WHERE call = ?1 ORDER BY turn").bind(id).fetch_all(&mut *moment).await?;
     let counted = row.try_get::<Option<i64>, _>("packets_received")?.is_some();
     Ok(Some(CallView {
         summary,

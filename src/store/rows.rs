@@ -26,7 +26,9 @@ pub(super) async fn put(connection: &mut SqliteConnection, entry: &Entry) -> Res
         }
         Entry::Turn(turn) => put_turn(connection, turn).await,
         Entry::Event { call, event } => put_event(connection, call, event).await,
-        Entry::Remembered { call, turn, text, created_utc_ms } => remember(connection, call, *turn, text, *created_utc_ms).await,
+        Entry::Remembered { call, turn, text, created_utc_ms } => {
+            remember(connection, call, *turn, text, *created_utc_ms).await
+        }
     };
     match done {
         Err(error) if error::code(&error).is_some_and(|code| AT_FAULT.contains(&(code & 0xff))) => {
@@ -39,7 +41,9 @@ pub(super) async fn put(connection: &mut SqliteConnection, entry: &Entry) -> Res
 /// In words: a foreign key error of SQLite's says neither which key nor which value.
 fn why(entry: &Entry, error: &sqlx::Error) -> String {
     match error.as_database_error() {
-        Some(database) if database.is_foreign_key_violation() => format!("{} of a call that was not opened: {}", kind(entry), call_of(entry)),
+        Some(database) if database.is_foreign_key_violation() => {
+            format!("{} of a call that was not opened: {}", kind(entry), call_of(entry))
+        }
         Some(database) => format!("{} of call {}: {}", kind(entry), call_of(entry), database.message()),
         None => error.to_string(),
     }
@@ -213,13 +217,22 @@ async fn remember(
 }
 
 /// Puts down that entries are missing.
-pub(super) async fn tell_lost(connection: &mut SqliteConnection, at_utc_ms: i64, entries: u64) -> Result<(), sqlx::Error> {
+pub(super) async fn tell_lost(
+    connection: &mut SqliteConnection,
+    at_utc_ms: i64,
+    entries: u64,
+) -> Result<(), sqlx::Error> {
     let detail = "the disk was behind or refused for so long that the queue was full";
     tell(connection, at_utc_ms, "entries-lost", entries, None, detail).await
 }
 
 /// Puts down what could not be kept, with its content: it may be all that is left of a turn.
-pub(super) async fn tell_refused(connection: &mut SqliteConnection, at_utc_ms: i64, entry: &Entry, why: &str) -> Result<(), sqlx::Error> {
+pub(super) async fn tell_refused(
+    connection: &mut SqliteConnection,
+    at_utc_ms: i64,
+    entry: &Entry,
+    why: &str,
+) -> Result<(), sqlx::Error> {
     tell(connection, at_utc_ms, "entry-refused", 1, Some(call_of(entry)), &format!("{why}; {entry:?}")).await
 }
 

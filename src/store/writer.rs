@@ -53,8 +53,22 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(path: PathBuf, connection: SqliteConnection, orders: mpsc::Receiver<Order>, tally: Arc<Tally>) -> Self {
-        Self { path, connection, orders, tally, backlog: VecDeque::new(), waiting: Vec::new(), failing: None, lost_told: 0 }
+    pub(super) fn new(
+        path: PathBuf,
+        connection: SqliteConnection,
+        orders: mpsc::Receiver<Order>,
+        tally: Arc<Tally>,
+    ) -> Self {
+        Self {
+            path,
+            connection,
+            orders,
+            tally,
+            backlog: VecDeque::new(),
+            waiting: Vec::new(),
+            failing: None,
+            lost_told: 0,
+        }
     }
 
     /// Writes until the store is closed or nobody can record any more.

@@ -36,7 +36,13 @@ pub fn closed(call: &str, duration_ms: u64) -> Entry {
         duration_ms,
         reason: EndReason::CallerHangup,
         detail: "the caller pressed the button".into(),
-        media: MediaTotals { packets_received: 990, packets_lost: 10, packets_sent: 1_000, jitter_delay_ms: 45, ..MediaTotals::default() },
+        media: MediaTotals {
+            packets_received: 990,
+            packets_lost: 10,
+            packets_sent: 1_000,
+            jitter_delay_ms: 45,
+            ..MediaTotals::default()
+        },
     }
 }
 
