@@ -109,7 +109,12 @@ impl Ear {
     }
 
     /// Ends the open utterance; what is heard from here on belongs to the next.
-    pub fn close_utterance(&mut self) -> Option<Utterance> {
+    pub fn close_utterance(&mut self) {
+        self.segmenter.take();
+    }
+
+    /// Ends the open utterance and hands it over.
+    pub fn take_utterance(&mut self) -> Option<Utterance> {
         self.segmenter.take()
     }
 
@@ -188,7 +193,7 @@ mod tests {
         assert!((1_050..1_300).contains(&onset.at.ms()), "{onset:?}");
         let end = heard.iter().rfind(|heard| heard.offset).expect("an offset");
         assert!((2_050..2_400).contains(&end.at.ms()), "{end:?}");
-        let utterance = ear.close_utterance().expect("an utterance");
+        let utterance = ear.take_utterance().expect("an utterance");
         assert!((1.2..2.2).contains(&(utterance.audio.len() as f32 / HEAR_RATE as f32)));
         assert!(utterance.began < onset.at - std::time::Duration::from_millis(300));
         assert!(ear.utterance().is_empty());

@@ -113,8 +113,8 @@ const CONCEAL_MOST: Duration = Duration::from_millis(60);
 const HOLE_MOST: Duration = Duration::from_millis(120);
 /// 60 ms, the longest Opus frame: a longer time between two packets is a silence of the sender.
 const LONGEST_PACKET: i64 = 2_880;
-/// The delay is shortened when it is this much above its target, so that it does not swing.
-const SHRINK_ABOVE_US: i64 = 30_000;
+/// The delay is shortened when it is this much above its target: a packet, and a little so that it does not swing.
+const SHRINK_ABOVE_US: i64 = 25_000;
 /// So much too much is taken back as fast as the silence allows.
 const SHRINK_FAST_US: i64 = 100_000;
 /// Otherwise one packet in this time; likewise an insertion while somebody speaks.
