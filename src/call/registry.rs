@@ -23,7 +23,7 @@ use crate::dialogue::persona::Persona;
 use crate::journal::{CallId, EndReason, Entry, MediaTotals};
 use crate::media::ear::{Ear, EarSettings};
 use crate::media::echo::Echo;
-use crate::peer::{OfferRefused, Peer, Port};
+use crate::peer::{OfferRefused, Peer, Port, PortCounts};
 use crate::store::Recorder;
 
 /// What every call of this server shares.
@@ -181,6 +181,11 @@ impl Registry {
     /// The events of a live call from now on.
     pub fn listen(&self, call: &str) -> Option<broadcast::Receiver<Arc<str>>> {
         self.live().get(call).map(|live| live.events.subscribe())
+    }
+
+    /// What the media port has done so far, and what is alive on it.
+    pub fn port_counts(&self) -> PortCounts {
+        self.house.port.counts()
     }
 
     /// How many calls are alive.

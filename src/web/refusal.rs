@@ -13,16 +13,13 @@ use crate::peer::OfferRefused;
 /// A request that was not fulfilled.
 #[derive(Debug)]
 pub struct Refusal {
-    status: StatusCode,
-    code: &'static str,
-    detail: String,
-    fix: String,
+    problem: Problem,
 }
 
 impl Refusal {
     /// `code` is stable, for programs; `detail` and `fix` are for people.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), fix: fix.into() }
+        Self { problem: Problem::new(status.as_u16(), code, &detail.into(), &fix.into()) }
     }
 
     /// No such call, now or ever.
@@ -55,7 +52,8 @@ impl From<OpenError> for Refusal {
             OpenError::ShuttingDown => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", detail, "Try again when the server is back.")
             }
-            OpenError::Offer(OfferRefused::Fault(_) | OfferRefused::NotAnswerable(_)) => Self::new(
+            OpenError::Offer(OfferRefused::Fault(fault)) => Self { problem: fault.problem() },
+            OpenError::Offer(OfferRefused::NotAnswerable(_)) => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "offer-refused",
                 detail,
@@ -73,11 +71,11 @@ impl From<OpenError> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let problem = Problem::new(self.status.as_u16(), self.code, &self.detail, &self.fix);
-        let body = serde_json::to_vec(&problem).unwrap_or_default();
-        let mut response = (self.status, body).into_response();
+        let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self.problem).unwrap_or_default();
+        let mut response = (status, body).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
         }
         response

@@ -1,0 +1,300 @@
+//! Whole calls in virtual time: real ICE, DTLS, SRTP, SCTP, Opus and SQLite, a network in memory, the scripted back ends, and
+//! tokio's paused clock. A minute of call takes about a second.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use duologue::audio::opus::{OpusDecoder, OpusEncoder, OpusSettings};
+use duologue::audio::{LINE_FRAME, LINE_RATE};
+use duologue::backend::llm::{Script, ScriptedLlm};
+use duologue::backend::scripted_asr::{Lines, ScriptedAsr};
+use duologue::backend::scripted_voice::{ScriptedVoice, WordCode, heard};
+use duologue::call::engines::Engines;
+use duologue::call::registry::{House, Registry};
+use duologue::call::wire::Control;
+use duologue::dialogue::conversation::ConversationSettings;
+use duologue::dialogue::persona::Persona;
+use duologue::journal::EndReason;
+use duologue::media::ear::EarSettings;
+use duologue::media::rtp::RtpPacket;
+use duologue::peer::client::Caller;
+use duologue::peer::net::{Memory, Weather};
+use duologue::peer::{Peer, PeerEvent, Port, PortConfig};
+use duologue::store::Store;
+use duologue::time::TICK;
+use duologue_signaling::event::{Event, Stamped, TurnOutcome};
+
+const EAR: EarSettings =
+    EarSettings { jitter_min_ms: 20, jitter_max_ms: 240, vad_threshold: 0.5, onset_ms: 90, pre_roll_ms: 300 };
+
+const SCRIPT: &str = "first_token_ms: 100\ntoken_ms: 20\nrules:\n  - hears: [close]\n    says: The kitchen closes at ten. The bar closes at midnight, every day of the week.\notherwise: I see.\n";
+
+/// A server on a network in memory.
+struct Stage {
+    network: Memory,
+    registry: Arc<Registry>,
+    store: Store,
+    _folder: tempfile::TempDir,
+}
+
+async fn stage(opening: &str, asks: &[&str]) -> Stage {
+    stage_in(opening, asks, Memory::default()).await
+}
+
+async fn stage_in(opening: &str, asks: &[&str], network: Memory) -> Stage {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(&folder.path().join("calls.db")).await.expect("a database");
+    let mut porter = Persona::blank("porter");
+    porter.opening = opening.into();
+    porter.prompt = "You are a porter.".into();
+    let mut echo = Persona::blank("echo");
+    echo.echo = true;
+    let registry = Registry::new(House {
+        port: Port::bind_in(any_port(), &network).await.expect("a port"),
+        engines: Engines {
+            asr: Arc::new(ScriptedAsr::new(Lines::InTurn(asks.iter().map(|text| (*text).into()).collect()))),
+            turn_model: None,
+            llm: Arc::new(ScriptedLlm::new(Script::parse(SCRIPT).expect("a script"))),
+            tts: Arc::new(ScriptedVoice::with_delay(Duration::from_millis(50))),
+            vad: None,
+        },
+        recorder: store.recorder(),
+        personas: vec![Arc::new(porter), Arc::new(echo)],
+        default_persona: "porter".into(),
+        conversation: ConversationSettings::default(),
+        ear: EAR,
+        max_calls: 4,
+        longest_call: Duration::from_secs(3_600),
+    });
+    Stage { network, registry, store, _folder: folder }
+}
+
+fn any_port() -> PortConfig {
+    PortConfig::local("127.0.0.1:0".parse().expect("an address"))
+}
+
+/// A caller with a mouth and ears of its own.
+struct Phone {
+    call: String,
+    peer: Peer,
+    _port: Port,
+    encoder: OpusEncoder,
+    decoder: OpusDecoder,
+    sequence: u16,
+    packets: Vec<RtpPacket>,
+    events: Vec<Stamped>,
+    sound: Vec<f32>,
+    phase: f32,
+    over: bool,
+}
+
+impl Phone {
+    async fn call(stage: &Stage, persona: &str) -> Self {
+        let port = Port::bind_in(any_port(), &stage.network).await.expect("a port");
+        let caller = Caller::new(&port).await.expect("an offer");
+        let opened = stage.registry.open(caller.offer(), Some(persona), None).await.expect("a call");
+        let peer = caller.answered(&opened.answer).await.expect("a usable answer");
+        let encoder = OpusEncoder::new(OpusSettings::default()).expect("an encoder");
+        let decoder = OpusDecoder::new(LINE_RATE).expect("a decoder");
+        let (packets, events, sound) = (Vec::new(), Vec::new(), Vec::new());
+        let mut phone = Self {
+            call: opened.call, peer, _port: port, encoder, decoder, sequence: 0, packets, events, sound, phase: 0.0, over: false,
+        };
+        while !matches!(phone.peer.events.recv().await, Some(PeerEvent::Connected) | None) {}
+        phone
+    }
+
+    /// Holds the line for so long, voiced or silent.
+    async fn hold(&mut self, how_long: Duration, voiced: bool) {
+        let mut tick = tokio::time::interval(TICK);
+        for _ in 0..how_long.as_millis() / TICK.as_millis() {
+            tick.tick().await;
+            let frame = self.frame(voiced);
+            let payload = self.encoder.encode(&frame).expect("a packet");
+            self.peer.line.send_rtp(self.sequence, u32::from(self.sequence).wrapping_mul(LINE_FRAME as u32), false, payload);
+            self.sequence = self.sequence.wrapping_add(1);
+            self.listen();
+        }
+    }
+
+    async fn speak(&mut self, ms: u64) {
+        self.hold(Duration::from_millis(ms), true).await;
+    }
+
+    async fn wait(&mut self, ms: u64) {
+        self.hold(Duration::from_millis(ms), false).await;
+    }
+
+    /// A buzz with the harmonics of a voice, syllables included: speech enough for a detector that goes by energy.
+    fn frame(&mut self, voiced: bool) -> [f32; LINE_FRAME] {
+        std::array::from_fn(|_| {
+            self.phase += 1.0 / LINE_RATE as f32;
+            let t = self.phase * std::f32::consts::TAU;
+            let voice: f32 = (1..=12).map(|k| (t * 140.0 * k as f32).sin() / k as f32).sum();
+            if voiced { 0.2 * voice * (0.7 + 0.3 * (t * 4.0).sin()) } else { 0.0 }
+        })
+    }
+
+    fn listen(&mut self) {
+        while let Ok(event) = self.peer.events.try_recv() {
+            match event {
+                PeerEvent::Rtp { packet, .. } => {
+                    self.decoder.decode(&packet.payload, &mut self.sound);
+                    self.packets.push(packet);
+                }
+                PeerEvent::Message(json) => self.events.push(serde_json::from_str(&json).expect("an event")),
+                PeerEvent::Gone(_) => self.over = true,
+                _ => {}
+            }
+        }
+    }
+
+    fn ended_turns(&self) -> Vec<(TurnOutcome, String)> {
+        let ended = self.events.iter().filter_map(|stamped| match &stamped.event {
+            Event::TurnEnded { outcome, heard, .. } => Some((*outcome, heard.clone())),
+            _ => None,
+        });
+        ended.collect()
+    }
+}
+
+/// What the caller's ears made of the agent's tones.
+fn words_in(sound: &[f32]) -> Vec<WordCode> {
+    heard(sound, LINE_RATE)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_is_answered_on_the_same_track_and_the_rows_say_so() {
+    let stage = stage("Good evening.", &["What time do you close?"]).await;
+    let mut phone = Phone::call(&stage, "porter").await;
+    phone.wait(2_000).await;
+    phone.speak(1_500).await;
+    phone.wait(8_000).await;
+    let answer = "The kitchen closes at ten. The bar closes at midnight, every day of the week.";
+    assert_eq!(
+        phone.ended_turns(),
+        [(TurnOutcome::Completed, "Good evening.".into()), (TurnOutcome::Completed, answer.into())]
+    );
+    let expected: Vec<WordCode> = WordCode::of_text(&format!("Good evening. {answer}"));
+    assert_eq!(words_in(&phone.sound), expected, "the caller's ears agree with the ledger");
+
+    phone.peer.close().await;
+    stage.registry.shut_down().await;
+    stage.registry.settle().await;
+    let call = stage.store.reader().call(&phone.call).await.expect("readable").expect("kept");
+    let turns: Vec<&str> = call.turns.iter().map(|turn| turn.text.as_str()).collect();
+    assert_eq!(turns, ["Good evening.", "What time do you close?", answer]);
+    assert_eq!(call.turns[2].heard.as_deref(), Some(answer));
+}
+
+/// Invariant 2.
+#[tokio::test(start_paused = true)]
+async fn every_tick_sends_one_packet_silence_included() {
+    let stage = stage("Good evening.", &["What time do you close?"]).await;
+    let mut phone = Phone::call(&stage, "porter").await;
+    phone.wait(1_500).await;
+    phone.speak(1_000).await;
+    phone.wait(20_000).await;
+    assert!((1_120..=1_126).contains(&phone.packets.len()), "{} packets in 22.5 s", phone.packets.len());
+    for pair in phone.packets.windows(2) {
+        assert_eq!(pair[1].sequence, pair[0].sequence.wrapping_add(1));
+        assert_eq!(pair[1].timestamp, pair[0].timestamp.wrapping_add(LINE_FRAME as u32));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn talking_over_the_agent_stops_it_and_the_rows_keep_what_was_heard() {
+    let stage = stage("", &["When do you close?", "Never mind."]).await;
+    let mut phone = Phone::call(&stage, "porter").await;
+    phone.wait(500).await;
+    phone.speak(1_200).await;
+    phone.wait(2_500).await;
+    phone.speak(1_000).await;
+    phone.wait(4_000).await;
+    let turns = phone.ended_turns();
+    assert_eq!(turns[0].0, TurnOutcome::Interrupted, "{turns:?}");
+    assert!(turns[0].1.starts_with("The kitchen") && turns[0].1.len() < 60, "{turns:?}");
+    assert_eq!(turns[1], (TurnOutcome::Completed, "I see.".into()));
+    // One more word may have begun to sound when the agent stopped.
+    let ears = words_in(&phone.sound);
+    let ledger = WordCode::of_text(&format!("{} I see.", turns[0].1));
+    assert!(ears.len() == ledger.len() || ears.len() == ledger.len() + 1, "{} heard, {} kept", ears.len(), ledger.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cough_holds_the_agent_and_no_word_is_lost() {
+    let stage = stage("", &["When do you close?"]).await;
+    let mut phone = Phone::call(&stage, "porter").await;
+    phone.wait(500).await;
+    phone.speak(1_200).await;
+    phone.wait(2_500).await;
+    phone.speak(140).await;
+    phone.wait(8_000).await;
+    let turns = phone.ended_turns();
+    assert_eq!(turns.len(), 1, "{turns:?}");
+    assert_eq!(turns[0].0, TurnOutcome::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_comes_through_loss_and_jitter() {
+    let weather = Weather { loss: 0.05, jitter: Duration::from_millis(30), ..Weather::default() };
+    let stage = stage_in("", &["What time do you close?"], Memory::new(weather)).await;
+    let mut phone = Phone::call(&stage, "porter").await;
+    phone.wait(500).await;
+    phone.speak(1_500).await;
+    phone.wait(9_000).await;
+    let completed = phone.ended_turns().iter().filter(|(outcome, _)| *outcome == TurnOutcome::Completed).count();
+    assert_eq!(completed, 1, "{:?}", phone.ended_turns());
+}
+
+/// Invariant 6, at several moments of a call: greeting, listening, thinking, answering.
+#[tokio::test(start_paused = true)]
+async fn hanging_up_at_any_moment_leaves_nothing_behind() {
+    for after_ms in [0, 40, 900, 1_700, 2_400, 3_100, 4_500] {
+        let stage = stage("Good evening to you.", &["What time do you close?"]).await;
+        let mut phone = Phone::call(&stage, "porter").await;
+        phone.wait(after_ms.min(1_000)).await;
+        if after_ms > 1_000 {
+            phone.speak((after_ms - 1_000).min(1_200)).await;
+            phone.wait(after_ms.saturating_sub(2_200)).await;
+        }
+        let end = Control::End { reason: EndReason::CallerHangup, detail: "Enough.".into() };
+        assert_eq!(stage.registry.tell(&phone.call, end), Some(true));
+        phone.wait(1_000).await;
+        assert_eq!(stage.registry.count(), 0, "after {after_ms} ms");
+        assert!(matches!(phone.events.last().map(|last| &last.event), Some(Event::CallEnded { .. })), "{:?}", phone.events.last());
+        stage.registry.settle().await;
+        let call = stage.store.reader().call(&phone.call).await.expect("readable").expect("kept");
+        assert_eq!(call.end_reason.as_deref(), Some("caller-hangup"));
+        let counts = stage.registry.port_counts();
+        assert_eq!((counts.peers, counts.tasks), (0, 0), "after {after_ms} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_vanishes_without_a_word_is_noticed() {
+    let stage = stage("Good evening.", &[]).await;
+    let mut phone = Phone::call(&stage, "porter").await;
+    phone.wait(1_000).await;
+    stage.network.set(Weather { loss: 1.0, ..Weather::default() });
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(stage.registry.count(), 0);
+    stage.registry.settle().await;
+    let call = stage.store.reader().call(&phone.call).await.expect("readable").expect("kept");
+    assert_eq!(call.end_reason.as_deref(), Some("network-gone"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_line_more_than_there_are_is_refused_and_the_others_go_on() {
+    let stage = stage("", &[]).await;
+    let mut phones = Vec::new();
+    for _ in 0..4 {
+        phones.push(Phone::call(&stage, "echo").await);
+    }
+    let port = Port::bind_in(any_port(), &stage.network).await.expect("a port");
+    let caller = Caller::new(&port).await.expect("an offer");
+    let refused = stage.registry.open(caller.offer(), None, None).await.expect_err("no line is free");
+    assert!(refused.to_string().contains("all 4 lines"), "{refused}");
+    phones[0].speak(1_000).await;
+    assert!(phones[0].packets.len() > 40);
+}
