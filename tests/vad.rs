@@ -5,11 +5,11 @@
 
 mod shared;
 
-use std::f64::consts::TAU;
 use std::sync::Arc;
 
 use duologue::audio::vad::{EnergyVad, SileroVad, SileroWeights, VAD_FRAME, Vad, VadFault};
 use proptest::prelude::*;
+use shared::{Noise, synthetic_voice};
 
 /// The tensors of the graph in the order in which the made-up weights are numbered: name, numbers, scale.
 const TENSORS: [(&str, usize, f64); 15] = [
@@ -35,7 +35,7 @@ fn the_network_computes_what_onnx_runtime_computes_for_made_up_weights() {
     let weights = SileroWeights::parse(&made_up_model()).expect("a model of this shape");
     let golden = golden(include_str!("golden/vad/formula-weights.txt"));
     let mut vad = SileroVad::new(Arc::new(weights));
-    let voice = synthetic_voice(100);
+    let voice = synthetic_voice(100 * VAD_FRAME);
     assert_close(&heard(&mut vad, &voice), &golden);
     vad.reset();
     assert_close(&heard(&mut vad, &voice), &golden);
@@ -45,7 +45,7 @@ fn the_network_computes_what_onnx_runtime_computes_for_made_up_weights() {
 fn the_trained_network_computes_what_onnx_runtime_computes() {
     let Some(mut vad) = trained() else { return };
     let golden = golden(include_str!("golden/vad/silero-buzz.txt"));
-    assert_close(&heard(&mut vad, &synthetic_voice(300)), &golden);
+    assert_close(&heard(&mut vad, &synthetic_voice(300 * VAD_FRAME)), &golden);
 }
 
 #[test]
@@ -132,43 +132,6 @@ fn assert_close(found: &[f32], golden: &[f32]) {
     let worst = found.iter().zip(golden).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     println!("largest difference {worst:e} over {} frames", golden.len());
     assert!(worst < 1e-4, "largest difference {worst:e}");
-}
-
-/// Numerical Recipes' linear congruential generator, uniform in -1.0..1.0.
-struct Noise(u32);
-
-impl Noise {
-    fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        f64::from(self.0 >> 8) / f64::from(1u32 << 24) * 2.0 - 1.0
-    }
-}
-
-/// A buzz through two gliding formants, three syllables a second, two seconds of every three: enough of a voice for
-/// the trained network to go from 0.001 to 0.98.
-fn synthetic_voice(frames: usize) -> Vec<f32> {
-    let mut noise = Noise(7);
-    let mut phase = 0.0;
-    (0..frames * VAD_FRAME)
-        .map(|i| {
-            let t = i as f64 / 16_000.0;
-            let pitch = 120.0 + 30.0 * (TAU * 0.7 * t).sin();
-            phase += pitch / 16_000.0;
-            let syllable = (TAU * 3.1 * t).sin().max(0.0);
-            let phrase = if t % 3.0 < 2.0 { 1.0 } else { 0.0 };
-            let first = 500.0 + 250.0 * (TAU * 1.3 * t).sin();
-            let second = 1500.0 + 600.0 * (TAU * 0.9 * t).sin();
-            let voice: f64 = (1..25)
-                .map(|h| {
-                    let hz = f64::from(h) * pitch;
-                    let near = |formant: f64, width: f64| 1.0 / (1.0 + ((hz - formant) / width).powi(2));
-                    let gain = near(first, 120.0) + 0.5 * near(second, 200.0) + 0.02;
-                    gain * (TAU * phase * f64::from(h)).sin()
-                })
-                .sum();
-            (0.12 * phrase * syllable * voice + 0.003 * noise.next()) as f32
-        })
-        .collect()
 }
 
 fn made_up_model() -> Vec<u8> {

@@ -17,9 +17,13 @@ pub mod onnx_runtime;
 #[cfg(feature = "server")]
 pub mod piper;
 #[cfg(feature = "server")]
+pub mod scripted_asr;
+#[cfg(feature = "server")]
 pub mod scripted_voice;
 #[cfg(feature = "server")]
 mod seams;
+#[cfg(feature = "server")]
+pub mod smart_turn;
 #[cfg(feature = "server")]
 pub mod whisper;
 #[cfg(feature = "server")]

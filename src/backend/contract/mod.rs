@@ -1,8 +1,10 @@
 //! What every back end must do, as checks that tests and `duologue check` run alike.
 
+mod asr;
 mod llm;
 mod tts;
 
+pub use asr::check_asr;
 pub use llm::check_llm;
 pub use tts::check_tts;
 

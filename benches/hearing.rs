@@ -1,0 +1,269 @@
+//! How well and how fast the caller is heard: `cargo bench --bench hearing -- [vad] [latency] [words] [silence]`.
+//!
+//! * `vad`: microseconds a frame. * `latency`: milliseconds for cuts of a recording. * `words`: word error rate over
+//! the test recordings for several windows. * `silence`: what is made of noise.
+//! Beside wall time stands the process's CPU time, because a busy machine stretches the former.
+
+#[path = "../tests/shared/mod.rs"]
+mod shared;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use duologue::audio::vad::{SileroVad, SileroWeights, VAD_FRAME, Vad};
+use duologue::backend::whisper::{AudioContext, Whisper, WhisperConfig};
+use duologue::backend::{Asr, AsrJob, AsrPurpose, Transcript};
+
+const MODELS: [&str; 2] = ["tiny.en", "base"];
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wanted = |name: &str| asked.is_empty() || asked.iter().any(|argument| argument == name);
+    if wanted("vad") {
+        vad();
+    }
+    if wanted("latency") {
+        latency().await;
+    }
+    if wanted("words") {
+        words().await;
+    }
+    if wanted("silence") {
+        silence().await;
+    }
+}
+
+fn vad() {
+    let (Some(file), Some(jfk)) =
+        (shared::model("silero_vad_16k_op15.onnx", "silero-vad"), shared::recording("misc/jfk.wav"))
+    else {
+        return;
+    };
+    let weights = SileroWeights::parse(&std::fs::read(file).expect("readable")).expect("the Silero VAD");
+    let mut vad = SileroVad::new(Arc::new(weights));
+    let (frames, _) = jfk.as_chunks::<VAD_FRAME>();
+    let mut took: Vec<Duration> = frames
+        .iter()
+        .chain(frames)
+        .map(|frame| {
+            let began = Instant::now();
+            std::hint::black_box(vad.probability(frame));
+            began.elapsed()
+        })
+        .collect();
+    took.sort();
+    let at = |part: usize| took[(took.len() - 1) * part / 100].as_micros();
+    println!("vad: us a frame of 32 ms: best {}, median {}, p95 {}", at(0), at(50), at(95));
+}
+
+async fn latency() {
+    let Some(jfk) = shared::recording("misc/jfk.wav") else { return };
+    for model in MODELS {
+        for threads in [1, 2] {
+            let Some(whisper) = load(model, None, threads).await else { continue };
+            for seconds in [1.2, 3.0, 6.0, 11.0] {
+                let cut: Arc<[f32]> = jfk[..jfk.len().min((seconds * 16_000.0) as usize)].into();
+                let (mut best, mut best_cpu) = (Duration::MAX, Duration::MAX);
+                for _ in 0..4 {
+                    let cpu = cpu_time();
+                    best = best.min(hear(&whisper, &cut).await.took);
+                    best_cpu = best_cpu.min(cpu_time() - cpu);
+                }
+                println!(
+                    "latency: {model}, {threads} threads, {seconds} s: {} ms at best, CPU {} ms",
+                    best.as_millis(),
+                    best_cpu.as_millis()
+                );
+            }
+        }
+    }
+}
+
+/// Word error rate over the recordings whose text is known.
+async fn words() {
+    let texts = spoken();
+    for model in MODELS {
+        let own = if model == "base" { 300 } else { 180 };
+        let windows = [
+            AudioContext::Full,
+            AudioContext::Fitted { margin: own, at_least: 768 },
+            AudioContext::Fitted { margin: own, at_least: 0 },
+        ];
+        for window in windows {
+            let Some(whisper) = load(model, Some(window), 1).await else { continue };
+            let (mut errors, mut all, mut worst) = (0, 0, Vec::new());
+            let (began, cpu) = (Instant::now(), cpu_time());
+            for (name, text) in &texts {
+                let Some(audio) = shared::recording(name) else { continue };
+                let heard = hear(&whisper, &audio.into()).await;
+                let (said, found) = (normal(text), normal(&heard.text));
+                let wrong = distance(&said, &found);
+                errors += wrong;
+                all += said.len();
+                worst.push((wrong, heard.confidence, name, heard.text));
+            }
+            worst.sort_by_key(|(wrong, ..)| std::cmp::Reverse(*wrong));
+            println!(
+                "words: {model}, {window:?}: {:.2} % of {all} words wrong; {:.0} s, CPU {:.0} s",
+                100.0 * errors as f64 / all.max(1) as f64,
+                began.elapsed().as_secs_f64(),
+                (cpu_time() - cpu).as_secs_f64()
+            );
+            for (wrong, confidence, name, text) in worst.iter().take(4) {
+                println!("    {wrong} wrong, confidence {confidence:.2}, {name}: {text}");
+            }
+        }
+    }
+}
+
+/// Sounds without words must give no words.
+async fn silence() {
+    for model in MODELS {
+        let Some(whisper) = load(model, None, 1).await else { continue };
+        for (name, audio) in noises() {
+            let heard = hear(&whisper, &audio.into()).await;
+            println!(
+                "silence: {model}, {name}: {:?}, no speech {:.2}, confidence {:.2}, {} ms",
+                heard.text,
+                heard.no_speech,
+                heard.confidence,
+                heard.took.as_millis()
+            );
+        }
+    }
+}
+
+async fn load(model: &str, window: Option<AudioContext>, threads: u32) -> Option<Whisper> {
+    let file = shared::model(&format!("ggml-{model}.bin"), &format!("whisper-{model}"))?;
+    let config = WhisperConfig {
+        threads_partial: threads,
+        threads_final: threads,
+        final_context: window,
+        ..WhisperConfig::new(&file, &file)
+    };
+    let whisper = Whisper::load(&config).expect("the model loads");
+    whisper.warm().await.expect("the engine runs");
+    Some(whisper)
+}
+
+async fn hear(whisper: &Whisper, audio: &Arc<[f32]>) -> Transcript {
+    let job = AsrJob { audio: audio.clone(), purpose: AsrPurpose::Final, prompt: None };
+    whisper.transcribe(job).await.expect("a transcript")
+}
+
+/// Recordings and their texts; `HEARING_EVERY=3` takes every third.
+fn spoken() -> Vec<(String, String)> {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/testdata/manifest.jsonl");
+    let every = std::env::var("HEARING_EVERY").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
+    let Ok(lines) = std::fs::read_to_string(manifest) else { return Vec::new() };
+    lines
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|entry| entry["kind"] == "asr" && entry["rate"] == 16_000 && entry["channels"] == 1)
+        .filter_map(|entry| Some((entry["path"].as_str()?.to_owned(), entry["text"].as_str()?.to_owned())))
+        .step_by(every)
+        .collect()
+}
+
+/// Lower case, letters and digits only, the usual abbreviations and numbers written out.
+fn normal(text: &str) -> Vec<String> {
+    const SMALL: [&str; 21] = [
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+        "twenty",
+    ];
+    let bare: String = text
+        .to_lowercase()
+        .replace(['\'', '’'], "")
+        .chars()
+        .map(|c| if c.is_alphanumeric() { c } else { ' ' })
+        .collect();
+    bare.split_whitespace()
+        .map(|word| match word {
+            "mr" => "mister".into(),
+            "mrs" => "missus".into(),
+            "dr" => "doctor".into(),
+            "st" => "saint".into(),
+            _ => match word.parse::<usize>() {
+                Ok(number) if number < SMALL.len() => SMALL[number].into(),
+                _ => word.to_owned(),
+            },
+        })
+        .collect()
+}
+
+/// Levenshtein's distance in words.
+fn distance(said: &[String], heard: &[String]) -> usize {
+    let mut row: Vec<usize> = (0..=heard.len()).collect();
+    for (i, word) in said.iter().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, other) in heard.iter().enumerate() {
+            let change = diagonal + usize::from(word != other);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[heard.len()]
+}
+
+/// Two seconds of each kind of noise at several levels.
+fn noises() -> Vec<(String, Vec<f32>)> {
+    let mut seed = 1u32;
+    let mut white = move || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    let mut all = vec![("digital silence".to_owned(), vec![0.0; 32_000])];
+    for level in [0.001f32, 0.01, 0.1] {
+        let mut slow = 0.0f32;
+        all.push((format!("hiss at {level}"), (0..32_000).map(|_| level * white()).collect()));
+        let rumble = (0..32_000).map(|_| {
+            slow = 0.98 * slow + 0.2 * white();
+            level * slow
+        });
+        all.push((format!("rumble at {level}"), rumble.collect()));
+        let hum = (0..32_000).map(|i| level * (i as f32 * 0.0196).sin() + 0.1 * level * white());
+        all.push((format!("hum at {level}"), hum.collect()));
+        let click = (0..32_000).map(|i| if i % 8_000 < 80 { level * 5.0 * white() } else { 0.001 * white() });
+        all.push((format!("clicks at {level}"), click.collect()));
+        let breath = (0..32_000).map(|i| {
+            let swell = (i as f32 * 0.000_2).sin().max(0.0).powi(2);
+            level * swell * white()
+        });
+        all.push((format!("breath at {level}"), breath.collect()));
+        let tune = (0..32_000).map(|i| {
+            let note = [0.16, 0.2, 0.24, 0.32][i / 4_000 % 4];
+            level * (i as f32 * note).sin() * (1.0 - (i % 4_000) as f32 / 4_000.0)
+        });
+        all.push((format!("tune at {level}"), tune.collect()));
+    }
+    all
+}
+
+/// User and system time of this process, in the kernel's ticks of 10 ms.
+fn cpu_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks: u64 = after_name.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
+}
