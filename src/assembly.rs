@@ -10,7 +10,9 @@ use crate::backend::llm::worker::LlmStartError;
 use crate::backend::llm::{LlmWorker, OllamaLlm, OpenAiLlm, Patience, Script, ScriptedLlm, WorkerSettings};
 use crate::backend::onnx_runtime::OnnxRuntimeFault;
 use crate::backend::piper::{OpenError, Piper, PiperConfig};
+use crate::backend::scripted_asr::{Lines, ScriptedAsr};
 use crate::backend::scripted_voice::ScriptedVoice;
+use crate::backend::smart_turn::{SmartTurn, SmartTurnFault};
 use crate::backend::whisper::{Whisper, WhisperConfig, WhisperFault};
 use crate::backend::{Asr, AsrError, Llm, LlmError, Tts, TtsError, TurnModel};
 use crate::call::engines::Engines;
@@ -26,6 +28,8 @@ pub enum AssemblyError {
     Whisper(#[from] WhisperFault),
     #[error("{}: {fault}; fetch it again with `duologue models fetch silero-vad`", .path.display())]
     Vad { path: PathBuf, fault: VadFault },
+    #[error(transparent)]
+    SmartTurn(#[from] SmartTurnFault),
     #[error(transparent)]
     Voice(#[from] OpenError),
     #[error("the voice {}: {why}", .path.display())]
@@ -107,9 +111,12 @@ pub fn auto_final_model() -> &'static str {
     if cores() >= 4 { "whisper-base" } else { "whisper-tiny.en" }
 }
 
+/// What the scripted recogniser hears, one line a turn: the scripted language model has an answer to each.
+const SCRIPTED_QUESTIONS: [&str; 3] = ["What time does the kitchen close?", "Are dogs welcome?", "What does a room cost?"];
+
 async fn recogniser(config: &Config, library: &Library) -> Result<Arc<dyn Asr>, AssemblyError> {
     if config.asr.backend == AsrBackend::Scripted {
-        return Err(AssemblyError::Loading(String::new()));
+        return Ok(Arc::new(ScriptedAsr::new(Lines::InOrder(SCRIPTED_QUESTIONS.map(Into::into).to_vec()))));
     }
     let partial = file_of(library, &config.asr.partial_model, "whisper-tiny.en").await?;
     let finals = file_of(library, &config.asr.final_model, auto_final_model()).await?;
@@ -127,7 +134,9 @@ async fn turn_model(config: &Config, library: &Library) -> Result<Option<Arc<dyn
     if config.turn.model == TurnKind::None || config.asr.backend == AsrBackend::Scripted {
         return Ok(None);
     }
-    Ok(None)
+    let runtime = onnx_runtime(library)?;
+    let path = library.path("smart-turn", "smart-turn-v3.2-cpu.onnx")?;
+    Ok(Some(Arc::new(blocking(move || SmartTurn::load(&path, &runtime)).await?)))
 }
 
 fn onnx_runtime(library: &Library) -> Result<PathBuf, ModelError> {

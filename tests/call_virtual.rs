@@ -52,7 +52,7 @@ async fn stage_in(opening: &str, asks: &[&str], network: Memory) -> Stage {
     let registry = Registry::new(House {
         port: Port::bind_in(any_port(), &network).await.expect("a port"),
         engines: Engines {
-            asr: Arc::new(ScriptedAsr::new(Lines::InTurn(asks.iter().map(|text| (*text).into()).collect()))),
+            asr: Arc::new(ScriptedAsr::new(Lines::InOrder(asks.iter().map(|text| (*text).into()).collect()))),
             turn_model: None,
             llm: Arc::new(ScriptedLlm::new(Script::parse(SCRIPT).expect("a script"))),
             tts: Arc::new(ScriptedVoice::with_delay(Duration::from_millis(50))),
@@ -265,7 +265,7 @@ async fn hanging_up_at_any_moment_leaves_nothing_behind() {
         assert!(matches!(phone.events.last().map(|last| &last.event), Some(Event::CallEnded { .. })), "{:?}", phone.events.last());
         stage.registry.settle().await;
         let call = stage.store.reader().call(&phone.call).await.expect("readable").expect("kept");
-        assert_eq!(call.end_reason.as_deref(), Some("caller-hangup"));
+        assert_eq!(call.summary.end_reason.as_deref(), Some("caller-hangup"));
         let counts = stage.registry.port_counts();
         assert_eq!((counts.peers, counts.tasks), (0, 0), "after {after_ms} ms");
     }
@@ -281,7 +281,7 @@ async fn a_caller_who_vanishes_without_a_word_is_noticed() {
     assert_eq!(stage.registry.count(), 0);
     stage.registry.settle().await;
     let call = stage.store.reader().call(&phone.call).await.expect("readable").expect("kept");
-    assert_eq!(call.end_reason.as_deref(), Some("network-gone"));
+    assert_eq!(call.summary.end_reason.as_deref(), Some("network-gone"));
 }
 
 #[tokio::test(start_paused = true)]

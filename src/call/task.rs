@@ -128,7 +128,7 @@ impl CallTask {
                 let input = Input::Judged { turn, revision, judge: self.judge.name(), verdict, took_ms };
                 self.conversation.on(self.now(), input);
             }
-            Effect::CloseUtterance => drop(self.ear.close_utterance()),
+            Effect::CloseUtterance => self.ear.close_utterance(),
             Effect::Prime(request) => {
                 let llm = self.engines.llm.clone();
                 self.work.listening.spawn(async move {

@@ -73,6 +73,7 @@ pub(super) async fn back_ends(config: &Config) -> Vec<Finding> {
         Err(error) => return vec![Finding::error("back ends", error)],
     };
     let mut rows = vec![Finding::ok(format!("back ends: {} is loaded and warm", engines.asr.name()))];
+    rows.extend(contract_rows(&engines.asr.name(), &contract::check_asr(engines.asr.as_ref()).await));
     rows.extend(contract_rows(&engines.llm.name(), &contract::check_llm(engines.llm.as_ref()).await));
     rows.extend(contract_rows(&engines.tts.name(), &contract::check_tts(engines.tts.as_ref()).await));
     rows

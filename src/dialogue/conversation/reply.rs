@@ -10,7 +10,7 @@ use super::{Conversation, Effect};
 use crate::audio::{LINE_FRAME, LINE_RATE};
 use crate::backend::{ChatMessage, ChatRequest, Clause, Role, Speech, Urgency};
 use crate::dialogue::judge::{Action, Verdict};
-use crate::dialogue::sentence::{ClauseCutter, ClauseLimits, Cut};
+use crate::dialogue::sentence::{ClauseCutter, ClauseLimits, Cut, speakable};
 use crate::journal::{EndReason, Entry, Speaker, TurnRow};
 use crate::media::playout::{Played, Playout};
 use crate::time::CallTime;
@@ -219,7 +219,7 @@ impl Conversation {
         reply.speaking = Some((clause, cut.range.start + blank..cut.range.end));
         let urgency = if first { Urgency::FirstAudio } else { Urgency::Speech };
         let turn = reply.turn;
-        self.effects.push(Effect::Speak { turn, clause, what: Clause { text: cut.text, urgency } });
+        self.effects.push(Effect::Speak { turn, clause, what: Clause { text: speakable(&cut.text), urgency } });
     }
 
     /// The gate: what the agent sounds like in this tick.
