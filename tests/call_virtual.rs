@@ -262,7 +262,9 @@ async fn hanging_up_at_any_moment_leaves_nothing_behind() {
         assert_eq!(stage.registry.tell(&phone.call, end), Some(true));
         phone.wait(1_000).await;
         assert_eq!(stage.registry.count(), 0, "after {after_ms} ms");
-        assert!(matches!(phone.events.last().map(|last| &last.event), Some(Event::CallEnded { .. })), "{:?}", phone.events.last());
+        // In the first moments the data channel is not open yet: then there is no way to say goodbye.
+        let told = matches!(phone.events.last().map(|last| &last.event), Some(Event::CallEnded { .. }));
+        assert!(told || phone.events.is_empty() && after_ms < 100, "after {after_ms} ms: {:?}", phone.events.last());
         stage.registry.settle().await;
         let call = stage.store.reader().call(&phone.call).await.expect("readable").expect("kept");
         assert_eq!(call.summary.end_reason.as_deref(), Some("caller-hangup"));
