@@ -120,7 +120,8 @@ section! {
         /// "embedded" needs no server and no key; "ollama" and "openai" (anything that speaks that API: vLLM,
         /// llama-server, a cloud) are clients; "scripted" plays a text.
         backend: LlmBackend = LlmBackend::Embedded, (), "";
-        /// embedded: an id from `duologue models list`, a path or a URL of a GGUF file. Else: the server's name for it.
+        /// embedded: an id from `duologue models list`, a path or a URL of a GGUF file. ollama, openai: the server's
+        /// name for it. scripted: the path of a script, as personas/demo-script.yaml, which is used unless set.
         model: ModelRef = ModelRef::Id("qwen2.5-0.5b".into()), (), "";
         /// Where the server is. ollama: http://127.0.0.1:11434 unless set. openai: needed, with its /v1.
         url: Option<HttpUrl> = None, Optional { each: (), example: "\"http://127.0.0.1:11434\"" }, "";

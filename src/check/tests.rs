@@ -5,7 +5,7 @@ use super::*;
 use crate::backend::contract;
 use crate::config::ModelRef;
 
-/// The scripted back ends, a folder of its own, ports that the system chooses: nothing to fail on.
+/// No models, a folder of its own, ports that the system chooses: nothing to fail on.
 fn sound(folder: &Path) -> Config {
     let persona = "---\nname: default\n---\nYou are brief.\n";
     std::fs::create_dir(folder.join("personas")).expect("a folder");
@@ -15,51 +15,52 @@ fn sound(folder: &Path) -> Config {
     let mut config = Config::parse(text, "test").expect("valid");
     config.store.path = folder.join("duologue.db");
     config.personas.dir = folder.join("personas");
+    config.personas.default = "default".into();
     config.models.dir = Some(folder.join("models"));
     config
-}
-
-async fn failures(config: &Config) -> Vec<String> {
-    let all = findings(config, |_| {}).await;
-    all.iter().filter(|finding| finding.verdict == Verdict::Fail).map(ToString::to_string).collect()
 }
 
 #[tokio::test]
 async fn each_thing_in_the_way_is_one_failure_with_its_way_out() {
     let folder = tempfile::tempdir().expect("a folder");
-    let config = sound(folder.path());
     let (tcp, udp) =
         (TcpListener::bind("127.0.0.1:0").expect("a port"), UdpSocket::bind("127.0.0.1:0").expect("a port"));
-
-    let mut taken = config.clone();
-    taken.http.listen = tcp.local_addr().expect("an address");
-    taken.media.udp_port = udp.local_addr().expect("an address").port();
-    let mut broken = config.clone();
-    broken.store.path = folder.path().join("nowhere/duologue.db");
-    broken.personas.default = "nobody".into();
-    broken.llm.key_env = Some("DUOLOGUE_TEST_NO_SUCH_VARIABLE".into());
-    broken.tts.backend = crate::config::TtsBackend::Piper;
-    broken.tts.voice = ModelRef::Path(folder.path().join("none.onnx"));
-
-    for (config, expected) in [
-        (taken, vec![("TCP", "http.listen"), ("UDP", "media.udp_port")]),
-        (
-            broken,
-            vec![
-                ("DUOLOGUE_TEST_NO_SUCH_VARIABLE", "set it"),
-                ("nobody", "personas.dir"),
-                ("does not exist", "store.path"),
-                ("none.onnx", "tts.voice"),
-                ("onnxruntime", "duologue models fetch"),
-            ],
-        ),
-    ] {
-        let found = failures(&config).await;
-        assert_eq!(found.len(), expected.len(), "{found:#?}");
-        for (line, (what, way_out)) in found.iter().zip(expected) {
-            assert!(line.contains(what) && line.contains(way_out), "{what:?} and {way_out:?} are not in {line:?}");
-        }
+    let mut config = sound(folder.path());
+    config.http.listen = tcp.local_addr().expect("an address");
+    config.media.udp_port = udp.local_addr().expect("an address").port();
+    config.store.path = folder.path().join("nowhere/duologue.db");
+    config.personas.default = "nobody".into();
+    config.llm.key_env = Some("DUOLOGUE_TEST_NO_SUCH_VARIABLE".into());
+    config.tts.backend = crate::config::TtsBackend::Piper;
+    config.tts.voice = ModelRef::Path(folder.path().join("none.onnx"));
+    let all = findings(&config, |_| {}).await;
+    let expected = [
+        ("DUOLOGUE_TEST_NO_SUCH_VARIABLE", "set it"),
+        ("nobody", "personas.dir"),
+        ("does not exist", "store.path"),
+        ("TCP", "http.listen"),
+        ("UDP", "media.udp_port"),
+        ("none.onnx", "tts.voice"),
+        ("onnxruntime", "duologue models fetch onnxruntime"),
+    ];
+    let failed: Vec<String> =
+        all.iter().filter(|finding| finding.verdict == Verdict::Fail).map(ToString::to_string).collect();
+    assert_eq!(failed.len(), expected.len(), "{failed:#?}");
+    for (line, (what, way_out)) in failed.iter().zip(expected) {
+        assert!(line.contains(what) && line.contains(way_out), "{what:?} and {way_out:?} are not in {line:?}");
     }
+    assert_eq!(all.last(), Some(&engines::not_tried()));
+}
+
+#[tokio::test]
+async fn what_is_as_it_should_be_is_one_line_each() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = sound(folder.path());
+    let mut ground = ground::personas(&config);
+    ground.push(ground::database(&config).await.0);
+    ground.extend(ground::ports(&config, false));
+    ground.extend(engines::models(&config).await);
+    assert_eq!(ground.iter().map(|finding| finding.verdict).collect::<Vec<_>>(), [Verdict::Ok; 4], "{ground:#?}");
 }
 
 #[tokio::test]

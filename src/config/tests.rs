@@ -11,7 +11,10 @@ fn the_example_file_is_the_one_in_the_repository() {
         std::fs::write(&path, Config::example()).expect("a writable repository");
     }
     let kept = std::fs::read_to_string(&path).expect("duologue.example.toml");
-    assert_eq!(kept, Config::example(), "write it anew: UPDATE_EXAMPLES=1 cargo test --release --lib config");
+    let example = Config::example();
+    let differs = kept.lines().zip(example.lines()).find(|(kept, made)| kept != made);
+    assert_eq!(differs, None, "write it anew: UPDATE_EXAMPLES=1 cargo test --release --lib config");
+    assert_eq!(kept.len(), example.len(), "write it anew: UPDATE_EXAMPLES=1 cargo test --release --lib config");
 }
 
 #[test]
