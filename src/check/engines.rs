@@ -3,17 +3,21 @@
 use crate::assembly;
 use crate::backend::contract::{self, Outcome};
 use crate::config::{AsrBackend, Config, LlmBackend, ModelRef, TtsBackend, TurnKind};
-use crate::models::Library;
+use crate::models::{Library, Presence};
 
 use super::{Finding, Verdict};
 
-/// The models that a configuration needs, each with the key that names it.
+/// The models that a configuration needs, each once, with the key that names it.
 fn needed(config: &Config) -> Vec<(&'static str, ModelRef)> {
     let own = |id: &str| ModelRef::Id(id.to_owned());
     let mut needed = Vec::new();
     if config.asr.backend == AsrBackend::Whisper {
-        needed.push(("asr.partial_model", config.asr.partial_model.or_auto("whisper-tiny.en")));
-        needed.push(("asr.final_model", config.asr.final_model.or_auto(assembly::auto_final_model())));
+        let partial = config.asr.partial_model.or_auto("whisper-tiny.en");
+        let last = config.asr.final_model.or_auto(assembly::auto_final_model());
+        if partial != last {
+            needed.push(("asr.partial_model", partial));
+        }
+        needed.push(("asr.final_model", last));
         needed.push(("voice detection", own("silero-vad")));
     }
     let hears_turns = config.turn.model == TurnKind::SmartTurn && config.asr.backend == AsrBackend::Whisper;
@@ -48,9 +52,16 @@ pub(super) async fn models(config: &Config) -> Vec<Finding> {
 fn model_rows(library: &Library, key: &str, model: &ModelRef) -> Vec<Finding> {
     let what = format!("models: {model} ({key})");
     match model {
-        ModelRef::Id(id) => match library.verify(&[id]) {
-            Ok(()) => vec![Finding::ok(format!("{what} is here and intact"))],
-            Err(faults) => faults.iter().map(|fault| Finding::error(&what, fault)).collect(),
+        ModelRef::Id(id) => match library.manifest().model(id).map(|known| library.presence(known)) {
+            // One line, however many files it has.
+            Ok(Presence::Absent) => {
+                vec![Finding::fail(format!("{what} is not here"), format!("duologue models fetch {id}"))]
+            }
+            Ok(_) => match library.verify(&[id]) {
+                Ok(()) => vec![Finding::ok(format!("{what} is here and intact"))],
+                Err(faults) => faults.iter().map(|fault| Finding::error(&what, fault)).collect(),
+            },
+            Err(fault) => vec![Finding::error(&what, fault)],
         },
         ModelRef::Path(path) if path.is_file() => vec![Finding::ok(format!("{what} is a file of your own"))],
         ModelRef::Path(_) => vec![Finding::fail(format!("{what} is not there"), format!("correct the path in {key}"))],
@@ -72,8 +83,7 @@ pub(super) async fn back_ends(config: &Config) -> Vec<Finding> {
         Ok(engines) => engines,
         Err(error) => return vec![Finding::error("back ends", error)],
     };
-    let mut rows = vec![Finding::ok(format!("back ends: {} is loaded and warm", engines.asr.name()))];
-    rows.extend(contract_rows(&engines.asr.name(), &contract::check_asr(engines.asr.as_ref()).await));
+    let mut rows = contract_rows(&engines.asr.name(), &contract::check_asr(engines.asr.as_ref()).await);
     rows.extend(contract_rows(&engines.llm.name(), &contract::check_llm(engines.llm.as_ref()).await));
     rows.extend(contract_rows(&engines.tts.name(), &contract::check_tts(engines.tts.as_ref()).await));
     rows
