@@ -1,7 +1,7 @@
-//! How well and how fast the caller is heard: `cargo bench --bench hearing -- [vad] [latency] [words] [silence]`.
+//! How well and how fast the caller is heard: `cargo bench --bench hearing -- [vad] [turn] [latency] [words] [digits] [silence]`.
 //!
-//! * `vad`: microseconds a frame. * `latency`: milliseconds for cuts of a recording. * `words`: word error rate over
-//! the test recordings for several windows. * `silence`: what is made of noise.
+//! * `vad`: microseconds a frame. * `turn`: the end-of-turn model. * `latency`: milliseconds for cuts of a recording. * `words`: word error rate over
+//! the test recordings for several windows. * `digits`: the shortest utterances. * `silence`: what is made of noise.
 //! Beside wall time stands the process's CPU time, because a busy machine stretches the former.
 
 #[path = "../tests/shared/mod.rs"]
@@ -11,9 +11,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use duologue::audio::log_mel::LogMel;
 use duologue::audio::vad::{SileroVad, SileroWeights, VAD_FRAME, Vad};
+use duologue::backend::smart_turn::SmartTurn;
 use duologue::backend::whisper::{AudioContext, Whisper, WhisperConfig};
-use duologue::backend::{Asr, AsrJob, AsrPurpose, Transcript};
+use duologue::backend::{Asr, AsrJob, AsrPurpose, Transcript, TurnModel};
 
 const MODELS: [&str; 2] = ["tiny.en", "base"];
 
@@ -24,11 +26,17 @@ async fn main() {
     if wanted("vad") {
         vad();
     }
+    if wanted("turn") {
+        turn().await;
+    }
     if wanted("latency") {
         latency().await;
     }
     if wanted("words") {
         words().await;
+    }
+    if wanted("digits") {
+        digits().await;
     }
     if wanted("silence") {
         silence().await;
@@ -56,6 +64,32 @@ fn vad() {
     took.sort();
     let at = |part: usize| took[(took.len() - 1) * part / 100].as_micros();
     println!("vad: us a frame of 32 ms: best {}, median {}, p95 {}", at(0), at(50), at(95));
+}
+
+async fn turn() {
+    let (Some(model), Some(runtime), Some(jfk)) = (
+        shared::model("smart-turn-v3.2-cpu.onnx", "smart-turn"),
+        shared::model("libonnxruntime.so.1.31.1", "onnxruntime"),
+        shared::recording("misc/jfk.wav"),
+    ) else {
+        return;
+    };
+    let mut mel = LogMel::new();
+    let began = Instant::now();
+    for _ in 0..10 {
+        std::hint::black_box(mel.picture(&jfk[..128_000]));
+    }
+    println!("turn: the picture alone: {} us", began.elapsed().as_micros() / 10);
+    let turn = SmartTurn::load(&model, &runtime).expect("the model loads");
+    let audio: Arc<[f32]> = jfk.into();
+    let (mut best, mut best_cpu) = (Duration::MAX, Duration::MAX);
+    for _ in 0..10 {
+        let (began, cpu) = (Instant::now(), cpu_time());
+        turn.complete(audio.clone()).await.expect("an answer");
+        best = best.min(began.elapsed());
+        best_cpu = best_cpu.min(cpu_time() - cpu);
+    }
+    println!("turn: {} ms at best, CPU {} ms", best.as_millis(), best_cpu.as_millis());
 }
 
 async fn latency() {
@@ -102,8 +136,17 @@ async fn words() {
                 let wrong = distance(&said, &found);
                 errors += wrong;
                 all += said.len();
+                if heard.confidence < 0.6 || heard.no_speech > 0.4 {
+                    println!(
+                        "    unsure: confidence {:.2}, no speech {:.2}: {}",
+                        heard.confidence, heard.no_speech, heard.text
+                    );
+                }
                 worst.push((wrong, heard.confidence, name, heard.text));
             }
+            let mut sure: Vec<f32> = worst.iter().map(|(_, confidence, ..)| *confidence).collect();
+            sure.sort_by(f32::total_cmp);
+            println!("words: least confident {:.2?}", &sure[..sure.len().min(6)]);
             worst.sort_by_key(|(wrong, ..)| std::cmp::Reverse(*wrong));
             println!(
                 "words: {model}, {window:?}: {:.2} % of {all} words wrong; {:.0} s, CPU {:.0} s",
@@ -115,6 +158,47 @@ async fn words() {
                 println!("    {wrong} wrong, confidence {confidence:.2}, {name}: {text}");
             }
         }
+    }
+}
+
+/// Single digits over the telephone: the shortest of utterances.
+async fn digits() {
+    const WORDS: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/testdata/digits8k");
+    let Ok(files) = std::fs::read_dir(folder) else { return };
+    let mut files: Vec<_> = files.flatten().map(|file| file.path()).collect();
+    files.sort();
+    for model in MODELS {
+        let Some(whisper) = load(model, None, 1).await else { continue };
+        let (mut right, mut empty, mut sure) = (0, 0, Vec::new());
+        for file in &files {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            let digit = name.chars().next().and_then(|c| c.to_digit(10)).expect("a digit first") as usize;
+            let mut wav = hound::WavReader::open(file).expect("a WAV file");
+            let samples: Vec<f32> =
+                wav.samples::<i16>().map(|sample| f32::from(sample.expect("readable")) / 32_768.0).collect();
+            // 8 kHz to 16 kHz along straight lines, with 0.3 s of room before and after.
+            let mut audio = vec![0.0; 4_800];
+            audio.extend(samples.windows(2).flat_map(|pair| [pair[0], (pair[0] + pair[1]) / 2.0]));
+            audio.extend([0.0; 4_800]);
+            let heard = hear(&whisper, &audio.into()).await;
+            let found = normal(&heard.text);
+            right += usize::from(found == [WORDS[digit]]);
+            empty += usize::from(found.is_empty());
+            if heard.confidence < 0.6 || heard.no_speech > 0.4 {
+                println!(
+                    "    {name}: {:?}, confidence {:.2}, no speech {:.2}",
+                    heard.text, heard.confidence, heard.no_speech
+                );
+            }
+            sure.push(heard.confidence);
+        }
+        sure.sort_by(f32::total_cmp);
+        println!(
+            "digits: {model}: {right} of {} right, {empty} empty; least confident {:.2?}",
+            files.len(),
+            &sure[..sure.len().min(12)]
+        );
     }
 }
 

@@ -141,6 +141,7 @@ impl Ear {
 fn last_eight_seconds(audio: &[f32]) -> Vec<f32> {
     let kept = &audio[audio.len().saturating_sub(WINDOW)..];
     let mut window = vec![0.0; WINDOW - kept.len()];
-    window.extend_from_slice(kept);
+    // One sample that is no number would make all features so.
+    window.extend(kept.iter().map(|sample| if sample.is_finite() { *sample } else { 0.0 }));
     window
 }
