@@ -1,7 +1,13 @@
-//! How well and how fast the caller is heard: `cargo bench --bench hearing -- [vad] [turn] [latency] [words] [digits] [silence]`.
+//! How well and how fast the caller is heard: `cargo bench --bench hearing -- vad turn latency words digits silence`, or
+//! some of them.
 //!
-//! * `vad`: microseconds a frame. * `turn`: the end-of-turn model. * `latency`: milliseconds for cuts of a recording. * `words`: word error rate over
-//! the test recordings for several windows. * `digits`: the shortest utterances. * `silence`: what is made of noise.
+//! * `vad`: microseconds a frame.
+//! * `turn`: milliseconds of the end-of-turn model.
+//! * `latency`: milliseconds of recognition for cuts of a recording.
+//! * `words`: word error rate over the test recordings for several windows.
+//! * `digits`: the shortest utterances.
+//! * `silence`: what is made of noise.
+//!
 //! Beside wall time stands the process's CPU time, because a busy machine stretches the former.
 
 #[path = "../tests/shared/mod.rs"]

@@ -32,7 +32,7 @@ pub(super) struct Loop {
     pub(super) times: usize,
 }
 
-/// The longest loop at the end of the text, its last round perhaps cut short. Four words or more said twice
+/// The loop at the end of the text that began first, its last round perhaps cut short. Four words or more said twice
 /// count, and fewer said four times: people say "no, no, no".
 pub(super) fn loop_at_end(text: &str) -> Option<Loop> {
     let words: Vec<String> = text.split_whitespace().map(bare).collect();
@@ -46,7 +46,7 @@ pub(super) fn loop_at_end(text: &str) -> Option<Loop> {
             let enough = if period >= 4 { 2 } else { 4 };
             (times >= enough).then_some(Loop { from: words.len() - period - run, period, times })
         })
-        .max_by_key(|found| found.times * found.period)
+        .min_by_key(|found| (found.from, found.period))
 }
 
 /// The text with the loop at its end gone round once.
