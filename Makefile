@@ -19,10 +19,9 @@ run: build client models ## Install, fetch, build what is missing, then serve: o
 	$(BIN)/duologue serve
 
 .PHONY: test
-test: test-system build client core models-test ## Everything it needs, then every test
-	cargo test --release --workspace --no-fail-fast
-	cd client && npm test
-	cargo test --release --test browser -- --include-ignored
+test: test-system build client browser models-test core ## Everything it needs, then every test
+	DUOLOGUE_REQUIRE_MODELS=1 cargo test --release --workspace --no-fail-fast
+	cd client && npm run --silent check && npm test
 
 .PHONY: core
 core: ## The inner loop: the pure core, no sockets, no models, seconds
@@ -35,6 +34,10 @@ build: system ## The release binaries
 .PHONY: client
 client: ## The call page
 	cd client && { [ -d node_modules ] || npm ci --no-audit --no-fund; } && npm run --silent build
+
+.PHONY: browser
+browser: test-system
+	cd tests/browser && { [ -d node_modules ] || npm ci --no-audit --no-fund; }
 
 .PHONY: models
 models: build ## The models that the default configuration needs

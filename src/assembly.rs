@@ -72,6 +72,14 @@ pub async fn assemble(config: &Config) -> Result<Engines, AssemblyError> {
     Ok(Engines { asr, turn_model, llm, tts, vad })
 }
 
+/// The voice alone, not warmed.
+///
+/// # Errors
+/// When it cannot be had.
+pub async fn voice_alone(config: &Config) -> Result<Arc<dyn Tts>, AssemblyError> {
+    voice(config, &Library::open(config.models.dir.clone())?).await
+}
+
 /// Loading blocks for a second or so; calls may be alive on this runtime one day.
 async fn blocking<T, E>(load: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, AssemblyError>
 where

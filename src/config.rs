@@ -129,10 +129,6 @@ section! {
         key_env: Option<String> = None, Optional { each: Text { most: 128 }, example: "\"OPENAI_API_KEY\"" }, "";
         /// The file that holds the API key, instead of key_env.
         key_file: Option<PathBuf> = None, Optional { each: (), example: "\"/run/secrets/llm-key\"" }, "";
-        /// The longest reply. People stop listening to a voice after some four sentences.
-        max_tokens: u32 = 96, 8..=512, "tokens";
-        /// 0 is the same answer every time; higher is livelier and errs more.
-        temperature: f32 = 0.3, 0.0..=2.0, "";
         /// No first word within this long: the agent apologises instead of leaving the caller in silence.
         first_token_timeout_ms: u32 = 8_000, 500..=60_000, "ms";
         /// A reply that stops for this long is given up; what was said stands.

@@ -7,7 +7,7 @@
 //! | 0 | values and signal processing | [`time`], [`audio`] |
 //! | 1 | state machines that are told the time | [`media`], [`dialogue`], [`journal`] |
 //! | 2 | seams to the models | [`backend`] |
-//! | 3 | the IO shell (feature `server`) | `call`, `peer`, `store`, `models`, `config`, `assembly`, `web`, `serve`, `check`, `call_client` |
+//! | 3 | the IO shell (feature `server`) | `call`, `peer`, `store`, `models`, `config`, `assembly`, `web`, `serve`, `check`, `say`, `call_client` |
 //!
 //! Rings 0 and 1 and the traits of ring 2 build without the `server` feature and without any IO crate; `make core`
 //! tests them in seconds.
@@ -40,6 +40,8 @@ pub mod config;
 pub mod models;
 #[cfg(feature = "server")]
 pub mod peer;
+#[cfg(feature = "server")]
+pub mod say;
 #[cfg(feature = "server")]
 pub mod serve;
 #[cfg(feature = "server")]

@@ -30,6 +30,8 @@ enum Command {
     Models(ModelsCommand),
     /// Play WAV files into a call, record both sides, print the response latency of each turn at the ear
     Call(duologue::call_client::CallArguments),
+    /// Speak a text into a WAV file, in the configured voice
+    Say(duologue::say::SayArguments),
 }
 
 fn main() -> ExitCode {
@@ -67,6 +69,10 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         Command::Check => Ok(duologue::check::run(config).await),
         Command::Models(command) => {
             command.run(Some(config.models.folder())).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Say(arguments) => {
+            duologue::say::run(config, arguments).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Call(arguments) => {

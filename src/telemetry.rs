@@ -24,7 +24,7 @@ const QUIET: &[(&str, &str)] = &[
     ("tower_http", "warn"),
     ("tungstenite", "warn"),
     ("webrtc", "error"),
-    ("whisper_rs", "warn"),
+    ("whisper_rs", "off"),
 ];
 
 /// A filter that cannot be read.

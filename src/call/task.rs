@@ -13,7 +13,7 @@ use super::mouth::Mouth;
 use super::turn::Turn;
 use super::wire::Control;
 use crate::audio::LINE_FRAME;
-use crate::backend::{AsrJob, AsrPurpose};
+use crate::backend::{AsrJob, AsrPurpose, ChatRequest};
 use crate::dialogue::conversation::{Conversation, Effect, Input};
 use crate::dialogue::judge::Judge;
 use crate::journal::{CallId, EndReason, Entry, MediaTotals};
@@ -53,6 +53,7 @@ pub struct Work {
     /// Recognitions, turn model, cache warming: none belongs to an agent turn. Aborted with the call.
     listening: JoinSet<()>,
     partial: Option<AbortHandle>,
+    priming: Option<AbortHandle>,
     connected: bool,
     ended: Option<(EndReason, String)>,
 }
@@ -129,15 +130,12 @@ impl CallTask {
                 self.conversation.on(self.now(), input);
             }
             Effect::CloseUtterance => self.ear.close_utterance(),
-            Effect::Prime(request) => {
-                let llm = self.engines.llm.clone();
-                self.work.listening.spawn(async move {
-                    if let Err(fault) = llm.prime(request).await {
-                        tracing::debug!(%fault, "the prefix cache stays cold");
-                    }
-                });
-            }
+            Effect::Prime(request) => self.prime(request),
             Effect::Generate { turn, request } => {
+                // What the model is reading for later must not stand before what the caller waits for.
+                if let Some(priming) = self.work.priming.take() {
+                    priming.abort();
+                }
                 let llm = self.engines.llm.clone();
                 self.turn(turn).generate(llm, request);
             }
@@ -159,6 +157,19 @@ impl CallTask {
         let inbox = &self.inbox.0;
         let open = self.work.turn.take().filter(|turn| turn.id() == id);
         self.work.turn.insert(open.unwrap_or_else(|| Turn::new(id, inbox.clone())))
+    }
+
+    /// Has the model read the request ahead of time; the newest request wins.
+    fn prime(&mut self, request: ChatRequest) {
+        if let Some(older) = self.work.priming.take() {
+            older.abort();
+        }
+        let llm = self.engines.llm.clone();
+        self.work.priming = Some(self.work.listening.spawn(async move {
+            if let Err(fault) = llm.prime(request).await {
+                tracing::debug!(%fault, "the prefix cache stays cold");
+            }
+        }));
     }
 
     fn transcribe(&mut self, turn: u32, revision: u32, purpose: AsrPurpose) {

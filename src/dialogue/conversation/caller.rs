@@ -178,6 +178,9 @@ impl Conversation {
                 let changed = caller.words != text;
                 caller.words = text.clone();
                 if changed {
+                    // The model reads along, so that the end of the turn finds its prompt in the cache but for a few words.
+                    let request = self.request(Some(&text));
+                    self.effects.push(Effect::Prime(request));
                     self.emit(at, Event::Partial { turn, text });
                 }
             }

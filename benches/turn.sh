@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Response latency at the caller's ear, with the real models, and where its time goes.
+#
+# A server of its own is started on free ports. The caller is `duologue call`: questions spoken by the same voice as the
+# agent (synthetic speech, which flatters turn-taking models), one monotonic clock, the agent placed at packet arrival (a
+# browser's own jitter buffer adds some 30 to 40 ms). The load average is printed because the machine may be shared.
+#
+#   benches/turn.sh [ROUNDS]      each round asks 10 questions; 3 rounds unless said otherwise
+set -euo pipefail
+cd "$(dirname "$0")/.."
+rounds="${1:-3}"
+bin="${CARGO_TARGET_DIR:-$HOME/.cache/duologue/target}/release/duologue"
+work="$(mktemp -d)"
+trap 'kill "${server:-}" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$work"' EXIT
+
+questions=(
+    "What time does the kitchen close?"
+    "How much is a double room?"
+    "Are dogs welcome at your hotel?"
+    "When is breakfast in the morning?"
+    "Is there somewhere to park my car?"
+    "How far is it to the station?"
+    "What time do I have to check out?"
+    "When does the last train to the city leave?"
+    "Is the front desk open at three in the morning?"
+    "Do I have to pay extra for breakfast?"
+)
+cat > "$work/duologue.toml" <<TOML
+[http]
+listen = "127.0.0.1:0"
+[media]
+udp_port = 0
+[store]
+path = "$work/calls.db"
+TOML
+wavs=()
+for i in "${!questions[@]}"; do
+    "$bin" say "${questions[$i]}" --out "$work/q$i.wav" > "$work/said"
+    wavs+=("$work/q$i.wav")
+done
+"$bin" serve --config "$work/duologue.toml" > "$work/out" 2> "$work/err" &
+server=$!
+for _ in $(seq 240); do grep -q 'ready' "$work/out" && break; sleep 0.5; done
+url="$(grep -o 'http://[0-9.:]*' "$work/out" | head -n 1)" || { cat "$work/err"; exit 1; }
+
+echo "load average before: $(cut -d' ' -f1-3 /proc/loadavg), cores: $(nproc)"
+for round in $(seq "$rounds"); do
+    "$bin" call "${wavs[@]}" --url "$url" --wait-for-agent --json --patience-s 30 > "$work/round$round.jsonl"
+done
+echo "load average after:  $(cut -d' ' -f1-3 /proc/loadavg)"
+echo "CPU of the server (user, system, in ticks of 10 ms): $(awk '{print $14, $15}' "/proc/$server/stat"), of its language model: $(for child in $(pgrep -P "$server"); do awk '{print $14, $15}' "/proc/$child/stat"; done)"
+kill "$server"; wait "$server" || true
+python3 benches/turn.py "$work/calls.db" "$work"/round*.jsonl

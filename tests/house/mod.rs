@@ -1,0 +1,63 @@
+//! A real server in the test's own process: configuration from text, ports of the system's choice, a folder of its own.
+
+use std::path::{Path, PathBuf};
+
+use duologue::config::Config;
+use duologue::models::Library;
+use duologue::serve::Server;
+
+/// A server and its folder.
+pub struct House {
+    pub server: Server,
+    pub url: String,
+    pub folder: tempfile::TempDir,
+}
+
+impl House {
+    /// Opens with the scripted back ends: no models needed.
+    pub async fn scripted() -> Self {
+        Self::open("[asr]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\n[tts]\nbackend = \"scripted\"\n").await
+    }
+
+    /// Opens with `more` settings than ports and database.
+    pub async fn open(more: &str) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().expect("a folder");
+        let server = Server::start(&config(folder.path(), more)).await.expect("the server starts");
+        let url = format!("http://{}", server.http);
+        Self { server, url, folder }
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join("calls.db")
+    }
+}
+
+/// Ports of the system's choice, the database in `folder`.
+pub fn config(folder: &Path, more: &str) -> Config {
+    let database = folder.join("calls.db");
+    let text = format!(
+        "[http]\nlisten = \"127.0.0.1:0\"\n[media]\nudp_port = 0\n[store]\npath = {:?}\n{more}",
+        database.display().to_string()
+    );
+    Config::parse(&text, "the test's configuration").unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+/// Are the default configuration's models here? `make test` fetches them first and then insists on them.
+pub fn models_are_here(needed: &[&str]) -> bool {
+    let library = Library::open(None).expect("a models folder");
+    let missing: Vec<&&str> = needed
+        .iter()
+        .filter(|id| {
+            let model = library.manifest().model(id).expect("a known model");
+            model.files.iter().any(|file| library.path(id, &file.name).is_err())
+        })
+        .collect();
+    if missing.is_empty() {
+        return true;
+    }
+    let hint = format!("models missing: {missing:?}; `duologue models fetch --for-default` fetches them");
+    assert!(std::env::var_os("DUOLOGUE_REQUIRE_MODELS").is_none(), "{hint}");
+    println!("not tried: {hint}");
+    false
+}
