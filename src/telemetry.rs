@@ -7,7 +7,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::config::{Log, LogFormat};
 
 /// Libraries whose own chatter says nothing about a call. A filter that names one of them wins over this.
-/// `rtc_sctp` and `rtc_dtls` warn about every ordinary hang-up; `sqlx` prints each statement that waits for the disk.
+/// `rtc_sctp` and `rtc_dtls` warn about every ordinary hang-up; `sqlx` prints each statement that waits for the disk;
+/// `whisper_rs` prints an error for every recognition that was cancelled, and real failures come back as values.
 const QUIET: &[(&str, &str)] = &[
     ("h2", "warn"),
     ("hyper", "warn"),
