@@ -1,6 +1,8 @@
 //! One Whisper model and its working memory, driven by the thread that owns it.
 
-use std::sync::{Arc, Mutex};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperError, WhisperState};
@@ -32,7 +34,8 @@ pub(super) struct Effort {
 }
 
 /// Whose answer is being worked on. The engine looks here whether anybody still waits.
-pub(super) type Waiting = Arc<Mutex<Option<Reply>>>;
+/// whisper.cpp asks on the thread that called it, so that both never meet.
+pub(super) type Waiting = Rc<RefCell<Option<Reply>>>;
 
 pub(super) struct Engine {
     context: Arc<WhisperContext>,
@@ -187,8 +190,8 @@ impl Pass {
     }
 }
 
-fn is_abandoned(waiting: &Mutex<Option<Reply>>) -> bool {
-    waiting.lock().is_ok_and(|waiting| waiting.as_ref().is_some_and(|reply| reply.is_closed()))
+fn is_abandoned(waiting: &RefCell<Option<Reply>>) -> bool {
+    waiting.try_borrow().is_ok_and(|waiting| waiting.as_ref().is_some_and(|reply| reply.is_closed()))
 }
 
 /// What whisper.cpp takes without trouble: at least a second (it does nothing for less than a tenth and makes up words

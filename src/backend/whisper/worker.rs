@@ -1,8 +1,8 @@
 //! The threads that do the hearing.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::sync::watch;
@@ -11,7 +11,7 @@ use whisper_rs::{WhisperContext, WhisperContextParameters};
 use super::context::AudioContext;
 use super::engine::{Effort, Engine, Waiting};
 use super::file::{self, WhisperFault};
-use super::queue::{Asked, JobQueue, Reply};
+use super::queue::{Asked, JobQueue};
 use crate::audio::HEAR_RATE;
 use crate::backend::{AsrError, AsrPurpose, niceness};
 
@@ -146,13 +146,10 @@ fn work(
         warming.fault = warming.fault.take().or(fault);
     });
     while let Some(Asked { job, reply }) = queue.pop() {
-        let put = |reply: Option<Reply>| {
-            std::mem::replace(&mut *waiting.lock().unwrap_or_else(PoisonError::into_inner), reply)
-        };
-        put(Some(reply));
+        waiting.replace(Some(reply));
         let (engine, effort) = worker.for_purpose(job.purpose);
         let heard = engine.hear(&job.audio, job.prompt.as_deref(), effort);
-        if let Some(reply) = put(None) {
+        if let Some(reply) = waiting.take() {
             // Whoever gave the utterance up does not read this; for him it is the abort that "failed".
             let _ = reply.send(heard.map_err(|fault| AsrError::Engine(fault.to_string())));
         }
