@@ -1,5 +1,5 @@
 //! How well and how fast the caller is heard: `cargo bench --bench hearing -- vad turn latency words digits silence`, or
-//! some of them.
+//! some of them, and `tiny.en` or `base` for one model only.
 //!
 //! * `vad`: microseconds a frame.
 //! * `turn`: milliseconds of the end-of-turn model.
@@ -29,6 +29,9 @@ const MODELS: [&str; 2] = ["tiny.en", "base"];
 async fn main() {
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let wanted = |name: &str| asked.is_empty() || asked.iter().any(|argument| argument == name);
+    let named = |model: &&str| asked.iter().any(|argument| argument == model);
+    let models: Vec<&str> =
+        if MODELS.iter().any(named) { MODELS.into_iter().filter(named).collect() } else { MODELS.to_vec() };
     if wanted("vad") {
         vad();
     }
@@ -36,16 +39,16 @@ async fn main() {
         turn().await;
     }
     if wanted("latency") {
-        latency().await;
+        latency(&models).await;
     }
     if wanted("words") {
-        words().await;
+        words(&models).await;
     }
     if wanted("digits") {
-        digits().await;
+        digits(&models).await;
     }
     if wanted("silence") {
-        silence().await;
+        silence(&models).await;
     }
 }
 
@@ -98,9 +101,9 @@ async fn turn() {
     println!("turn: {} ms at best, CPU {} ms", best.as_millis(), best_cpu.as_millis());
 }
 
-async fn latency() {
+async fn latency(models: &[&str]) {
     let Some(jfk) = shared::recording("misc/jfk.wav") else { return };
-    for model in MODELS {
+    for &model in models {
         for threads in [1, 2] {
             let Some(whisper) = load(model, None, threads).await else { continue };
             for seconds in [1.2, 3.0, 6.0, 11.0] {
@@ -122,14 +125,14 @@ async fn latency() {
 }
 
 /// Word error rate over the recordings whose text is known.
-async fn words() {
+async fn words(models: &[&str]) {
     let texts = spoken();
-    for model in MODELS {
+    for &model in models {
         let own = if model == "base" { 300 } else { 180 };
         let windows = [
-            AudioContext::Full,
-            AudioContext::Fitted { margin: own, at_least: 768 },
             AudioContext::Fitted { margin: own, at_least: 0 },
+            AudioContext::Fitted { margin: own, at_least: 768 },
+            AudioContext::Full,
         ];
         for window in windows {
             let Some(whisper) = load(model, Some(window), 1).await else { continue };
@@ -168,13 +171,13 @@ async fn words() {
 }
 
 /// Single digits over the telephone: the shortest of utterances.
-async fn digits() {
+async fn digits(models: &[&str]) {
     const WORDS: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/testdata/digits8k");
     let Ok(files) = std::fs::read_dir(folder) else { return };
     let mut files: Vec<_> = files.flatten().map(|file| file.path()).collect();
     files.sort();
-    for model in MODELS {
+    for &model in models {
         let Some(whisper) = load(model, None, 1).await else { continue };
         let (mut right, mut empty, mut sure) = (0, 0, Vec::new());
         for file in &files {
@@ -209,8 +212,8 @@ async fn digits() {
 }
 
 /// Sounds without words must give no words.
-async fn silence() {
-    for model in MODELS {
+async fn silence(models: &[&str]) {
+    for &model in models {
         let Some(whisper) = load(model, None, 1).await else { continue };
         for (name, audio) in noises() {
             let heard = hear(&whisper, &audio.into()).await;
