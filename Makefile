@@ -19,7 +19,10 @@ run: build client models ## Install, fetch, build what is missing, then serve: o
 	$(BIN)/duologue serve
 
 .PHONY: test
-test: test-system build client browser models-test core ## Everything it needs, then every test
+test: test-system client browser core ## Everything it needs, then every test
+	cargo build --release --workspace --bins --tests
+	$(BIN)/duologue models fetch --for-default
+	$(BIN)/duologue models fetch smollm2-135m whisper-base
 	DUOLOGUE_REQUIRE_MODELS=1 cargo test --release --workspace --no-fail-fast
 	cd client && npm run --silent check && npm test
 
@@ -42,10 +45,6 @@ browser: test-system
 .PHONY: models
 models: build ## The models that the default configuration needs
 	$(BIN)/duologue models fetch --for-default
-
-.PHONY: models-test
-models-test: models
-	$(BIN)/duologue models fetch smollm2-135m whisper-base
 
 .PHONY: system
 system: ## The system packages that building needs (says which)

@@ -1,5 +1,7 @@
 //! A real server in the test's own process: configuration from text, ports of the system's choice, a folder of its own.
 
+#![allow(dead_code)] // each test program uses its own part of it
+
 use std::path::{Path, PathBuf};
 
 use duologue::config::Config;
