@@ -97,10 +97,12 @@ impl Whisper {
             partial_effort: Effort {
                 threads: config.threads_partial.clamp(1, 16),
                 context: config.partial_context.unwrap_or(partial.measured_window()),
+                insists: false,
             },
             final_effort: Effort {
                 threads: config.threads_final.clamp(1, 16),
                 context: config.final_context.unwrap_or(finals.measured_window()),
+                insists: true,
             },
             partial,
             finals,
