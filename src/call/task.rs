@@ -96,6 +96,8 @@ impl CallTask {
         self.transcribe_part();
         let mut frame = [0.0; LINE_FRAME];
         let speech = if let Some(echo) = &mut self.echo {
+            // Nobody will ask for the utterance: it need not be kept.
+            self.ear.close_utterance();
             echo.frame(self.ear.frame(), &mut frame)
         } else {
             self.conversation.tick(at, heard);
