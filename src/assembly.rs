@@ -120,7 +120,8 @@ pub fn auto_final_model() -> &'static str {
 }
 
 /// What the scripted recogniser hears, one line a turn: the scripted language model has an answer to each.
-const SCRIPTED_QUESTIONS: [&str; 3] = ["What time does the kitchen close?", "Are dogs welcome?", "What does a room cost?"];
+const SCRIPTED_QUESTIONS: [&str; 3] =
+    ["What time does the kitchen close?", "Are dogs welcome?", "What does a room cost?"];
 
 async fn recogniser(config: &Config, library: &Library) -> Result<Arc<dyn Asr>, AssemblyError> {
     if config.asr.backend == AsrBackend::Scripted {
@@ -185,7 +186,9 @@ fn split_own(whole: &Path, settings: &PiperConfig) -> Result<(), AssemblyError> 
         std::fs::create_dir_all(folder).map_err(|fault| refuse(fault.to_string()))?;
     }
     // The vocoder last: its presence says that all three are whole.
-    for (path, part) in [(&settings.frontend, parts.frontend), (&settings.flow, parts.flow), (&settings.vocoder, parts.vocoder)] {
+    for (path, part) in
+        [(&settings.frontend, parts.frontend), (&settings.flow, parts.flow), (&settings.vocoder, parts.vocoder)]
+    {
         std::fs::write(path, part).map_err(|fault| refuse(format!("{}: {fault}", path.display())))?;
     }
     Ok(())

@@ -9,8 +9,8 @@ use anyhow::Context;
 
 use crate::assembly;
 use crate::audio::{LINE_RATE, wav};
-use crate::call::wire;
 use crate::backend::{Clause, Speech, Urgency};
+use crate::call::wire;
 use crate::config::Config;
 use crate::dialogue::sentence::{ClauseCutter, speakable};
 

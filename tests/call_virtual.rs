@@ -98,7 +98,17 @@ impl Phone {
         let decoder = OpusDecoder::new(LINE_RATE).expect("a decoder");
         let (packets, events, sound) = (Vec::new(), Vec::new(), Vec::new());
         let mut phone = Self {
-            call: opened.call, peer, _port: port, encoder, decoder, sequence: 0, packets, events, sound, phase: 0.0, over: false,
+            call: opened.call,
+            peer,
+            _port: port,
+            encoder,
+            decoder,
+            sequence: 0,
+            packets,
+            events,
+            sound,
+            phase: 0.0,
+            over: false,
         };
         while !matches!(phone.peer.events.recv().await, Some(PeerEvent::Connected) | None) {}
         phone
@@ -111,7 +121,12 @@ impl Phone {
             tick.tick().await;
             let frame = self.frame(voiced);
             let payload = self.encoder.encode(&frame).expect("a packet");
-            self.peer.line.send_rtp(self.sequence, u32::from(self.sequence).wrapping_mul(LINE_FRAME as u32), false, payload);
+            self.peer.line.send_rtp(
+                self.sequence,
+                u32::from(self.sequence).wrapping_mul(LINE_FRAME as u32),
+                false,
+                payload,
+            );
             self.sequence = self.sequence.wrapping_add(1);
             self.listen();
         }
@@ -218,7 +233,12 @@ async fn talking_over_the_agent_stops_it_and_the_rows_keep_what_was_heard() {
     // One more word may have begun to sound when the agent stopped.
     let ears = words_in(&phone.sound);
     let ledger = WordCode::of_text(&format!("{} I see.", turns[0].1));
-    assert!(ears.len() == ledger.len() || ears.len() == ledger.len() + 1, "{} heard, {} kept", ears.len(), ledger.len());
+    assert!(
+        ears.len() == ledger.len() || ears.len() == ledger.len() + 1,
+        "{} heard, {} kept",
+        ears.len(),
+        ledger.len()
+    );
 }
 
 #[tokio::test(start_paused = true)]

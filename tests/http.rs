@@ -57,7 +57,8 @@ async fn a_bad_offer_is_refused_by_its_fault_and_calls_go_on() {
     refused(offer(&house, "text/plain", "v=0").await, 415, "application/sdp").await;
     refused(offer(&house, "application/sdp", "hello").await, 400, "SDP").await;
     refused(offer(&house, "application/sdp", vec![0xff, 0xfe, 0x00]).await, 400, "UTF-8").await;
-    refused(offer(&house, "application/sdp", "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n").await, 422, "audio").await;
+    refused(offer(&house, "application/sdp", "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n").await, 422, "audio")
+        .await;
     refused(offer(&house, "application/sdp", "v=0\r\n".repeat(20_000)).await, 413, "bytes").await;
     let pcmu_only = with_codec_only(&real_offer().await);
     refused(offer(&house, "application/sdp", pcmu_only).await, 422, "Opus").await;
@@ -91,7 +92,18 @@ async fn unknown_and_ended_calls_are_told_apart() {
     let at = |path: &str| format!("{}{path}", house.url);
     refused(client.get(at("/v1/calls/none")).send().await.expect("an answer"), 404, "none").await;
     refused(client.delete(at("/v1/calls/none")).send().await.expect("an answer"), 404, "none").await;
-    refused(client.post(at("/v1/calls?persona=nobody")).header(header::CONTENT_TYPE, "application/sdp").body("v=0").send().await.expect("an answer"), 404, "porter").await;
+    refused(
+        client
+            .post(at("/v1/calls?persona=nobody"))
+            .header(header::CONTENT_TYPE, "application/sdp")
+            .body("v=0")
+            .send()
+            .await
+            .expect("an answer"),
+        404,
+        "porter",
+    )
+    .await;
     refused(client.put(at("/v1/calls")).send().await.expect("an answer"), 405, "PUT").await;
     refused(client.get(at("/v1/nothing")).send().await.expect("an answer"), 404, "/v1/nothing").await;
 
@@ -113,7 +125,9 @@ async fn unknown_and_ended_calls_are_told_apart() {
 async fn pages_of_other_sites_are_kept_out_unless_listed() {
     let house = House::scripted().await;
     let client = Client::new();
-    let ask = |origin: &str| client.get(format!("{}/v1/personas", house.url)).header(header::ORIGIN, origin.to_owned()).send();
+    let ask = |origin: &str| {
+        client.get(format!("{}/v1/personas", house.url)).header(header::ORIGIN, origin.to_owned()).send()
+    };
     refused(ask("https://elsewhere.example").await.expect("an answer"), 403, "elsewhere.example").await;
     let own = ask(&house.url).await.expect("an answer");
     assert_eq!(own.status(), 200);

@@ -26,7 +26,10 @@ fn worker() -> PathBuf {
 fn can_run() -> bool {
     let built = worker().is_file();
     if !built {
-        assert!(std::env::var_os("DUOLOGUE_REQUIRE_MODELS").is_none(), "build it: cargo build --release -p duologue-llm");
+        assert!(
+            std::env::var_os("DUOLOGUE_REQUIRE_MODELS").is_none(),
+            "build it: cargo build --release -p duologue-llm"
+        );
         println!("not tried: {} is not built", worker().display());
     }
     built && models_are_here(NEEDED)
@@ -38,7 +41,8 @@ async fn open() -> House {
 
 /// A caller's line, in the agent's own voice.
 async fn line(text: &str, to: &Path) {
-    let said = Command::new(env!("CARGO_BIN_EXE_duologue")).args(["say", text, "--out"]).arg(to).output().await.expect("runs");
+    let said =
+        Command::new(env!("CARGO_BIN_EXE_duologue")).args(["say", text, "--out"]).arg(to).output().await.expect("runs");
     assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
 }
 
@@ -92,10 +96,17 @@ async fn a_spoken_question_over_udp_is_answered_aloud_and_kept() {
     line("What time does the kitchen close tonight?", &question).await;
     let both = house.folder.path().join("both.wav");
     let call = Command::new(env!("CARGO_BIN_EXE_duologue"))
-        .arg("call").arg(&question).args(["--url", &house.url, "--wait-for-agent", "--json", "--patience-s", "60", "--out"]).arg(&both)
-        .stderr(Stdio::inherit()).output().await.expect("runs");
+        .arg("call")
+        .arg(&question)
+        .args(["--url", &house.url, "--wait-for-agent", "--json", "--patience-s", "60", "--out"])
+        .arg(&both)
+        .stderr(Stdio::inherit())
+        .output()
+        .await
+        .expect("runs");
     assert!(call.status.success());
-    let printed: Vec<Value> = String::from_utf8_lossy(&call.stdout).lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let printed: Vec<Value> =
+        String::from_utf8_lossy(&call.stdout).lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let events: Vec<Value> = printed.iter().filter_map(|line| line.get("event").cloned()).collect();
     let said = agent_text(&events);
     let sound = wav::read(std::fs::File::open(&both).expect("recorded")).expect("a WAV");
@@ -117,7 +128,10 @@ async fn a_browser_calls_speaks_types_and_hangs_up() {
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
     if !Path::new("/usr/bin/chromium").exists() || !script.join("node_modules").exists() {
-        assert!(std::env::var_os("DUOLOGUE_REQUIRE_MODELS").is_none(), "install Chromium and run npm ci in tests/browser");
+        assert!(
+            std::env::var_os("DUOLOGUE_REQUIRE_MODELS").is_none(),
+            "install Chromium and run npm ci in tests/browser"
+        );
         println!("not tried: Chromium or tests/browser/node_modules is missing; `make test` installs them");
         return;
     }
@@ -125,13 +139,35 @@ async fn a_browser_calls_speaks_types_and_hangs_up() {
     let question = house.folder.path().join("question.wav");
     line("What time does the kitchen close tonight?", &question).await;
     let out = house.folder.path().join("browser");
-    let run = Command::new("node").current_dir(&script).arg("call.mjs")
-        .args(["--url", &house.url, "--lead-ms", "8000", "--transcript", "[Kk]itchen", "--text", "Are dogs welcome?", "--persona", "porter", "--mic"])
-        .arg(&question).arg("--out").arg(&out).output().await.expect("node runs");
+    let run = Command::new("node")
+        .current_dir(&script)
+        .arg("call.mjs")
+        .args([
+            "--url",
+            &house.url,
+            "--lead-ms",
+            "8000",
+            "--transcript",
+            "[Kk]itchen",
+            "--text",
+            "Are dogs welcome?",
+            "--persona",
+            "porter",
+            "--mic",
+        ])
+        .arg(&question)
+        .arg("--out")
+        .arg(&out)
+        .output()
+        .await
+        .expect("node runs");
     let told = String::from_utf8_lossy(&run.stdout).into_owned();
     assert!(run.status.success(), "{told}\n{}", String::from_utf8_lossy(&run.stderr));
     let events: Vec<Value> = std::fs::read_to_string(out.join("events.jsonl"))
-        .expect("events").lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        .expect("events")
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
     assert!(events.iter().any(|event| event["type"] == "partial"), "partials came while the caller spoke");
     let said = agent_text(&events);
     let sound = wav::read(std::fs::File::open(out.join("agent.wav")).expect("recorded")).expect("a WAV");
@@ -144,7 +180,12 @@ async fn a_browser_calls_speaks_types_and_hangs_up() {
     assert_eq!(typed, ["Are dogs welcome?"]);
     assert_eq!(rows(&database, "SELECT end_reason FROM calls").await, ["caller-hangup"]);
     if let Some(folder) = std::env::var_os("DUOLOGUE_SCREENSHOTS") {
-        for shot in std::fs::read_dir(&out).into_iter().flatten().flatten().filter(|file| file.file_name().to_string_lossy().ends_with(".png")) {
+        for shot in std::fs::read_dir(&out)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter(|file| file.file_name().to_string_lossy().ends_with(".png"))
+        {
             std::fs::copy(shot.path(), Path::new(&folder).join(shot.file_name())).expect("a writable folder");
         }
     }

@@ -148,7 +148,11 @@ fn tell(record: &Record) -> String {
             let who = if row.speaker == Speaker::Caller { "caller" } else { "agent" };
             let outcome = row.outcome.map_or(String::new(), |outcome| format!(" {outcome:?}").to_lowercase());
             let heard = row.heard.as_ref().map_or(String::new(), |heard| format!(" | heard: {heard}"));
-            let _ = writeln!(out, "  kept {} {who}{outcome} {}-{}: {}{heard}", row.turn, row.started_ms, row.ended_ms, row.text);
+            let _ = writeln!(
+                out,
+                "  kept {} {who}{outcome} {}-{}: {}{heard}",
+                row.turn, row.started_ms, row.ended_ms, row.text
+            );
         }
     }
     out
@@ -159,7 +163,9 @@ fn tell_event(event: &Event) -> Option<String> {
         Event::CallStarted { .. } | Event::Words { .. } => return None,
         Event::Floor { state } => format!("floor {}", format!("{state:?}").to_lowercase()),
         Event::Partial { turn, text } => format!("partial {turn}: {text}"),
-        Event::Transcript { turn, text, typed } => format!("transcript {turn}{}: {text}", if *typed { " (typed)" } else { "" }),
+        Event::Transcript { turn, text, typed } => {
+            format!("transcript {turn}{}: {text}", if *typed { " (typed)" } else { "" })
+        }
         Event::Judgement { turn, action, reason, .. } => format!("judgement {turn}: {action} ({reason})"),
         Event::TurnStarted { turn, .. } => format!("turn {turn} starts"),
         Event::TurnEnded { turn, outcome, .. } => format!("turn {turn} {}", format!("{outcome:?}").to_lowercase()),

@@ -115,9 +115,11 @@ fn rings_look_inwards_only() {
 /// The pure rings know no socket, file, clock or thread.
 #[test]
 fn pure_rings_touch_nothing() {
-    let forbidden = ["std::fs", "std::net", "tokio::", "Instant::now", "SystemTime", "std::thread", "std::env", "println!"];
+    let forbidden =
+        ["std::fs", "std::net", "tokio::", "Instant::now", "SystemTime", "std::thread", "std::env", "println!"];
     let mut wrong = Vec::new();
-    for path in ["src/audio", "src/media", "src/dialogue", "signaling/src"].iter().flat_map(|folder| rust_files(folder)) {
+    for path in ["src/audio", "src/media", "src/dialogue", "signaling/src"].iter().flat_map(|folder| rust_files(folder))
+    {
         let text = read(&path);
         let shipped = text.split("#[cfg(test)]").next().unwrap_or("");
         if shown(&path).contains("tests") {
@@ -170,7 +172,8 @@ fn channels_are_made_where_the_table_says() {
         let text = read(&path);
         let shipped = text.split("#[cfg(test)]").next().unwrap_or("");
         for (n, line) in shipped.lines().enumerate().filter(|(_, line)| is_code(line)) {
-            if line.contains("mpsc::channel(") || line.contains("broadcast::channel(") || line.contains("sync_channel(") {
+            if line.contains("mpsc::channel(") || line.contains("broadcast::channel(") || line.contains("sync_channel(")
+            {
                 wrong.push(format!("{name}:{}: {}", n + 1, line.trim()));
             }
         }

@@ -86,9 +86,21 @@ pub enum Event {
     /// What the caller has said so far in this turn; replaces the partial before it.
     Partial { turn: u32, text: String },
     /// What the caller said, final. `typed` when it came from the keyboard.
-    Transcript { turn: u32, text: String, #[serde(default)] typed: bool },
+    Transcript {
+        turn: u32,
+        text: String,
+        #[serde(default)]
+        typed: bool,
+    },
     /// What the judge chose for a turn, and why.
-    Judgement { turn: u32, judge: String, action: String, reason: String, probabilities: BTreeMap<String, f32>, took_ms: f32 },
+    Judgement {
+        turn: u32,
+        judge: String,
+        action: String,
+        reason: String,
+        probabilities: BTreeMap<String, f32>,
+        took_ms: f32,
+    },
     /// An agent turn begins to play.
     TurnStarted { turn: u32, latency: LatencyParts },
     /// More of an agent turn has been played: `heard` is all of it so far, a prefix of what was generated.

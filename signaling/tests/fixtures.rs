@@ -77,27 +77,11 @@ fn every_event_is_called_on_the_wire_as_the_protocol_says() {
 #[test]
 fn every_floor_state_and_every_outcome_has_an_example() {
     let events: Vec<Stamped> = read_and_write_back(EVENTS);
-    for state in [
-        FloorState::Idle,
-        FloorState::Caller,
-        FloorState::Thinking,
-        FloorState::Agent,
-        FloorState::Suspect,
-    ] {
-        assert!(
-            events.iter().any(|e| e.event == Event::Floor { state }),
-            "no floor event with {state:?}"
-        );
+    for state in [FloorState::Idle, FloorState::Caller, FloorState::Thinking, FloorState::Agent, FloorState::Suspect] {
+        assert!(events.iter().any(|e| e.event == Event::Floor { state }), "no floor event with {state:?}");
     }
-    for wanted in [
-        TurnOutcome::Completed,
-        TurnOutcome::Interrupted,
-        TurnOutcome::Revoked,
-        TurnOutcome::Failed,
-    ] {
-        let found = events
-            .iter()
-            .any(|e| matches!(e.event, Event::TurnEnded { outcome, .. } if outcome == wanted));
+    for wanted in [TurnOutcome::Completed, TurnOutcome::Interrupted, TurnOutcome::Revoked, TurnOutcome::Failed] {
+        let found = events.iter().any(|e| matches!(e.event, Event::TurnEnded { outcome, .. } if outcome == wanted));
         assert!(found, "no turn-ended event with {wanted:?}");
     }
 }
@@ -106,20 +90,11 @@ fn every_floor_state_and_every_outcome_has_an_example() {
 fn the_example_call_keeps_the_order_that_the_protocol_promises() {
     let events: Vec<Stamped> = read_and_write_back(EVENTS);
     assert!(events.is_sorted_by_key(|stamped| stamped.at_ms), "moments go forward");
-    assert!(matches!(
-        events.first().map(|e| &e.event),
-        Some(Event::CallStarted { .. })
-    ));
+    assert!(matches!(events.first().map(|e| &e.event), Some(Event::CallStarted { .. })));
     assert!(matches!(events.last().map(|e| &e.event), Some(Event::CallEnded { .. })));
     for stamped in &events {
-        if let Event::TurnEnded {
-            heard, generated, turn, ..
-        } = &stamped.event
-        {
-            assert!(
-                generated.starts_with(heard.as_str()),
-                "turn {turn}: heard is a prefix of generated"
-            );
+        if let Event::TurnEnded { heard, generated, turn, .. } = &stamped.event {
+            assert!(generated.starts_with(heard.as_str()), "turn {turn}: heard is a prefix of generated");
         }
     }
 }
@@ -141,21 +116,13 @@ fn every_client_message_has_an_example_that_survives_the_way_there_and_back() {
 #[test]
 fn every_example_on_the_protocol_page_is_what_it_says() {
     let page = include_str!("../PROTOCOL.md");
-    let starting = |start: &str| {
-        page.lines()
-            .filter(|line| line.starts_with(start))
-            .collect::<Vec<_>>()
-            .join("\n")
-    };
+    let starting = |start: &str| page.lines().filter(|line| line.starts_with(start)).collect::<Vec<_>>().join("\n");
     let events: Vec<Stamped> = read_and_write_back(&starting("{\"at_ms\":"));
     let described: Vec<&str> = events.iter().map(|stamped| event_name(&stamped.event)).collect();
     assert_eq!(BTreeSet::from_iter(described), BTreeSet::from(EVENT_NAMES));
     let messages: Vec<ClientMessage> = read_and_write_back(&starting("{\"type\":"));
     assert_eq!(messages.len(), 3, "text, mute, hangup");
     for event in &events {
-        assert!(
-            page.contains(&format!("### `{}`", event_name(&event.event))),
-            "{event:?} has its heading"
-        );
+        assert!(page.contains(&format!("### `{}`", event_name(&event.event))), "{event:?} has its heading");
     }
 }

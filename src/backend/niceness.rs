@@ -1,8 +1,8 @@
 //! Inference stands back for the media threads.
 
 use thread_priority::{
-    NormalThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy, set_thread_priority_and_policy,
-    thread_native_id,
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
 };
 
 /// The range of nice(2): -20..=19.
@@ -12,12 +12,12 @@ const RANGE: f32 = 39.0;
 /// goes on as it is: inference then only competes harder.
 pub(crate) fn lower_this_thread(nice: u8) {
     let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Other);
-    let outcome = ThreadPriorityValue::try_from(priority_of(nice.min(19)))
-        .map_err(|fault| fault.to_owned())
-        .and_then(|priority| {
+    let outcome = ThreadPriorityValue::try_from(priority_of(nice.min(19))).map_err(|fault| fault.to_owned()).and_then(
+        |priority| {
             let priority = ThreadPriority::Crossplatform(priority);
             set_thread_priority_and_policy(thread_native_id(), priority, policy).map_err(|fault| fault.to_string())
-        });
+        },
+    );
     if let Err(fault) = outcome {
         tracing::warn!(nice, %fault, "the thread's priority stays as it is");
     }

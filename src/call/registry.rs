@@ -94,7 +94,12 @@ impl Registry {
     ///
     /// # Errors
     /// When there is no such persona, no free line, or the offer cannot be answered. Nothing is left behind then.
-    pub async fn open(self: &Arc<Self>, offer: &str, persona: Option<&str>, caller: Option<String>) -> Result<Opened, OpenError> {
+    pub async fn open(
+        self: &Arc<Self>,
+        offer: &str,
+        persona: Option<&str>,
+        caller: Option<String>,
+    ) -> Result<Opened, OpenError> {
         let began = Instant::now();
         let persona = self.persona(persona)?;
         let line = self.lines.clone().try_acquire_owned().map_err(|_| self.refusal())?;
@@ -150,9 +155,11 @@ impl Registry {
 
     fn persona(&self, asked: Option<&str>) -> Result<Arc<Persona>, OpenError> {
         let name = asked.filter(|name| !name.is_empty()).unwrap_or(&self.house.default_persona);
-        self.house.personas.iter().find(|persona| persona.name == name).cloned().ok_or_else(|| OpenError::NoSuchPersona {
-            asked: name.chars().take(60).collect(),
-            known: self.house.personas.iter().map(|persona| persona.name.as_str()).collect::<Vec<_>>().join(", "),
+        self.house.personas.iter().find(|persona| persona.name == name).cloned().ok_or_else(|| {
+            OpenError::NoSuchPersona {
+                asked: name.chars().take(60).collect(),
+                known: self.house.personas.iter().map(|persona| persona.name.as_str()).collect::<Vec<_>>().join(", "),
+            }
         })
     }
 

@@ -55,7 +55,12 @@ impl Turn {
     }
 }
 
-async fn stream_reply(llm: Arc<dyn Llm>, request: ChatRequest, turn: u32, inbox: &mpsc::Sender<Input>) -> Result<(), String> {
+async fn stream_reply(
+    llm: Arc<dyn Llm>,
+    request: ChatRequest,
+    turn: u32,
+    inbox: &mpsc::Sender<Input>,
+) -> Result<(), String> {
     let mut pieces = llm.chat(request).await.map_err(|fault| fault.to_string())?;
     while let Some(piece) = pieces.next().await {
         let text = piece.map_err(|fault| fault.to_string())?;
@@ -68,4 +73,3 @@ async fn stream_reply(llm: Arc<dyn Llm>, request: ChatRequest, turn: u32, inbox:
 async fn deliver(inbox: &mpsc::Sender<Input>, input: Input) {
     let _ = inbox.send(input).await;
 }
-

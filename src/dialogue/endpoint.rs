@@ -56,8 +56,8 @@ impl EndpointSettings {
 
 /// Words after which nobody stops on purpose: conjunctions, articles, prepositions and fillers.
 const OPEN_ENDS: &[&str] = &[
-    "a", "an", "and", "at", "because", "but", "er", "erm", "for", "from", "hmm", "if", "in", "my", "of", "on", "or", "so",
-    "that", "the", "then", "to", "uh", "um", "with", "your",
+    "a", "an", "and", "at", "because", "but", "er", "erm", "for", "from", "hmm", "if", "in", "my", "of", "on", "or",
+    "so", "that", "the", "then", "to", "uh", "um", "with", "your",
 ];
 
 /// Do these words break off in the middle of a clause? Recognisers put a full stop after everything, so marks do not

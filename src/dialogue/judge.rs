@@ -97,8 +97,21 @@ pub struct RulesJudge;
 
 /// Whole turns that ask for time. Matched against the turn without marks and in lower case, as a whole or as its end.
 const WAIT_PHRASES: &[&str] = &[
-    "hold on", "hang on", "wait", "one moment", "just a moment", "one second", "just a second", "give me a second",
-    "give me a moment", "let me think", "let me see", "let me check", "wait a minute", "just a minute", "one sec",
+    "hold on",
+    "hang on",
+    "wait",
+    "one moment",
+    "just a moment",
+    "one second",
+    "just a second",
+    "give me a second",
+    "give me a moment",
+    "let me think",
+    "let me see",
+    "let me check",
+    "wait a minute",
+    "just a minute",
+    "one sec",
 ];
 
 impl Judge for RulesJudge {
@@ -136,7 +149,9 @@ fn asks_to_wait(words: &str) -> bool {
     if words.split(' ').count() > 8 || question.contains(&first) {
         return false;
     }
-    WAIT_PHRASES.iter().any(|phrase| words == *phrase || words.ends_with(&format!(" {phrase}")) || words.starts_with(&format!("{phrase} ")))
+    WAIT_PHRASES.iter().any(|phrase| {
+        words == *phrase || words.ends_with(&format!(" {phrase}")) || words.starts_with(&format!("{phrase} "))
+    })
 }
 
 #[cfg(test)]
@@ -157,7 +172,9 @@ mod tests {
 
     #[test]
     fn honest_questions_are_answered() {
-        for text in ["What time do you close?", "Do I have to wait?", "Can you hold on to my coat until Friday?", "Yes."] {
+        for text in
+            ["What time do you close?", "Do I have to wait?", "Can you hold on to my coat until Friday?", "Yes."]
+        {
             assert_eq!(verdict(text), Action::Respond, "{text}");
         }
     }

@@ -152,7 +152,8 @@ fn faults_of(head: &Head, body: &str) -> Vec<PersonaFault> {
     if head.name.is_empty() || head.name.len() > 40 || !head.name.chars().all(named) {
         faults.push(PersonaFault::Name(head.name.clone()));
     }
-    let mut out_of_range = |field: String, value: String, range: String| faults.push(PersonaFault::Range { field, value, range });
+    let mut out_of_range =
+        |field: String, value: String, range: String| faults.push(PersonaFault::Range { field, value, range });
     if !(0.0..=2.0).contains(&head.temperature) {
         out_of_range("temperature".into(), head.temperature.to_string(), "0.0 to 2.0".into());
     }

@@ -52,7 +52,9 @@ impl Playout {
     pub fn begin_clause(&mut self, text: &Range<usize>, words: &[WordMark]) {
         self.clause_start = self.queued;
         self.words.extend(
-            words.iter().map(|word| Word { text_end: text.start + word.text.end, sample_end: self.clause_start + word.end }),
+            words
+                .iter()
+                .map(|word| Word { text_end: text.start + word.text.end, sample_end: self.clause_start + word.end }),
         );
     }
 

@@ -33,13 +33,19 @@ pub async fn open(
 ) -> Result<Response, Refusal> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     if !kind.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("application/sdp") {
-        let detail = if kind.is_empty() { "There is no Content-Type.".into() } else { format!("The Content-Type is '{kind}'.") };
+        let detail =
+            if kind.is_empty() { "There is no Content-Type.".into() } else { format!("The Content-Type is '{kind}'.") };
         let fix = "Send the SDP offer with Content-Type: application/sdp.";
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-sdp", detail, fix));
     }
     let body = body.map_err(|_| {
         let detail = format!("The body is larger than {BODY_LIMIT_BYTES} bytes.");
-        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail, "An offer with one audio line has some 5 kB.")
+        Refusal::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body-too-large",
+            detail,
+            "An offer with one audio line has some 5 kB.",
+        )
     })?;
     let offer = std::str::from_utf8(&body).map_err(|fault| {
         let detail = format!("The body is not UTF-8 text: {fault}.");
@@ -47,7 +53,12 @@ pub async fn open(
     })?;
     if asked.caller.as_ref().is_some_and(|name| name.is_empty() || name.chars().count() > CALLER_MAX_CHARS) {
         let fix = "Give 1 to 128 characters, or leave it out.";
-        return Err(Refusal::new(StatusCode::BAD_REQUEST, "bad-caller", "The caller's name is empty or too long.", fix));
+        return Err(Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "bad-caller",
+            "The caller's name is empty or too long.",
+            fix,
+        ));
     }
     let opened = web.registry.open(offer, asked.persona.as_deref(), asked.caller).await?;
     let location = format!("/v1/calls/{}", opened.call);
@@ -119,7 +130,12 @@ pub async fn personas(State(web): State<Web>) -> Response {
         .registry
         .personas()
         .iter()
-        .map(|p| PersonaShown { name: &p.name, title: &p.title, description: &p.description, default: p.name == default })
+        .map(|p| PersonaShown {
+            name: &p.name,
+            title: &p.title,
+            description: &p.description,
+            default: p.name == default,
+        })
         .collect();
     shown.sort_by_key(|persona| !persona.default);
     Json(shown).into_response()

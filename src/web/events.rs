@@ -17,18 +17,29 @@ use crate::call::wire::Control;
 const MESSAGE_LIMIT_BYTES: usize = 16 * 1024;
 
 /// Listens to a live call.
-pub async fn listen(State(web): State<Web>, Path(id): Path<String>, upgrade: WebSocketUpgrade) -> Result<Response, Refusal> {
+pub async fn listen(
+    State(web): State<Web>,
+    Path(id): Path<String>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Refusal> {
     match web.registry.listen(&id) {
         Some(events) => {
             let registry = web.registry.clone();
-            Ok(upgrade.max_message_size(MESSAGE_LIMIT_BYTES).on_upgrade(move |socket| pass_on(socket, events, registry, id)))
+            Ok(upgrade
+                .max_message_size(MESSAGE_LIMIT_BYTES)
+                .on_upgrade(move |socket| pass_on(socket, events, registry, id)))
         }
         None => Err(calls::gone_or_unknown(&web, &id).await),
     }
 }
 
 /// Until the call ends or the listener goes.
-async fn pass_on(mut socket: WebSocket, mut events: broadcast::Receiver<Arc<str>>, registry: Arc<Registry>, id: String) {
+async fn pass_on(
+    mut socket: WebSocket,
+    mut events: broadcast::Receiver<Arc<str>>,
+    registry: Arc<Registry>,
+    id: String,
+) {
     loop {
         tokio::select! {
             event = events.recv() => {

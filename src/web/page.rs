@@ -13,7 +13,8 @@ pub async fn serve(State(web): State<Web>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
     if path.starts_with("/v1/") {
         let detail = format!("There is nothing at {}.", path.chars().take(100).collect::<String>());
-        return Refusal::new(StatusCode::NOT_FOUND, "no-such-path", detail, "PROTOCOL.md lists the requests.").into_response();
+        return Refusal::new(StatusCode::NOT_FOUND, "no-such-path", detail, "PROTOCOL.md lists the requests.")
+            .into_response();
     }
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return super::refusal::method(request.method().clone()).await.into_response();
@@ -25,9 +26,12 @@ pub async fn serve(State(web): State<Web>, request: Request) -> Response {
     }
     match ServeDir::new(&web.page).try_call(request).await {
         Ok(response) => response.into_response(),
-        Err(fault) => {
-            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "page-unreadable", fault.to_string(), "See the server's log.")
-                .into_response()
-        }
+        Err(fault) => Refusal::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "page-unreadable",
+            fault.to_string(),
+            "See the server's log.",
+        )
+        .into_response(),
     }
 }

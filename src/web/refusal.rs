@@ -35,7 +35,12 @@ impl Refusal {
 
     /// The call is over.
     pub fn call_over(id: &str) -> Self {
-        Self::new(StatusCode::CONFLICT, "call-over", format!("Call '{id}' is over."), "Open a new call with POST /v1/calls.")
+        Self::new(
+            StatusCode::CONFLICT,
+            "call-over",
+            format!("Call '{id}' is over."),
+            "Open a new call with POST /v1/calls.",
+        )
     }
 }
 
@@ -46,12 +51,18 @@ impl From<OpenError> for Refusal {
             OpenError::NoSuchPersona { .. } => {
                 Self::new(StatusCode::NOT_FOUND, "no-such-persona", detail, "GET /v1/personas lists them.")
             }
-            OpenError::Full(_) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "all-lines-taken", detail, "Try again later, or raise calls.max.")
-            }
-            OpenError::ShuttingDown => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", detail, "Try again when the server is back.")
-            }
+            OpenError::Full(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "all-lines-taken",
+                detail,
+                "Try again later, or raise calls.max.",
+            ),
+            OpenError::ShuttingDown => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "shutting-down",
+                detail,
+                "Try again when the server is back.",
+            ),
             OpenError::Offer(OfferRefused::Fault(fault)) => Self { problem: fault.problem() },
             OpenError::Offer(OfferRefused::NotAnswerable(_)) => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,

@@ -18,7 +18,8 @@ pub struct House {
 impl House {
     /// Opens with the scripted back ends: no models needed.
     pub async fn scripted() -> Self {
-        Self::open("[asr]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\n[tts]\nbackend = \"scripted\"\n").await
+        Self::open("[asr]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\n[tts]\nbackend = \"scripted\"\n")
+            .await
     }
 
     /// Opens with `more` settings than ports and database.

@@ -15,28 +15,19 @@ async fn a_history_is_read_once() {
         return;
     };
     let url = url(&worker);
-    let mut messages =
-        vec![json!({ "role": "system", "content": "You are a telephone assistant. ".repeat(8) })];
+    let mut messages = vec![json!({ "role": "system", "content": "You are a telephone assistant. ".repeat(8) })];
     let prime = json!({ "model": "embedded", "messages": messages, "stream": false, "options": { "num_predict": 0 } });
     let (_, primed) = ask(&url, "/api/chat", &prime).await;
-    assert_eq!(
-        (&primed["eval_count"], &primed["done"]),
-        (&json!(0), &json!(true))
-    );
+    assert_eq!((&primed["eval_count"], &primed["done"]), (&json!(0), &json!(true)));
     for question in ["Hello?", "Who are you?", "Thank you."] {
         let before = primed["prompt_eval_count"].as_u64().expect("a count");
         messages.push(json!({ "role": "user", "content": question }));
-        let body = json!({ "model": "embedded", "messages": messages, "stream": false, "options": { "num_predict": 12 } });
+        let body =
+            json!({ "model": "embedded", "messages": messages, "stream": false, "options": { "num_predict": 12 } });
         let (_, answer) = ask(&url, "/api/chat", &body).await;
-        let (all, cached) = (
-            answer["prompt_eval_count"].as_u64(),
-            answer["prompt_eval_cached"].as_u64(),
-        );
+        let (all, cached) = (answer["prompt_eval_count"].as_u64(), answer["prompt_eval_cached"].as_u64());
         let (all, cached) = (all.expect("a count"), cached.expect("a count"));
-        assert!(
-            cached >= before && all - cached < 40,
-            "{cached} of {all} tokens were cached"
-        );
+        assert!(cached >= before && all - cached < 40, "{cached} of {all} tokens were cached");
         messages.push(answer["message"].clone());
     }
 }
@@ -47,36 +38,18 @@ async fn a_second_call_shares_the_system_prompt_and_leaves_the_first_its_history
         return;
     };
     let url = url(&worker);
-    let system =
-        json!({ "role": "system", "content": "You are a telephone assistant. ".repeat(8) });
+    let system = json!({ "role": "system", "content": "You are a telephone assistant. ".repeat(8) });
     let chat = |history: Vec<Value>| {
         let messages: Vec<Value> = std::iter::once(system.clone()).chain(history).collect();
         json!({ "model": "embedded", "messages": messages, "stream": false, "options": { "num_predict": 4 } })
     };
     let said = |text: &str| json!({ "role": "user", "content": text });
-    let (_, first) = ask(
-        &url,
-        "/api/chat",
-        &chat(vec![said("I am the first caller.")]),
-    )
-    .await;
-    let (_, second) = ask(
-        &url,
-        "/api/chat",
-        &chat(vec![said("And I am another one.")]),
-    )
-    .await;
+    let (_, first) = ask(&url, "/api/chat", &chat(vec![said("I am the first caller.")])).await;
+    let (_, second) = ask(&url, "/api/chat", &chat(vec![said("And I am another one.")])).await;
     assert!(second["prompt_eval_cached"].as_u64() > Some(30), "{second}");
-    let history = vec![
-        said("I am the first caller."),
-        first["message"].clone(),
-        said("Are you there?"),
-    ];
+    let history = vec![said("I am the first caller."), first["message"].clone(), said("Are you there?")];
     let (_, again) = ask(&url, "/api/chat", &chat(history)).await;
-    assert!(
-        again["prompt_eval_cached"].as_u64() >= first["prompt_eval_count"].as_u64(),
-        "{first} then {again}"
-    );
+    assert!(again["prompt_eval_cached"].as_u64() >= first["prompt_eval_count"].as_u64(), "{first} then {again}");
 }
 
 #[tokio::test]
@@ -90,25 +63,14 @@ async fn chats_that_do_not_fit_the_cache_together_wait_for_each_other() {
         .map(|caller| {
             let said = format!("{caller} ").repeat(100);
             let messages = json!([{ "role": "user", "content": said }]);
-            let format =
-                json!({ "type": "array", "items": { "type": "integer" }, "minItems": 400 });
+            let format = json!({ "type": "array", "items": { "type": "integer" }, "minItems": 400 });
             json!({ "model": "embedded", "messages": messages, "stream": false, "format": format })
         })
         .collect();
     for (status, answer) in join_all(bodies.iter().map(|body| ask(&url, "/api/chat", body))).await {
-        assert_eq!(
-            (status, &answer["done_reason"]),
-            (200, &json!("length")),
-            "{answer}"
-        );
-        let all = answer["prompt_eval_count"]
-            .as_u64()
-            .zip(answer["eval_count"].as_u64());
-        assert_eq!(
-            all.map(|(prompt, reply)| prompt + reply),
-            Some(256),
-            "{answer}"
-        );
+        assert_eq!((status, &answer["done_reason"]), (200, &json!("length")), "{answer}");
+        let all = answer["prompt_eval_count"].as_u64().zip(answer["eval_count"].as_u64());
+        assert_eq!(all.map(|(prompt, reply)| prompt + reply), Some(256), "{answer}");
     }
 }
 
@@ -119,20 +81,10 @@ async fn a_long_prompt_is_not_read_to_its_end_when_its_client_goes_away() {
     };
     let url = url(&worker);
     let request = ChatRequest {
-        messages: vec![ChatMessage {
-            role: Role::System,
-            content: "and then ".repeat(1_800),
-        }],
+        messages: vec![ChatMessage { role: Role::System, content: "and then ".repeat(1_800) }],
         ..hello()
     };
-    let held = |gauge: &Value| {
-        gauge["slots"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_u64)
-            .sum::<u64>()
-    };
+    let held = |gauge: &Value| gauge["slots"].as_array().into_iter().flatten().filter_map(Value::as_u64).sum::<u64>();
     {
         let prime = worker.prime(request);
         let reading = async { while held(&gauge(&url).await) == 0 {} };

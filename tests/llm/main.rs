@@ -15,21 +15,10 @@ use duologue::backend::{ChatMessage, ChatRequest, Role};
 
 fn hello() -> ChatRequest {
     let messages = vec![
-        ChatMessage {
-            role: Role::System,
-            content: "Be brief.".into(),
-        },
-        ChatMessage {
-            role: Role::User,
-            content: "Hello".into(),
-        },
+        ChatMessage { role: Role::System, content: "Be brief.".into() },
+        ChatMessage { role: Role::User, content: "Hello".into() },
     ];
-    ChatRequest {
-        messages,
-        max_tokens: 40,
-        temperature: 0.2,
-        schema: None,
-    }
+    ChatRequest { messages, max_tokens: 40, temperature: 0.2, schema: None }
 }
 
 /// Prints every finding, and fails with those that are broken.
@@ -38,8 +27,5 @@ fn assert_kept(who: &str, findings: &[Finding]) {
         println!("{who}: {}: {:?}", finding.name, finding.outcome);
     }
     let broken: Vec<_> = findings.iter().filter(|finding| !finding.kept()).collect();
-    assert!(
-        !findings.is_empty() && broken.is_empty(),
-        "{who} breaks the contract: {broken:#?}"
-    );
+    assert!(!findings.is_empty() && broken.is_empty(), "{who} breaks the contract: {broken:#?}");
 }

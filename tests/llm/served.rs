@@ -37,20 +37,12 @@ pub enum Then {
 
 impl Answer {
     pub fn ok(chunks: impl IntoIterator<Item = impl Into<Bytes>>) -> Self {
-        Self {
-            status: StatusCode::OK,
-            chunks: chunks.into_iter().map(Into::into).collect(),
-            then: Then::End,
-        }
+        Self { status: StatusCode::OK, chunks: chunks.into_iter().map(Into::into).collect(), then: Then::End }
     }
 
     pub fn status(status: u16, body: &'static str) -> Self {
         let status = StatusCode::from_u16(status).expect("a status");
-        Self {
-            status,
-            chunks: vec![Bytes::from_static(body.as_bytes())],
-            then: Then::End,
-        }
+        Self { status, chunks: vec![Bytes::from_static(body.as_bytes())], then: Then::End }
     }
 
     pub fn then(mut self, then: Then) -> Self {
@@ -96,34 +88,24 @@ impl Drop for Watch {
 pub async fn serve(path: &str, answer: Answer) -> Served {
     let (tell, seen) = mpsc::channel(16);
     let cut = Arc::new(Notify::new());
-    let app = Router::new()
-        .route(path, post(respond))
-        .with_state((answer, tell, Arc::clone(&cut)));
+    let app = Router::new().route(path, post(respond)).with_state((answer, tell, Arc::clone(&cut)));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("bound"));
     let task = tokio::spawn(async move {
         axum::serve(listener, app).await.expect("serves");
     });
-    Served {
-        url,
-        seen,
-        cut,
-        task,
-    }
+    Served { url, seen, cut, task }
 }
 
 type Shared = (Answer, mpsc::Sender<Seen>, Arc<Notify>);
 
 async fn respond(State((answer, tell, cut)): State<Shared>, body: Bytes) -> Response {
     let asked = serde_json::from_slice(&body).expect("the client sends JSON");
-    tell.try_send(Seen::Asked(asked))
-        .expect("room for what was asked");
+    tell.try_send(Seen::Asked(asked)).expect("room for what was asked");
     let mut watch = Watch(Some(tell));
     let chunks = stream::iter(answer.chunks.into_iter().map(Ok));
     let body = match answer.then {
-        Then::End => chunks
-            .chain(stream::iter([Ok(Bytes::new())]).inspect(move |_| drop(watch.0.take())))
-            .boxed(),
+        Then::End => chunks.chain(stream::iter([Ok(Bytes::new())]).inspect(move |_| drop(watch.0.take()))).boxed(),
         Then::Cut => {
             let cut = async move {
                 cut.notified().await;
@@ -131,14 +113,9 @@ async fn respond(State((answer, tell, cut)): State<Shared>, body: Bytes) -> Resp
             };
             chunks.chain(stream::once(cut)).boxed()
         }
-        Then::Hang => chunks
-            .chain(stream::pending().inspect(move |_: &Result<Bytes, _>| drop(watch.0.take())))
-            .boxed(),
+        Then::Hang => chunks.chain(stream::pending().inspect(move |_: &Result<Bytes, _>| drop(watch.0.take()))).boxed(),
     };
-    Response::builder()
-        .status(answer.status)
-        .body(Body::from_stream(body))
-        .expect("a response")
+    Response::builder().status(answer.status).body(Body::from_stream(body)).expect("a response")
 }
 
 /// A port that was free a moment ago: nobody listens there.
@@ -155,12 +132,7 @@ pub const IMPATIENT: duologue::backend::llm::Patience = duologue::backend::llm::
 
 /// Cuts `text` so that one chunk ends inside its first character of several bytes.
 pub fn cut_inside_a_character(text: &str) -> Vec<Bytes> {
-    let at = text
-        .char_indices()
-        .find(|(_, c)| c.len_utf8() > 1)
-        .expect("a character of several bytes")
-        .0
-        + 1;
+    let at = text.char_indices().find(|(_, c)| c.len_utf8() > 1).expect("a character of several bytes").0 + 1;
     let (head, tail) = text.as_bytes().split_at(at);
     vec![Bytes::copy_from_slice(head), Bytes::copy_from_slice(tail)]
 }

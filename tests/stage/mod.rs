@@ -178,11 +178,12 @@ impl Stage {
     /// What a recogniser hears of the open utterance by now: the words in proportion to the time.
     fn words(&self) -> String {
         let now = self.now_ms;
-        let heard = self.script.sounds.iter().filter(|s| s.to_ms > self.utterance_from_ms && s.from_ms < now).map(|sound| {
-            let words: Vec<&str> = sound.words.split_whitespace().collect();
-            let share = (now.min(sound.to_ms) - sound.from_ms) as f64 / (sound.to_ms - sound.from_ms) as f64;
-            words[..(words.len() as f64 * share) as usize].join(" ")
-        });
+        let heard =
+            self.script.sounds.iter().filter(|s| s.to_ms > self.utterance_from_ms && s.from_ms < now).map(|sound| {
+                let words: Vec<&str> = sound.words.split_whitespace().collect();
+                let share = (now.min(sound.to_ms) - sound.from_ms) as f64 / (sound.to_ms - sound.from_ms) as f64;
+                words[..(words.len() as f64 * share) as usize].join(" ")
+            });
         heard.filter(|words| !words.is_empty()).collect::<Vec<_>>().join(" ")
     }
 
@@ -208,7 +209,8 @@ impl Stage {
         match effect {
             Effect::Transcribe { turn, revision, purpose } => {
                 let text = Ok(self.words());
-                let late = if purpose == AsrPurpose::Final { self.script.pace.asr_ms } else { self.script.pace.asr_ms / 2 };
+                let late =
+                    if purpose == AsrPurpose::Final { self.script.pace.asr_ms } else { self.script.pace.asr_ms / 2 };
                 self.later(now + late, Input::Transcribed { turn, revision, purpose, text });
             }
             Effect::AskTurnModel { turn, revision } => {

@@ -54,23 +54,13 @@ impl From<Refusal> for ApiError {
 pub fn router(served: Served) -> Router {
     Router::new()
         .route("/", get(async || "Ollama is running"))
-        .route(
-            "/api/version",
-            get(async || Json(json!({ "version": env!("CARGO_PKG_VERSION") }))),
-        )
+        .route("/api/version", get(async || Json(json!({ "version": env!("CARGO_PKG_VERSION") }))))
         .route("/api/tags", get(tags))
         .route("/api/ps", get(running))
         .route("/api/show", post(show))
         .route("/api/chat", post(chat))
-        .fallback(async |uri: Uri| {
-            ApiError(
-                StatusCode::NOT_FOUND,
-                format!("{uri} is not served by this worker"),
-            )
-        })
-        .method_not_allowed_fallback(async || {
-            ApiError(StatusCode::METHOD_NOT_ALLOWED, "method not allowed".into())
-        })
+        .fallback(async |uri: Uri| ApiError(StatusCode::NOT_FOUND, format!("{uri} is not served by this worker")))
+        .method_not_allowed_fallback(async || ApiError(StatusCode::METHOD_NOT_ALLOWED, "method not allowed".into()))
         .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES))
         .with_state(Arc::new(served))
 }
@@ -108,13 +98,7 @@ impl Served {
         if bare(asked) == bare(&self.name) {
             return Ok(());
         }
-        Err(ApiError(
-            StatusCode::NOT_FOUND,
-            format!(
-                "model '{asked}' not found; this worker serves '{}'",
-                self.name
-            ),
-        ))
+        Err(ApiError(StatusCode::NOT_FOUND, format!("model '{asked}' not found; this worker serves '{}'", self.name)))
     }
 }
 
@@ -127,28 +111,15 @@ async fn running(State(served): State<Arc<Served>>) -> Json<Value> {
     Json(json!({ "models": [served.entry()], "engine": gauge }))
 }
 
-async fn show(
-    State(served): State<Arc<Served>>,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Value>, ApiError> {
+async fn show(State(served): State<Arc<Served>>, body: Result<Bytes, BytesRejection>) -> Result<Json<Value>, ApiError> {
     let asked: Value = parse(body)?;
-    let name = asked
-        .get("model")
-        .or_else(|| asked.get("name"))
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let name = asked.get("model").or_else(|| asked.get("name")).and_then(Value::as_str).unwrap_or_default();
     served.check_name(name)?;
     let family = &served.facts.architecture;
     let mut info = serde_json::Map::new();
     info.insert("general.architecture".into(), json!(family));
-    info.insert(
-        "general.parameter_count".into(),
-        json!(served.facts.parameters),
-    );
-    info.insert(
-        format!("{family}.context_length"),
-        json!(served.facts.trained_ctx),
-    );
+    info.insert("general.parameter_count".into(), json!(served.facts.parameters));
+    info.insert(format!("{family}.context_length"), json!(served.facts.trained_ctx));
     Ok(Json(json!({
         "license": "", "modelfile": "", "parameters": format!("num_ctx {}", served.ctx),
         "template": served.facts.template, "details": served.details(), "model_info": info,
@@ -156,55 +127,35 @@ async fn show(
     })))
 }
 
-async fn chat(
-    State(served): State<Arc<Served>>,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, ApiError> {
+async fn chat(State(served): State<Arc<Served>>, body: Result<Bytes, BytesRejection>) -> Result<Response, ApiError> {
     let body: ChatBody = parse(body)?;
     served.check_name(&body.model)?;
     let streamed = body.stream;
-    let ask = body
-        .check()
-        .map_err(|fault| ApiError(StatusCode::BAD_REQUEST, fault))?;
+    let ask = body.check().map_err(|fault| ApiError(StatusCode::BAD_REQUEST, fault))?;
     if ask.messages.is_empty() {
         return Ok(Json(done_line(&served.name, "", &Outcome::LOADED)).into_response());
     }
-    let longest = ask
-        .options
-        .num_predict
-        .map_or(served.ctx, |n| (n as usize).min(served.ctx));
+    let longest = ask.options.num_predict.map_or(served.ctx, |n| (n as usize).min(served.ctx));
     // room for every piece of the reply, its rest and its end: the engine never waits for a slow reader
     let (events, mut replies) = mpsc::channel(longest + 4);
-    served
-        .jobs
-        .try_send(Job { ask, events })
-        .map_err(|fault| match fault {
-            mpsc::error::TrySendError::Full(_) => ApiError(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "server busy: too many requests wait already".into(),
-            ),
-            mpsc::error::TrySendError::Closed(_) => ApiError(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the model is shut down".into(),
-            ),
-        })?;
+    served.jobs.try_send(Job { ask, events }).map_err(|fault| match fault {
+        mpsc::error::TrySendError::Full(_) => {
+            ApiError(StatusCode::SERVICE_UNAVAILABLE, "server busy: too many requests wait already".into())
+        }
+        mpsc::error::TrySendError::Closed(_) => {
+            ApiError(StatusCode::INTERNAL_SERVER_ERROR, "the model is shut down".into())
+        }
+    })?;
     // the status line can still say what is wrong as long as nothing has been sent
     let first = next(&mut replies).await;
     if let Event::Refused(refusal) = first {
         return Err(refusal.into());
     }
-    if streamed {
-        Ok(stream_reply(served, first, replies))
-    } else {
-        whole_reply(&served, first, replies).await
-    }
+    if streamed { Ok(stream_reply(served, first, replies)) } else { whole_reply(&served, first, replies).await }
 }
 
 async fn next(replies: &mut mpsc::Receiver<Event>) -> Event {
-    replies
-        .recv()
-        .await
-        .unwrap_or_else(|| Event::Refused(Refusal::Broken("the model is shut down".into())))
+    replies.recv().await.unwrap_or_else(|| Event::Refused(Refusal::Broken("the model is shut down".into())))
 }
 
 /// One HTTP chunk is one line: a client that reads chunk by chunk never sees half a character.
@@ -226,18 +177,10 @@ fn stream_reply(served: Arc<Served>, first: Event, replies: mpsc::Receiver<Event
             Some((Ok::<_, Infallible>(Bytes::from(format!("{line}\n"))), state))
         }
     });
-    (
-        [(header::CONTENT_TYPE, "application/x-ndjson")],
-        Body::from_stream(lines),
-    )
-        .into_response()
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
 }
 
-async fn whole_reply(
-    served: &Served,
-    first: Event,
-    mut replies: mpsc::Receiver<Event>,
-) -> Result<Response, ApiError> {
+async fn whole_reply(served: &Served, first: Event, mut replies: mpsc::Receiver<Event>) -> Result<Response, ApiError> {
     let mut text = String::new();
     let mut event = first;
     loop {
@@ -252,19 +195,9 @@ async fn whole_reply(
     }
 }
 
-fn parse<T: serde::de::DeserializeOwned>(
-    body: Result<Bytes, BytesRejection>,
-) -> Result<T, ApiError> {
-    let bytes = body.map_err(|fault| {
-        ApiError(
-            fault.status(),
-            format!("the body was not read: {}", fault.body_text()),
-        )
-    })?;
-    serde_json::from_slice(&bytes).map_err(|fault| {
-        ApiError(
-            StatusCode::BAD_REQUEST,
-            format!("the body is not what this call takes: {fault}"),
-        )
-    })
+fn parse<T: serde::de::DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, ApiError> {
+    let bytes =
+        body.map_err(|fault| ApiError(fault.status(), format!("the body was not read: {}", fault.body_text())))?;
+    serde_json::from_slice(&bytes)
+        .map_err(|fault| ApiError(StatusCode::BAD_REQUEST, format!("the body is not what this call takes: {fault}")))
 }

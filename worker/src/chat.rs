@@ -19,9 +19,7 @@ impl<'m> Prompter<'m> {
     /// Finds out how the model wants a chat written.
     pub fn new(model: &'m LlamaModel) -> Self {
         let template = model.chat_template(None).ok().filter(|template| {
-            let probe = [message("system", "a"), message("user", "b")]
-                .into_iter()
-                .collect::<Option<Vec<_>>>();
+            let probe = [message("system", "a"), message("user", "b")].into_iter().collect::<Option<Vec<_>>>();
             probe.is_some_and(|probe| model.apply_chat_template(template, &probe, true).is_ok())
         });
         let vocab = model.vocab();
@@ -31,11 +29,7 @@ impl<'m> Prompter<'m> {
             .filter_map(|token| String::from_utf8(vocab.token_to_piece(token, true, None)).ok())
             .filter(|text| text.chars().count() > 1)
             .collect();
-        Self {
-            model,
-            template,
-            controls,
-        }
+        Self { model, template, controls }
     }
 
     /// The vocabulary that the tokens come from.
@@ -46,34 +40,21 @@ impl<'m> Prompter<'m> {
     /// The tokens of a chat; with `open_reply` the assistant's turn is opened at the end.
     pub fn tokens(&self, messages: &[Message], open_reply: bool) -> Vec<TokenId> {
         let text = self.text(messages, open_reply);
-        self.vocab()
-            .tokenize(text.as_bytes(), true, true)
-            .into_iter()
-            .map(|token| token.0)
-            .collect()
+        self.vocab().tokenize(text.as_bytes(), true, true).into_iter().map(|token| token.0).collect()
     }
 
     fn text(&self, messages: &[Message], open_reply: bool) -> String {
         let messages: Vec<Message> = messages
             .iter()
-            .map(|message| Message {
-                role: message.role.clone(),
-                content: self.disarm(&message.content),
-            })
+            .map(|message| Message { role: message.role.clone(), content: self.disarm(&message.content) })
             .collect();
-        self.by_template(&messages, open_reply)
-            .unwrap_or_else(|| chat_ml(&messages, open_reply))
+        self.by_template(&messages, open_reply).unwrap_or_else(|| chat_ml(&messages, open_reply))
     }
 
     fn by_template(&self, messages: &[Message], open_reply: bool) -> Option<String> {
         let template = self.template.as_ref()?;
-        let chat: Option<Vec<_>> = messages
-            .iter()
-            .map(|said| message(&said.role, &said.content))
-            .collect();
-        self.model
-            .apply_chat_template(template, &chat?, open_reply)
-            .ok()
+        let chat: Option<Vec<_>> = messages.iter().map(|said| message(&said.role, &said.content)).collect();
+        self.model.apply_chat_template(template, &chat?, open_reply).ok()
     }
 
     /// The prompt is tokenised with control tokens read as such, so a caller who types `<|im_end|>` could end his own
@@ -83,10 +64,7 @@ impl<'m> Prompter<'m> {
         for control in &self.controls {
             if content.contains(control.as_str()) {
                 let split = control.chars().next().map_or(0, char::len_utf8);
-                content = content.replace(
-                    control.as_str(),
-                    &format!("{} {}", &control[..split], &control[split..]),
-                );
+                content = content.replace(control.as_str(), &format!("{} {}", &control[..split], &control[split..]));
             }
         }
         content
@@ -115,14 +93,8 @@ mod tests {
 
     #[test]
     fn a_primed_chat_is_the_beginning_of_the_same_chat_with_one_turn_more() {
-        let system = Message {
-            role: "system".into(),
-            content: "Be brief.".into(),
-        };
-        let user = Message {
-            role: "user".into(),
-            content: "Hello".into(),
-        };
+        let system = Message { role: "system".into(), content: "Be brief.".into() };
+        let user = Message { role: "user".into(), content: "Hello".into() };
         let primed = chat_ml(std::slice::from_ref(&system), false);
         let asked = chat_ml(&[system, user], true);
         assert!(asked.starts_with(&primed));

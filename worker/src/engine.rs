@@ -105,25 +105,16 @@ impl Engine {
         let (gauge_in, gauge) = watch::channel(Gauge::default());
         let (ready_in, ready) = std::sync::mpsc::sync_channel(1);
         let (alive, ended) = oneshot::channel();
-        std::thread::Builder::new()
-            .name("llm-engine".into())
-            .spawn(move || {
-                let _alive: oneshot::Sender<()> = alive;
-                let ready = ready_in;
-                if let Err(fault) = own_the_model(&settings, inbox, gauge_in, &ready) {
-                    // nobody listens any more once the engine was ready
-                    let _ = ready.send(Err(fault));
-                }
-            })?;
-        let facts = ready
-            .recv()
-            .context("the engine's thread ended while it loaded the model")??;
-        Ok(Self {
-            jobs,
-            gauge,
-            facts,
-            ended,
-        })
+        std::thread::Builder::new().name("llm-engine".into()).spawn(move || {
+            let _alive: oneshot::Sender<()> = alive;
+            let ready = ready_in;
+            if let Err(fault) = own_the_model(&settings, inbox, gauge_in, &ready) {
+                // nobody listens any more once the engine was ready
+                let _ = ready.send(Err(fault));
+            }
+        })?;
+        let facts = ready.recv().context("the engine's thread ended while it loaded the model")??;
+        Ok(Self { jobs, gauge, facts, ended })
     }
 }
 
@@ -137,33 +128,20 @@ fn own_the_model(
 ) -> anyhow::Result<()> {
     let path = &settings.model;
     if !path.is_file() {
-        bail!(
-            "there is no model file at {}; fetch it with `duologue models fetch`",
-            path.display()
-        );
+        bail!("there is no model file at {}; fetch it with `duologue models fetch`", path.display());
     }
     let backend = LlamaBackend::init()?;
-    let model = LlamaModel::load_from_file(&backend, path, &LlamaModelParams::default())
-        .with_context(|| {
-            format!(
-                "{} is not a complete GGUF model; check it with `duologue models verify`",
-                path.display()
-            )
-        })?;
+    let model = LlamaModel::load_from_file(&backend, path, &LlamaModelParams::default()).with_context(|| {
+        format!("{} is not a complete GGUF model; check it with `duologue models verify`", path.display())
+    })?;
     let mut context = new_context(&backend, &model, settings)?;
     warm(&model, &mut context)?;
     let facts = ModelFacts {
-        architecture: model
-            .meta_val_str("general.architecture")
-            .unwrap_or_default(),
+        architecture: model.meta_val_str("general.architecture").unwrap_or_default(),
         parameters: model.n_params(),
         bytes: model.size(),
         trained_ctx: model.n_ctx_train(),
-        template: model
-            .chat_template(None)
-            .ok()
-            .and_then(|text| text.to_string().ok())
-            .unwrap_or_default(),
+        template: model.chat_template(None).ok().and_then(|text| text.to_string().ok()).unwrap_or_default(),
     };
     let _ = ready.send(Ok(facts));
     step::Loop::new(&model, context, settings, inbox, gauge).run();
@@ -185,12 +163,9 @@ fn new_context<'m>(
         .with_kv_unified(true)
         .with_n_threads(settings.threads as i32)
         .with_n_threads_batch(settings.prefill_threads as i32);
-    model.new_context(backend, params).with_context(|| {
-        format!(
-            "no context of {} tokens: too little memory? try a smaller --cells",
-            settings.cells
-        )
-    })
+    model
+        .new_context(backend, params)
+        .with_context(|| format!("no context of {} tokens: too little memory? try a smaller --cells", settings.cells))
 }
 
 /// The first decoding of a process pages the weights in and allocates: nobody should wait for that on the telephone.

@@ -86,9 +86,7 @@ fn run(args: Args) -> anyhow::Result<()> {
     llama_cpp_2::send_logs_to_tracing(llama_cpp_2::LogOptions::default());
     step_back(args.nice);
     let parent_gone = watch_stdin()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(args, parent_gone))
 }
 
@@ -107,24 +105,19 @@ fn step_back(nice: u8) {
 /// Resolves when stdin is closed; what is written there is ignored.
 fn watch_stdin() -> std::io::Result<oneshot::Receiver<()>> {
     let (closed, gone) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("stdin".into())
-        .spawn(move || {
-            let mut scrap = [0; 256];
-            let mut stdin = std::io::stdin().lock();
-            while matches!(stdin.read(&mut scrap), Ok(1..)) {}
-            let _ = closed.send(());
-        })?;
+    std::thread::Builder::new().name("stdin".into()).spawn(move || {
+        let mut scrap = [0; 256];
+        let mut stdin = std::io::stdin().lock();
+        while matches!(stdin.read(&mut scrap), Ok(1..)) {}
+        let _ = closed.send(());
+    })?;
     Ok(gone)
 }
 
 async fn serve(args: Args, parent_gone: oneshot::Receiver<()>) -> anyhow::Result<()> {
     let name = match args.name {
         Some(name) => name,
-        None => args.model.file_stem().map_or_else(
-            || "model".into(),
-            |stem| stem.to_string_lossy().into_owned(),
-        ),
+        None => args.model.file_stem().map_or_else(|| "model".into(), |stem| stem.to_string_lossy().into_owned()),
     };
     let threads = args.threads.unwrap_or_else(half_of_the_processors);
     let settings = Settings {
@@ -138,12 +131,7 @@ async fn serve(args: Args, parent_gone: oneshot::Receiver<()>) -> anyhow::Result
     };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port))
         .await
-        .with_context(|| {
-            format!(
-                "port {} on 127.0.0.1 cannot be used; --port 0 takes a free one",
-                args.port
-            )
-        })?;
+        .with_context(|| format!("port {} on 127.0.0.1 cannot be used; --port 0 takes a free one", args.port))?;
     let port = listener.local_addr()?.port();
     let mut parent_gone = parent_gone;
     let mut engine = tokio::select! {
@@ -174,10 +162,6 @@ fn half_of_the_processors() -> u32 {
 
 fn announce(port: u16, model: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
-        "{}",
-        serde_json::json!({ "ready": true, "port": port, "model": model })
-    )?;
+    writeln!(out, "{}", serde_json::json!({ "ready": true, "port": port, "model": model }))?;
     out.flush()
 }

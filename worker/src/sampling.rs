@@ -24,20 +24,10 @@ impl Chooser {
     ///
     /// # Errors
     /// A sentence for the client when the schema cannot be turned into a grammar.
-    pub fn new(
-        model: &LlamaModel,
-        options: &Options,
-        format: Option<&Format>,
-    ) -> Result<Self, String> {
+    pub fn new(model: &LlamaModel, options: &Options, format: Option<&Format>) -> Result<Self, String> {
         let mut links = Vec::new();
         if options.repeat_penalty != 1.0 {
-            links.push(LlamaSampler::penalties(
-                model.n_vocab(),
-                PENALTY_WINDOW,
-                options.repeat_penalty,
-                0.0,
-                0.0,
-            ));
+            links.push(LlamaSampler::penalties(model.n_vocab(), PENALTY_WINDOW, options.repeat_penalty, 0.0, 0.0));
         }
         if options.temperature <= 0.0 {
             links.push(LlamaSampler::greedy());
@@ -50,10 +40,7 @@ impl Chooser {
             links.push(LlamaSampler::dist(options.seed));
         }
         let grammar = format.map(|format| grammar(model, format)).transpose()?;
-        Ok(Self {
-            chain: LlamaSampler::chain_simple(links),
-            grammar,
-        })
+        Ok(Self { chain: LlamaSampler::chain_simple(links), grammar })
     }
 
     /// Chooses and accepts the token that follows the batch's entry `at`; `None` when the grammar allows none.
@@ -64,19 +51,12 @@ impl Chooser {
         if let Some(grammar) = &mut self.grammar {
             // A grammar over the whole vocabulary costs more than a decoding step. Most free choices satisfy it
             // anyway, so one token is tried first and the whole is filtered only when that one is refused.
-            let mut one =
-                LlamaTokenDataArray::new(vec![LlamaTokenData::new(token, 1.0, 0.0)], false);
+            let mut one = LlamaTokenDataArray::new(vec![LlamaTokenData::new(token, 1.0, 0.0)], false);
             grammar.apply(&mut one);
-            if one
-                .data
-                .first()
-                .is_none_or(|left| left.logit() == f32::NEG_INFINITY)
-            {
+            if one.data.first().is_none_or(|left| left.logit() == f32::NEG_INFINITY) {
                 let mut candidates = context.token_data_array_ith(at);
                 grammar.apply(&mut candidates);
-                candidates
-                    .data
-                    .retain(|left| left.logit() > f32::NEG_INFINITY);
+                candidates.data.retain(|left| left.logit() > f32::NEG_INFINITY);
                 if candidates.data.is_empty() {
                     return None;
                 }
@@ -95,9 +75,7 @@ fn grammar(model: &LlamaModel, format: &Format) -> Result<LlamaSampler, String> 
         Format::Json => serde_json::json!({ "type": "object" }),
         Format::Schema(schema) => Value::Object(schema.clone()),
     };
-    let rules = llama_cpp_2::json_schema_to_grammar(&schema.to_string()).map_err(|fault| {
-        format!("format: this JSON schema cannot be turned into a grammar ({fault})")
-    })?;
-    LlamaSampler::grammar(model, &rules, "root")
-        .map_err(|fault| format!("format: the grammar was refused ({fault})"))
+    let rules = llama_cpp_2::json_schema_to_grammar(&schema.to_string())
+        .map_err(|fault| format!("format: this JSON schema cannot be turned into a grammar ({fault})"))?;
+    LlamaSampler::grammar(model, &rules, "root").map_err(|fault| format!("format: the grammar was refused ({fault})"))
 }

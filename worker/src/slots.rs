@@ -38,10 +38,7 @@ pub struct Slots {
 impl Slots {
     /// `count` empty slots, at least one.
     pub fn new(count: usize) -> Self {
-        Self {
-            slots: vec![Slot::default(); count.max(1)],
-            requests: 0,
-        }
+        Self { slots: vec![Slot::default(); count.max(1)], requests: 0 }
     }
 
     /// Gives a prompt its place and marks it busy; `None` when every slot is busy.
@@ -50,26 +47,16 @@ impl Slots {
     /// comes next.
     pub fn seat(&mut self, prompt: &[TokenId]) -> Option<Seat> {
         let most = prompt.len().saturating_sub(1);
-        let mut shared: Vec<usize> = self
-            .slots
-            .iter()
-            .map(|slot| common_prefix(&slot.tokens, prompt))
-            .collect();
+        let mut shared: Vec<usize> = self.slots.iter().map(|slot| common_prefix(&slot.tokens, prompt)).collect();
         let continued = (0..self.slots.len())
             .filter(|&at| {
                 let slot = &self.slots[at];
                 !slot.busy && slot.anchor > 0 && shared[at] >= slot.anchor
             })
             .max_by_key(|&at| shared[at]);
-        shared
-            .iter_mut()
-            .for_each(|shared| *shared = (*shared).min(most));
+        shared.iter_mut().for_each(|shared| *shared = (*shared).min(most));
         let seat = match continued {
-            Some(slot) => Seat {
-                slot,
-                cached: shared[slot],
-                copy_from: None,
-            },
+            Some(slot) => Seat { slot, cached: shared[slot], copy_from: None },
             None => self.seat_newcomer(&shared)?,
         };
         self.requests += 1;
@@ -83,18 +70,12 @@ impl Slots {
     }
 
     fn seat_newcomer(&self, shared: &[usize]) -> Option<Seat> {
-        let slot = (0..self.slots.len())
-            .filter(|&at| !self.slots[at].busy)
-            .min_by_key(|&at| {
-                let slot = &self.slots[at];
-                (!slot.tokens.is_empty(), slot.used_at)
-            })?;
+        let slot = (0..self.slots.len()).filter(|&at| !self.slots[at].busy).min_by_key(|&at| {
+            let slot = &self.slots[at];
+            (!slot.tokens.is_empty(), slot.used_at)
+        })?;
         let donor = (0..self.slots.len()).max_by_key(|&at| (shared[at], at == slot))?;
-        Some(Seat {
-            slot,
-            cached: shared[donor],
-            copy_from: (donor != slot && shared[donor] > 0).then_some(donor),
-        })
+        Some(Seat { slot, cached: shared[donor], copy_from: (donor != slot && shared[donor] > 0).then_some(donor) })
     }
 
     /// Tokens that the model has now put into the slot.
@@ -174,14 +155,7 @@ mod tests {
         let first = serve(&mut slots, &prompt(&[10, 11]), &[20, 21, 22]);
         // the reply was cut short by the caller: only its first token is in the history
         let second = serve(&mut slots, &prompt(&[10, 11, 20, 30, 31]), &[]);
-        assert_eq!(
-            second,
-            Seat {
-                slot: first.slot,
-                cached: 9,
-                copy_from: None
-            }
-        );
+        assert_eq!(second, Seat { slot: first.slot, cached: 9, copy_from: None });
     }
 
     #[test]
@@ -200,14 +174,7 @@ mod tests {
         let mut slots = Slots::new(4);
         let primed = serve(&mut slots, &SYSTEM, &[]);
         let call = serve(&mut slots, &prompt(&[10]), &[20]);
-        assert_eq!(
-            call,
-            Seat {
-                slot: primed.slot,
-                cached: 6,
-                copy_from: None
-            }
-        );
+        assert_eq!(call, Seat { slot: primed.slot, cached: 6, copy_from: None });
     }
 
     #[test]

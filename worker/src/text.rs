@@ -12,10 +12,7 @@ pub struct TextTail {
 impl TextTail {
     /// Text ends before the first of `stops` that appears; empty ones are ignored.
     pub fn new(stops: Vec<String>) -> Self {
-        Self {
-            stops: stops.into_iter().filter(|stop| !stop.is_empty()).collect(),
-            ..Self::default()
-        }
+        Self { stops: stops.into_iter().filter(|stop| !stop.is_empty()).collect(), ..Self::default() }
     }
 
     /// Adds a token's bytes; gives the text that is now certain. A token may end inside a character, and may be the
@@ -26,23 +23,13 @@ impl TextTail {
         }
         self.bytes.extend_from_slice(bytes);
         self.decode();
-        if let Some(at) = self
-            .stops
-            .iter()
-            .filter_map(|stop| self.held.find(stop.as_str()))
-            .min()
-        {
+        if let Some(at) = self.stops.iter().filter_map(|stop| self.held.find(stop.as_str())).min() {
             self.stopped = true;
             self.held.truncate(at);
             self.bytes.clear();
             return std::mem::take(&mut self.held);
         }
-        let kept = self
-            .stops
-            .iter()
-            .map(|stop| overlap(&self.held, stop))
-            .max()
-            .unwrap_or(0);
+        let kept = self.stops.iter().map(|stop| overlap(&self.held, stop)).max().unwrap_or(0);
         let rest = self.held.split_off(self.held.len() - kept);
         std::mem::replace(&mut self.held, rest)
     }
@@ -87,10 +74,7 @@ impl TextTail {
 
 /// The length of the longest end of `text` that is a proper beginning of `stop`.
 fn overlap(text: &str, stop: &str) -> usize {
-    (1..stop.len())
-        .rev()
-        .find(|&n| stop.is_char_boundary(n) && text.ends_with(&stop[..n]))
-        .unwrap_or(0)
+    (1..stop.len()).rev().find(|&n| stop.is_char_boundary(n) && text.ends_with(&stop[..n])).unwrap_or(0)
 }
 
 #[cfg(test)]

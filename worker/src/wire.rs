@@ -93,21 +93,10 @@ impl ChatBody {
     /// # Errors
     /// A sentence that names the field and its range.
     pub fn check(self) -> Result<Ask, String> {
-        if let Some(message) = self
-            .messages
-            .iter()
-            .find(|message| !ROLES.contains(&message.role.as_str()))
-        {
-            return Err(format!(
-                "messages: unknown role '{}' (system, user, assistant, tool)",
-                message.role
-            ));
+        if let Some(message) = self.messages.iter().find(|message| !ROLES.contains(&message.role.as_str())) {
+            return Err(format!("messages: unknown role '{}' (system, user, assistant, tool)", message.role));
         }
-        Ok(Ask {
-            messages: self.messages,
-            options: self.options.check()?,
-            format: format(self.format)?,
-        })
+        Ok(Ask { messages: self.messages, options: self.options.check()?, format: format(self.format)? })
     }
 }
 
@@ -124,9 +113,7 @@ impl RawOptions {
         let num_predict = match self.num_predict {
             None => None,
             Some(n) if n < 0 => None,
-            Some(n) => Some(
-                u32::try_from(n).map_err(|_| format!("options.num_predict: {n} is too large"))?,
-            ),
+            Some(n) => Some(u32::try_from(n).map_err(|_| format!("options.num_predict: {n} is too large"))?),
         };
         // Ollama's defaults, but for the seed: the same question gets the same answer unless a seed is asked for.
         Ok(Options {
@@ -134,12 +121,7 @@ impl RawOptions {
             temperature: within("temperature", self.temperature.unwrap_or(0.8), 0.0, 5.0)?,
             top_p: within("top_p", self.top_p.unwrap_or(0.9), 0.0, 1.0)?,
             top_k: self.top_k.unwrap_or(40).clamp(0, i64::from(i32::MAX)) as i32,
-            repeat_penalty: within(
-                "repeat_penalty",
-                self.repeat_penalty.unwrap_or(1.1),
-                0.1,
-                10.0,
-            )?,
+            repeat_penalty: within("repeat_penalty", self.repeat_penalty.unwrap_or(1.1), 0.1, 10.0)?,
             seed: self.seed.unwrap_or(0) as u32,
             stop,
         })
@@ -224,9 +206,7 @@ pub fn done_line(model: &str, text: &str, outcome: &Outcome) -> Value {
 
 /// The present moment as Ollama writes it.
 pub fn now() -> String {
-    OffsetDateTime::now_utc()
-        .format(&Rfc3339)
-        .unwrap_or_default()
+    OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -234,32 +214,20 @@ mod tests {
     use super::*;
 
     fn check(body: Value) -> Result<Ask, String> {
-        serde_json::from_value::<ChatBody>(body)
-            .map_err(|fault| fault.to_string())?
-            .check()
+        serde_json::from_value::<ChatBody>(body).map_err(|fault| fault.to_string())?.check()
     }
 
     #[test]
     fn options_that_are_not_given_have_ollamas_values() {
-        let ask = check(json!({ "model": "m", "messages": [{ "role": "user", "content": "hi" }] }))
-            .expect("valid");
-        assert_eq!(
-            (
-                ask.options.temperature,
-                ask.options.top_k,
-                ask.options.num_predict
-            ),
-            (0.8, 40, None)
-        );
+        let ask = check(json!({ "model": "m", "messages": [{ "role": "user", "content": "hi" }] })).expect("valid");
+        assert_eq!((ask.options.temperature, ask.options.top_k, ask.options.num_predict), (0.8, 40, None));
     }
 
     #[test]
     fn a_bad_option_is_named_with_its_range() {
-        let fault =
-            check(json!({ "model": "m", "options": { "temperature": -1 } })).expect_err("refused");
+        let fault = check(json!({ "model": "m", "options": { "temperature": -1 } })).expect_err("refused");
         assert_eq!(fault, "options.temperature: -1 is not in 0..=5");
-        let fault =
-            check(json!({ "model": "m", "messages": [{ "role": "robot" }] })).expect_err("refused");
+        let fault = check(json!({ "model": "m", "messages": [{ "role": "robot" }] })).expect_err("refused");
         assert!(fault.contains("'robot'"), "{fault}");
         let fault = check(json!({ "model": "m", "format": 7 })).expect_err("refused");
         assert!(fault.starts_with("format"), "{fault}");
@@ -267,11 +235,7 @@ mod tests {
 
     #[test]
     fn a_single_stop_string_is_as_good_as_a_list() {
-        let ask = check(json!({ "model": "m", "options": { "stop": "END", "num_predict": -1 } }))
-            .expect("valid");
-        assert_eq!(
-            (ask.options.stop, ask.options.num_predict),
-            (vec!["END".to_owned()], None)
-        );
+        let ask = check(json!({ "model": "m", "options": { "stop": "END", "num_predict": -1 } })).expect("valid");
+        assert_eq!((ask.options.stop, ask.options.num_predict), (vec!["END".to_owned()], None));
     }
 }

@@ -14,16 +14,10 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// # Errors
 /// When the URL is none, or TLS cannot be set up for it.
 pub(super) fn client(url: &str) -> Result<Client, LlmError> {
-    let unreachable = |why: String| LlmError::Unreachable {
-        url: url.to_owned(),
-        why,
-    };
-    let parsed =
-        Url::parse(url).map_err(|fault| unreachable(format!("this is no URL: {fault}")))?;
+    let unreachable = |why: String| LlmError::Unreachable { url: url.to_owned(), why };
+    let parsed = Url::parse(url).map_err(|fault| unreachable(format!("this is no URL: {fault}")))?;
     if !matches!(parsed.scheme(), "http" | "https") || !parsed.has_host() {
-        return Err(unreachable(
-            "the URL must begin with http:// or https:// and name a host".into(),
-        ));
+        return Err(unreachable("the URL must begin with http:// or https:// and name a host".into()));
     }
     // Another part of the process may have chosen a provider already; either one will do.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -41,19 +35,13 @@ pub(super) fn client(url: &str) -> Result<Client, LlmError> {
 
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost"
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// What an error of the client means to us; `url` is the server's.
 pub(super) fn fault(url: &str, fault: &reqwest::Error) -> LlmError {
     if fault.is_connect() || fault.is_builder() {
-        LlmError::Unreachable {
-            url: url.to_owned(),
-            why: reason(fault),
-        }
+        LlmError::Unreachable { url: url.to_owned(), why: reason(fault) }
     } else {
         LlmError::BrokeOff(reason(fault))
     }

@@ -19,20 +19,13 @@ impl Lines {
     /// Adds what the network brought.
     pub(super) fn push(&mut self, chunk: &[u8]) -> Result<(), TooLong> {
         self.bytes.extend_from_slice(chunk);
-        if self.bytes.len() > LONGEST_BYTES && !self.bytes.contains(&b'\n') {
-            Err(TooLong)
-        } else {
-            Ok(())
-        }
+        if self.bytes.len() > LONGEST_BYTES && !self.bytes.contains(&b'\n') { Err(TooLong) } else { Ok(()) }
     }
 
     /// The next complete line, without its end; empty lines are skipped.
     pub(super) fn next(&mut self) -> Option<Vec<u8>> {
         loop {
-            let Some(at) = self.bytes[self.searched..]
-                .iter()
-                .position(|byte| *byte == b'\n')
-            else {
+            let Some(at) = self.bytes[self.searched..].iter().position(|byte| *byte == b'\n') else {
                 self.searched = self.bytes.len();
                 return None;
             };
@@ -62,9 +55,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn all(lines: &mut Lines) -> Vec<String> {
-        std::iter::from_fn(|| lines.next())
-            .map(|line| String::from_utf8_lossy(&line).into_owned())
-            .collect()
+        std::iter::from_fn(|| lines.next()).map(|line| String::from_utf8_lossy(&line).into_owned()).collect()
     }
 
     #[test]

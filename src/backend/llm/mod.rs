@@ -28,9 +28,6 @@ impl Default for Patience {
     /// 10 s to the first token: a server that must load the model first needs that long, and nobody on a telephone
     /// waits longer. 5 s between tokens: the slowest useful model makes one in half a second.
     fn default() -> Self {
-        Self {
-            first_token: Duration::from_secs(10),
-            next_token: Duration::from_secs(5),
-        }
+        Self { first_token: Duration::from_secs(10), next_token: Duration::from_secs(5) }
     }
 }

@@ -44,13 +44,7 @@ impl OllamaLlm {
 
     pub(super) fn with_client(http: Client, url: &str, model: &str, patience: Patience) -> Self {
         // Ollama reads num_predict 0 as "no limit": one token is the least that can be asked for.
-        Self {
-            http,
-            url: url.trim_end_matches('/').to_owned(),
-            model: model.to_owned(),
-            patience,
-            prime_tokens: 1,
-        }
+        Self { http, url: url.trim_end_matches('/').to_owned(), model: model.to_owned(), patience, prime_tokens: 1 }
     }
 
     /// The server only fills its prefix cache when asked for no token at all, as our worker does.
@@ -59,18 +53,9 @@ impl OllamaLlm {
         self
     }
 
-    async fn open(
-        &self,
-        request: &ChatRequest,
-        num_predict: i32,
-        by: Instant,
-    ) -> Result<Response, LlmError> {
+    async fn open(&self, request: &ChatRequest, num_predict: i32, by: Instant) -> Result<Response, LlmError> {
         let body = body(&self.model, request, num_predict)?;
-        let sent = self
-            .http
-            .post(format!("{}/api/chat", self.url))
-            .json(&body)
-            .send();
+        let sent = self.http.post(format!("{}/api/chat", self.url)).json(&body).send();
         let response = timeout_at(by, sent)
             .await
             .map_err(|_| LlmError::TimedOut(self.patience.first_token))?
@@ -79,55 +64,31 @@ impl OllamaLlm {
         if status.is_success() {
             return Ok(response);
         }
-        let text = timeout_at(by, response.text())
-            .await
-            .map_or_else(|_| String::new(), Result::unwrap_or_default);
+        let text = timeout_at(by, response.text()).await.map_or_else(|_| String::new(), Result::unwrap_or_default);
         Err(self.refusal(status, &text))
     }
 
     fn refusal(&self, status: StatusCode, text: &str) -> LlmError {
-        let said = serde_json::from_str::<ErrorLine>(text)
-            .ok()
-            .map(|line| line.error);
+        let said = serde_json::from_str::<ErrorLine>(text).ok().map(|line| line.error);
         match (status, said) {
-            (StatusCode::NOT_FOUND, Some(_)) => LlmError::NoSuchModel {
-                model: self.model.clone(),
-            },
+            (StatusCode::NOT_FOUND, Some(_)) => LlmError::NoSuchModel { model: self.model.clone() },
             (StatusCode::NOT_FOUND, None) => LlmError::Unreachable {
                 url: self.url.clone(),
                 why: "it answers, but has no /api/chat: is this an Ollama server?".into(),
             },
-            (_, Some(said)) => LlmError::BrokeOff(format!(
-                "HTTP {}: {}",
-                status.as_u16(),
-                http::excerpt(&said)
-            )),
-            (_, None) => {
-                LlmError::BrokeOff(format!("HTTP {}: {}", status.as_u16(), http::excerpt(text)))
-            }
+            (_, Some(said)) => LlmError::BrokeOff(format!("HTTP {}: {}", status.as_u16(), http::excerpt(&said))),
+            (_, None) => LlmError::BrokeOff(format!("HTTP {}: {}", status.as_u16(), http::excerpt(text))),
         }
     }
 }
 
 #[async_trait]
 impl Llm for OllamaLlm {
-    async fn chat(
-        &self,
-        request: ChatRequest,
-    ) -> Result<BoxStream<'static, Result<String, LlmError>>, LlmError> {
+    async fn chat(&self, request: ChatRequest) -> Result<BoxStream<'static, Result<String, LlmError>>, LlmError> {
         let by = Instant::now() + self.patience.first_token;
-        let response = self
-            .open(
-                &request,
-                i32::try_from(request.max_tokens).unwrap_or(i32::MAX),
-                by,
-            )
-            .await?;
+        let response = self.open(&request, i32::try_from(request.max_tokens).unwrap_or(i32::MAX), by).await?;
         let reply = Reply::new(response, self.patience, by);
-        Ok(stream::unfold(reply, |mut reply| async {
-            reply.next().await.map(|piece| (piece, reply))
-        })
-        .boxed())
+        Ok(stream::unfold(reply, |mut reply| async { reply.next().await.map(|piece| (piece, reply)) }).boxed())
     }
 
     async fn prime(&self, request: ChatRequest) -> Result<(), LlmError> {
@@ -150,14 +111,8 @@ struct ErrorLine {
     error: String,
 }
 
-fn body(
-    model: &str,
-    request: &ChatRequest,
-    num_predict: i32,
-) -> Result<serde_json::Value, LlmError> {
-    let unsendable = |fault: serde_json::Error| {
-        LlmError::BrokeOff(format!("the request cannot be written: {fault}"))
-    };
+fn body(model: &str, request: &ChatRequest, num_predict: i32) -> Result<serde_json::Value, LlmError> {
+    let unsendable = |fault: serde_json::Error| LlmError::BrokeOff(format!("the request cannot be written: {fault}"));
     let messages = request
         .messages
         .iter()
@@ -170,9 +125,7 @@ fn body(
             OllamaMessage::new(role, message.content.clone())
         })
         .collect();
-    let options = ModelOptions::default()
-        .num_predict(num_predict)
-        .temperature(request.temperature);
+    let options = ModelOptions::default().num_predict(num_predict).temperature(request.temperature);
     // A model that thinks first keeps the caller waiting; one that does not ignores the wish.
     let mut ask = ChatMessageRequest::new(model.to_owned(), messages)
         .options(options)
@@ -236,13 +189,13 @@ impl Reply {
             if let Some(line) = self.lines.next() {
                 return understand(&line);
             }
-            let chunk = timeout_at(self.by, self.chunks.next())
-                .await
-                .map_err(|_| LlmError::TimedOut(self.waits_for))?;
+            let chunk =
+                timeout_at(self.by, self.chunks.next()).await.map_err(|_| LlmError::TimedOut(self.waits_for))?;
             match chunk {
-                Some(Ok(chunk)) => self.lines.push(&chunk).map_err(|_| {
-                    LlmError::BrokeOff("a line of more than 1 MiB: this is no Ollama server".into())
-                })?,
+                Some(Ok(chunk)) => self
+                    .lines
+                    .push(&chunk)
+                    .map_err(|_| LlmError::BrokeOff("a line of more than 1 MiB: this is no Ollama server".into()))?,
                 Some(Err(fault)) => {
                     return Err(LlmError::BrokeOff(format!(
                         "the connection was lost in the middle of a reply: {fault}"
@@ -250,9 +203,7 @@ impl Reply {
                 }
                 None => {
                     let Some(rest) = self.lines.rest() else {
-                        return Err(LlmError::BrokeOff(
-                            "the stream ended before the reply did".into(),
-                        ));
+                        return Err(LlmError::BrokeOff("the stream ended before the reply did".into()));
                     };
                     return understand(&rest);
                 }
@@ -265,15 +216,10 @@ fn understand(line: &[u8]) -> Result<ChatMessageResponse, LlmError> {
     if let Ok(answer) = serde_json::from_slice(line) {
         return Ok(answer);
     }
-    Err(LlmError::BrokeOff(
-        match serde_json::from_slice::<ErrorLine>(line) {
-            Ok(line) => http::excerpt(&line.error),
-            Err(fault) => format!(
-                "a line was not understood ({fault}): {}",
-                http::excerpt(&String::from_utf8_lossy(line))
-            ),
-        },
-    ))
+    Err(LlmError::BrokeOff(match serde_json::from_slice::<ErrorLine>(line) {
+        Ok(line) => http::excerpt(&line.error),
+        Err(fault) => format!("a line was not understood ({fault}): {}", http::excerpt(&String::from_utf8_lossy(line))),
+    }))
 }
 
 #[cfg(test)]
@@ -285,10 +231,7 @@ mod tests {
     #[test]
     fn the_body_is_what_ollama_documents() {
         let request = ChatRequest {
-            messages: vec![ChatMessage {
-                role: Role::User,
-                content: "Hi".into(),
-            }],
+            messages: vec![ChatMessage { role: Role::User, content: "Hi".into() }],
             max_tokens: 60,
             temperature: 0.5,
             schema: Some(json!({ "type": "object" })),
@@ -296,10 +239,7 @@ mod tests {
         let body = body("llama3.2", &request, 60).expect("serialisable");
         assert_eq!(body["model"], "llama3.2");
         assert_eq!(body["stream"], true);
-        assert_eq!(
-            body["messages"][0],
-            json!({ "role": "user", "content": "Hi", "tool_calls": [], "thinking": null })
-        );
+        assert_eq!(body["messages"][0], json!({ "role": "user", "content": "Hi", "tool_calls": [], "thinking": null }));
         assert_eq!(body["options"]["num_predict"], 60);
         assert_eq!(body["format"], json!({ "type": "object" }));
         assert_eq!(body["keep_alive"], -1);

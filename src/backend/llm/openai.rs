@@ -9,9 +9,8 @@ use async_openai::Client;
 use async_openai::config::OpenAIConfig;
 use async_openai::error::OpenAIError;
 use async_openai::types::chat::{
-    ChatCompletionRequestAssistantMessage, ChatCompletionRequestMessage,
-    ChatCompletionRequestSystemMessage, ChatCompletionRequestUserMessage,
-    ChatCompletionResponseStream, CreateChatCompletionRequest, ResponseFormat,
+    ChatCompletionRequestAssistantMessage, ChatCompletionRequestMessage, ChatCompletionRequestSystemMessage,
+    ChatCompletionRequestUserMessage, ChatCompletionResponseStream, CreateChatCompletionRequest, ResponseFormat,
     ResponseFormatJsonSchema,
 };
 use async_trait::async_trait;
@@ -54,10 +53,7 @@ pub enum KeyError {
     #[error("the environment variable {0} holds no key")]
     NotInEnv(String),
     #[error("the key file {} cannot be read: {fault}", .path.display())]
-    Unreadable {
-        path: PathBuf,
-        fault: std::io::Error,
-    },
+    Unreadable { path: PathBuf, fault: std::io::Error },
     #[error("the key file {} is empty", .0.display())]
     EmptyFile(PathBuf),
 }
@@ -74,15 +70,9 @@ impl KeySource {
                 _ => Err(KeyError::NotInEnv(name.clone())),
             },
             Self::File(path) => {
-                let key = std::fs::read_to_string(path).map_err(|fault| KeyError::Unreadable {
-                    path: path.clone(),
-                    fault,
-                })?;
-                if key.trim().is_empty() {
-                    Err(KeyError::EmptyFile(path.clone()))
-                } else {
-                    Ok(ApiKey::new(&key))
-                }
+                let key = std::fs::read_to_string(path)
+                    .map_err(|fault| KeyError::Unreadable { path: path.clone(), fault })?;
+                if key.trim().is_empty() { Err(KeyError::EmptyFile(path.clone())) } else { Ok(ApiKey::new(&key)) }
             }
         }
     }
@@ -104,12 +94,7 @@ impl OpenAiLlm {
     ///
     /// # Errors
     /// When the URL is none.
-    pub fn new(
-        url: &str,
-        model: &str,
-        key: Option<&ApiKey>,
-        patience: Patience,
-    ) -> Result<Self, LlmError> {
+    pub fn new(url: &str, model: &str, key: Option<&ApiKey>, patience: Patience) -> Result<Self, LlmError> {
         let url = url.trim_end_matches('/');
         let key = key.map_or("", |key| key.0.as_str());
         let config = OpenAIConfig::default().with_api_base(url).with_api_key(key);
@@ -129,11 +114,7 @@ impl OpenAiLlm {
         self
     }
 
-    async fn open(
-        &self,
-        request: &ChatRequest,
-        by: Instant,
-    ) -> Result<ChatCompletionResponseStream, LlmError> {
+    async fn open(&self, request: &ChatRequest, by: Instant) -> Result<ChatCompletionResponseStream, LlmError> {
         let request = self.completion(request);
         let opened = timeout_at(by, self.client.chat().create_stream(request)).await;
         let opened = opened.map_err(|_| LlmError::TimedOut(self.patience.first_token))?;
@@ -148,64 +129,42 @@ impl OpenAiLlm {
         let renamed = self.url.contains("openai.com") || self.url.contains("openai.azure.com");
         CreateChatCompletionRequest {
             model: self.model.clone(),
-            messages: request
-                .messages
-                .iter()
-                .map(|said| message(said.role, &said.content))
-                .collect(),
+            messages: request.messages.iter().map(|said| message(said.role, &said.content)).collect(),
             temperature: Some(request.temperature),
             max_tokens: most.filter(|_| !renamed),
             max_completion_tokens: most.filter(|_| renamed),
-            response_format: request
-                .schema
-                .as_ref()
-                .map(|schema| ResponseFormat::JsonSchema {
-                    json_schema: ResponseFormatJsonSchema {
-                        name: "answer".into(),
-                        schema: schema.clone(),
-                        strict: Some(true),
-                        description: None,
-                    },
-                }),
+            response_format: request.schema.as_ref().map(|schema| ResponseFormat::JsonSchema {
+                json_schema: ResponseFormatJsonSchema {
+                    name: "answer".into(),
+                    schema: schema.clone(),
+                    strict: Some(true),
+                    description: None,
+                },
+            }),
             ..CreateChatCompletionRequest::default()
         }
     }
 
     fn fault(&self, fault: &OpenAIError) -> LlmError {
-        let unreachable = |why: String| LlmError::Unreachable {
-            url: self.url.clone(),
-            why,
-        };
+        let unreachable = |why: String| LlmError::Unreachable { url: self.url.clone(), why };
         match fault {
             OpenAIError::Reqwest(fault) => http::fault(&self.url, fault),
             OpenAIError::ApiError(answer) => {
                 let said = answer.api_error.to_string();
                 match answer.status_code.as_u16() {
-                    401 | 403 => {
-                        unreachable(format!("the key was refused: {}", http::excerpt(&said)))
-                    }
-                    404 if speaks_of_the_model(&said) => LlmError::NoSuchModel {
-                        model: self.model.clone(),
-                    },
-                    404 => unreachable(format!(
-                        "it has no /chat/completions: {}",
-                        http::excerpt(&said)
-                    )),
-                    status => {
-                        LlmError::BrokeOff(format!("HTTP {status}: {}", http::excerpt(&said)))
-                    }
+                    401 | 403 => unreachable(format!("the key was refused: {}", http::excerpt(&said))),
+                    404 if speaks_of_the_model(&said) => LlmError::NoSuchModel { model: self.model.clone() },
+                    404 => unreachable(format!("it has no /chat/completions: {}", http::excerpt(&said))),
+                    status => LlmError::BrokeOff(format!("HTTP {status}: {}", http::excerpt(&said))),
                 }
             }
             // vLLM writes a number where OpenAI writes a string, so its errors come as text that was not understood
             OpenAIError::JSONDeserialize(_, text) if speaks_of_the_model(text) => {
-                LlmError::NoSuchModel {
-                    model: self.model.clone(),
-                }
+                LlmError::NoSuchModel { model: self.model.clone() }
             }
-            OpenAIError::JSONDeserialize(_, text) => LlmError::BrokeOff(format!(
-                "an answer was not understood: {}",
-                http::excerpt(text)
-            )),
+            OpenAIError::JSONDeserialize(_, text) => {
+                LlmError::BrokeOff(format!("an answer was not understood: {}", http::excerpt(text)))
+            }
             other => LlmError::BrokeOff(other.to_string()),
         }
     }
@@ -227,37 +186,19 @@ fn message(role: Role, content: &str) -> ChatCompletionRequestMessage {
 
 #[async_trait]
 impl Llm for OpenAiLlm {
-    async fn chat(
-        &self,
-        request: ChatRequest,
-    ) -> Result<BoxStream<'static, Result<String, LlmError>>, LlmError> {
+    async fn chat(&self, request: ChatRequest) -> Result<BoxStream<'static, Result<String, LlmError>>, LlmError> {
         let by = Instant::now() + self.patience.first_token;
         let chunks = self.open(&request, by).await?;
-        let reply = Reply {
-            chunks,
-            server: self.clone(),
-            by,
-            waits_for: self.patience.first_token,
-            ended: false,
-            over: false,
-        };
-        Ok(stream::unfold(reply, |mut reply| async {
-            reply.next().await.map(|piece| (piece, reply))
-        })
-        .boxed())
+        let reply =
+            Reply { chunks, server: self.clone(), by, waits_for: self.patience.first_token, ended: false, over: false };
+        Ok(stream::unfold(reply, |mut reply| async { reply.next().await.map(|piece| (piece, reply)) }).boxed())
     }
 
     async fn prime(&self, request: ChatRequest) -> Result<(), LlmError> {
         if !self.primes {
             return Ok(());
         }
-        let mut pieces = self
-            .chat(ChatRequest {
-                max_tokens: 1,
-                schema: None,
-                ..request
-            })
-            .await?;
+        let mut pieces = self.chat(ChatRequest { max_tokens: 1, schema: None, ..request }).await?;
         while let Some(piece) = pieces.next().await {
             piece?;
         }
@@ -300,9 +241,7 @@ impl Reply {
                 Ok(None) => {
                     self.over = true;
                     if !self.ended {
-                        return Some(Err(LlmError::BrokeOff(
-                            "the stream ended before the reply did".into(),
-                        )));
+                        return Some(Err(LlmError::BrokeOff("the stream ended before the reply did".into())));
                     }
                 }
                 Ok(Some(Err(fault))) => {
@@ -330,22 +269,12 @@ mod tests {
 
     #[test]
     fn a_key_that_is_not_there_is_named_by_its_place() {
-        let env = KeySource::Env("DUOLOGUE_NO_SUCH_KEY".into())
-            .read()
-            .expect_err("not set");
-        assert_eq!(
-            env.to_string(),
-            "the environment variable DUOLOGUE_NO_SUCH_KEY holds no key"
-        );
+        let env = KeySource::Env("DUOLOGUE_NO_SUCH_KEY".into()).read().expect_err("not set");
+        assert_eq!(env.to_string(), "the environment variable DUOLOGUE_NO_SUCH_KEY holds no key");
         let file = tempfile::NamedTempFile::new().expect("a file");
-        let empty = KeySource::File(file.path().into())
-            .read()
-            .expect_err("empty");
+        let empty = KeySource::File(file.path().into()).read().expect_err("empty");
         assert!(empty.to_string().ends_with("is empty"), "{empty}");
         std::fs::write(file.path(), "sk-1\n").expect("written");
-        assert_eq!(
-            KeySource::File(file.path().into()).read().expect("there"),
-            ApiKey::new("sk-1")
-        );
+        assert_eq!(KeySource::File(file.path().into()).read().expect("there"), ApiKey::new("sk-1"));
     }
 }

@@ -82,21 +82,13 @@ impl Script {
     /// # Errors
     /// When it is no YAML of this form, when a rule could never apply, or when it is slower than any call is long.
     pub fn parse(text: &str) -> Result<Self, ScriptError> {
-        let script: Self = serde_saphyr::from_str(text)
-            .map_err(|fault| ScriptError::Unreadable(fault.to_string()))?;
-        for (field, ms) in [
-            ("first_token_ms", script.first_token_ms),
-            ("token_ms", script.token_ms),
-        ] {
+        let script: Self = serde_saphyr::from_str(text).map_err(|fault| ScriptError::Unreadable(fault.to_string()))?;
+        for (field, ms) in [("first_token_ms", script.first_token_ms), ("token_ms", script.token_ms)] {
             if ms > 60_000 {
                 return Err(ScriptError::TooSlow { field, ms });
             }
         }
-        match script
-            .rules
-            .iter()
-            .position(|rule| rule.hears.iter().all(|heard| words(heard).is_empty()))
-        {
+        match script.rules.iter().position(|rule| rule.hears.iter().all(|heard| words(heard).is_empty())) {
             Some(at) => Err(ScriptError::Deaf { rule: at + 1 }),
             None => Ok(script),
         }
@@ -115,10 +107,7 @@ impl Script {
 
 /// The words of a text, in lower case, one space between them.
 fn words(text: &str) -> String {
-    text.unicode_words()
-        .map(str::to_lowercase)
-        .collect::<Vec<_>>()
-        .join(" ")
+    text.unicode_words().map(str::to_lowercase).collect::<Vec<_>>().join(" ")
 }
 
 /// Pieces as a model makes them: a word with the space before it, or a mark.
@@ -148,26 +137,15 @@ impl ScriptedLlm {
     }
 
     fn reply(&self, request: &ChatRequest) -> Result<(Vec<String>, Ending), LlmError> {
-        let said = request
-            .messages
-            .iter()
-            .rfind(|message| message.role == Role::User);
+        let said = request.messages.iter().rfind(|message| message.role == Role::User);
         let rule = said.and_then(|said| self.script.rule_for(&said.content));
         let ending = rule.map_or(Ending::Complete, |rule| rule.ends);
         let text = match (&request.schema, rule) {
             (None, Some(rule)) => rule.says.clone(),
             (None, None) => self.script.otherwise.clone(),
-            (
-                Some(_),
-                Some(Rule {
-                    answers: Some(answer),
-                    ..
-                }),
-            ) => answer.to_string(),
+            (Some(_), Some(Rule { answers: Some(answer), .. })) => answer.to_string(),
             (Some(_), _) => {
-                return Err(LlmError::BrokeOff(
-                    "the script has no answer with structure to this".into(),
-                ));
+                return Err(LlmError::BrokeOff("the script has no answer with structure to this".into()));
             }
         };
         let tokens = tokens(&text);
@@ -181,25 +159,19 @@ impl ScriptedLlm {
 
 #[async_trait]
 impl Llm for ScriptedLlm {
-    async fn chat(
-        &self,
-        request: ChatRequest,
-    ) -> Result<BoxStream<'static, Result<String, LlmError>>, LlmError> {
+    async fn chat(&self, request: ChatRequest) -> Result<BoxStream<'static, Result<String, LlmError>>, LlmError> {
         let (tokens, ending) = self.reply(&request)?;
         let first = Duration::from_millis(self.script.first_token_ms.into());
         let between = Duration::from_millis(self.script.token_ms.into());
-        let pieces =
-            stream::iter(tokens.into_iter().enumerate()).then(move |(at, token)| async move {
-                sleep(if at == 0 { first } else { between }).await;
-                Ok(token)
-            });
+        let pieces = stream::iter(tokens.into_iter().enumerate()).then(move |(at, token)| async move {
+            sleep(if at == 0 { first } else { between }).await;
+            Ok(token)
+        });
         Ok(match ending {
             Ending::Complete => pieces.boxed(),
-            Ending::BreaksOff => pieces
-                .chain(stream::iter([Err(LlmError::BrokeOff(
-                    "so it stands in the script".into(),
-                ))]))
-                .boxed(),
+            Ending::BreaksOff => {
+                pieces.chain(stream::iter([Err(LlmError::BrokeOff("so it stands in the script".into()))])).boxed()
+            }
             Ending::Hangs => pieces.chain(stream::pending()).boxed(),
         })
     }
@@ -231,35 +203,19 @@ otherwise: Sorry?
 ";
 
     fn ask(said: &str, max_tokens: u32) -> ChatRequest {
-        let messages = vec![ChatMessage {
-            role: Role::User,
-            content: said.into(),
-        }];
-        ChatRequest {
-            messages,
-            max_tokens,
-            temperature: 0.0,
-            schema: None,
-        }
+        let messages = vec![ChatMessage { role: Role::User, content: said.into() }];
+        ChatRequest { messages, max_tokens, temperature: 0.0, schema: None }
     }
 
     async fn all(said: &str, max_tokens: u32) -> Vec<Result<String, LlmError>> {
         let llm = ScriptedLlm::new(Script::parse(SCRIPT).expect("valid"));
-        llm.chat(ask(said, max_tokens))
-            .await
-            .expect("opens")
-            .collect()
-            .await
+        llm.chat(ask(said, max_tokens)).await.expect("opens").collect().await
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_first_rule_that_applies_is_said_token_by_token_at_its_pace() {
         let began = tokio::time::Instant::now();
-        let said: Vec<String> = all("What are your OPENING  hours?", 50)
-            .await
-            .into_iter()
-            .flatten()
-            .collect();
+        let said: Vec<String> = all("What are your OPENING  hours?", 50).await.into_iter().flatten().collect();
         assert_eq!(said, ["From", " nine", " to", " five", "."]);
         assert_eq!(began.elapsed(), Duration::from_millis(100 + 4 * 20));
     }
@@ -271,36 +227,21 @@ otherwise: Sorry?
 
     #[tokio::test(start_paused = true)]
     async fn a_reply_ends_at_the_token_cap() {
-        assert_eq!(
-            all("Wann?", 2).await,
-            [Ok("From".into()), Ok(" nine".into())]
-        );
+        assert_eq!(all("Wann?", 2).await, [Ok("From".into()), Ok(" nine".into())]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_rule_may_break_off() {
         let pieces = all("please crash", 50).await;
-        assert!(
-            matches!(pieces.last(), Some(Err(LlmError::BrokeOff(_)))),
-            "{pieces:?}"
-        );
+        assert!(matches!(pieces.last(), Some(Err(LlmError::BrokeOff(_)))), "{pieces:?}");
     }
 
     #[test]
     fn a_script_that_cannot_be_followed_is_refused_with_the_reason() {
-        assert!(matches!(
-            Script::parse("rules: []"),
-            Err(ScriptError::Unreadable(_))
-        ));
+        assert!(matches!(Script::parse("rules: []"), Err(ScriptError::Unreadable(_))));
         let deaf = Script::parse("rules: [{hears: ['?!'], says: a}]\notherwise: b");
         assert_eq!(deaf, Err(ScriptError::Deaf { rule: 1 }));
         let slow = Script::parse("token_ms: 60001\notherwise: b");
-        assert_eq!(
-            slow,
-            Err(ScriptError::TooSlow {
-                field: "token_ms",
-                ms: 60_001
-            })
-        );
+        assert_eq!(slow, Err(ScriptError::TooSlow { field: "token_ms", ms: 60_001 }));
     }
 }

@@ -67,12 +67,7 @@ impl WorkerSettings {
 
     fn command(&self, executable: &Path) -> Command {
         let mut command = Command::new(executable);
-        command
-            .arg("--model")
-            .arg(&self.model)
-            .arg("--name")
-            .arg(&self.name)
-            .args(["--port", "0"]);
+        command.arg("--model").arg(&self.model).arg("--name").arg(&self.name).args(["--port", "0"]);
         let options = [
             ("--threads", self.threads),
             ("--prefill-threads", self.prefill_threads),
@@ -85,11 +80,7 @@ impl WorkerSettings {
                 command.arg(option).arg(value.to_string());
             }
         }
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         // Ctrl-C reaches every process of the terminal's group: the worker would die before the calls have ended.
         #[cfg(unix)]
         command.process_group(0);
@@ -118,11 +109,7 @@ pub enum WorkerError {
 }
 
 fn paths(paths: &[PathBuf]) -> String {
-    paths
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect::<Vec<_>>()
-        .join(" or ")
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" or ")
 }
 
 /// The embedded model. Dropping it ends the worker.
@@ -155,13 +142,7 @@ impl LlmWorker {
         let (told, state) = watch::channel(WorkerState::Starting { failures: 0 });
         let name = settings.name.clone();
         let keeper = tokio::spawn(keep(executable, settings, told));
-        Ok(Self {
-            name,
-            http,
-            patience,
-            state,
-            keeper,
-        })
+        Ok(Self { name, http, patience, state, keeper })
     }
 
     /// How the worker is, now and as it changes.
@@ -181,20 +162,15 @@ impl LlmWorker {
         let mut state = self.state.clone();
         let settled = |state: &WorkerState| match state {
             WorkerState::Ready { .. } => true,
-            WorkerState::Starting { failures } | WorkerState::Down { failures, .. } => {
-                *failures >= GIVE_UP_WAITING
-            }
+            WorkerState::Starting { failures } | WorkerState::Down { failures, .. } => *failures >= GIVE_UP_WAITING,
         };
-        let state = state
-            .wait_for(settled)
-            .await
-            .map_err(|_| unreachable("its keeper has stopped".into()))?;
+        let state = state.wait_for(settled).await.map_err(|_| unreachable("its keeper has stopped".into()))?;
         match &*state {
             WorkerState::Ready { url } => Ok(url.clone()),
             WorkerState::Down { why, .. } => Err(unreachable(why.clone())),
-            WorkerState::Starting { failures } => Err(unreachable(format!(
-                "it starts again after {failures} failures"
-            ))),
+            WorkerState::Starting { failures } => {
+                Err(unreachable(format!("it starts again after {failures} failures")))
+            }
         }
     }
 
@@ -217,18 +193,12 @@ pub enum LlmStartError {
 }
 
 fn unreachable(why: String) -> LlmError {
-    LlmError::Unreachable {
-        url: EXECUTABLE.into(),
-        why,
-    }
+    LlmError::Unreachable { url: EXECUTABLE.into(), why }
 }
 
 #[async_trait]
 impl Llm for LlmWorker {
-    async fn chat(
-        &self,
-        request: ChatRequest,
-    ) -> Result<BoxStream<'static, Result<String, LlmError>>, LlmError> {
+    async fn chat(&self, request: ChatRequest) -> Result<BoxStream<'static, Result<String, LlmError>>, LlmError> {
         self.client().await?.chat(request).await
     }
 
@@ -252,11 +222,7 @@ fn find_executable(configured: Option<&Path>) -> Result<PathBuf, WorkerError> {
             .map(|folder| folder.join(&file))
             .collect(),
     };
-    candidates
-        .iter()
-        .find(|path| path.is_file())
-        .cloned()
-        .ok_or(WorkerError::NoExecutable(candidates))
+    candidates.iter().find(|path| path.is_file()).cloned().ok_or(WorkerError::NoExecutable(candidates))
 }
 
 /// Starts the worker again and again, until aborted.
@@ -268,14 +234,8 @@ async fn keep(executable: PathBuf, settings: WorkerSettings, told: watch::Sender
             Ok(child) => live(child, &told).await,
             Err(fault) => format!("{} does not start: {fault}", executable.display()),
         };
-        failures = if began.elapsed() >= STEADY {
-            1
-        } else {
-            failures + 1
-        };
-        let pause = FIRST_PAUSE
-            .saturating_mul(1 << (failures - 1).min(16))
-            .min(LONGEST_PAUSE);
+        failures = if began.elapsed() >= STEADY { 1 } else { failures + 1 };
+        let pause = FIRST_PAUSE.saturating_mul(1 << (failures - 1).min(16)).min(LONGEST_PAUSE);
         tracing::warn!(%why, failures, pause_ms = pause.as_millis() as u64, "the language model's worker ended");
         told.send_replace(WorkerState::Down { why, failures });
         sleep(pause).await;
@@ -296,10 +256,7 @@ async fn live(mut child: Child, told: &watch::Sender<WorkerState>) -> String {
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return "its output was not captured".into();
     };
-    let (mut stdout, mut stderr) = (
-        BufReader::new(stdout).lines(),
-        BufReader::new(stderr).lines(),
-    );
+    let (mut stdout, mut stderr) = (BufReader::new(stdout).lines(), BufReader::new(stderr).lines());
     let (mut hears_out, mut hears_err) = (true, true);
     let mut last_words = String::new();
     let deadline = Instant::now() + LOADING;
@@ -337,10 +294,7 @@ async fn live(mut child: Child, told: &watch::Sender<WorkerState>) -> String {
 /// Passes on a line of the worker's stderr, and gives it back without its level.
 fn log(line: String) -> String {
     let line = line.trim();
-    if let Some(said) = line
-        .strip_prefix("ERROR")
-        .or_else(|| line.strip_prefix("Error:"))
-    {
+    if let Some(said) = line.strip_prefix("ERROR").or_else(|| line.strip_prefix("Error:")) {
         tracing::error!(target: "duologue_llm", "{}", said.trim());
         return said.trim().to_owned();
     }
@@ -358,13 +312,9 @@ mod tests {
 
     #[test]
     fn a_missing_executable_is_named_with_the_way_out() {
-        let error =
-            find_executable(Some(Path::new("/nowhere/duologue-llm"))).expect_err("not there");
+        let error = find_executable(Some(Path::new("/nowhere/duologue-llm"))).expect_err("not there");
         let text = error.to_string();
-        assert!(
-            text.contains("/nowhere/duologue-llm") && text.contains("cargo build"),
-            "{text}"
-        );
+        assert!(text.contains("/nowhere/duologue-llm") && text.contains("cargo build"), "{text}");
     }
 
     #[tokio::test]
@@ -373,9 +323,6 @@ mod tests {
         settings.executable = std::env::current_exe().ok();
         let error = LlmWorker::start(settings, Patience::default()).expect_err("not there");
         let text = error.to_string();
-        assert!(
-            text.contains("/nowhere/model.gguf") && text.contains("duologue models fetch"),
-            "{text}"
-        );
+        assert!(text.contains("/nowhere/model.gguf") && text.contains("duologue models fetch"), "{text}");
     }
 }

@@ -194,7 +194,9 @@ impl Conversation {
     /// A back end or a person has something to say.
     pub fn on(&mut self, at: CallTime, input: Input) {
         match input {
-            Input::Transcribed { turn, revision, purpose, text } => self.on_transcript(at, turn, revision, purpose, text),
+            Input::Transcribed { turn, revision, purpose, text } => {
+                self.on_transcript(at, turn, revision, purpose, text)
+            }
             Input::Part { turn, text } => self.on_part(turn, &text),
             Input::Complete { turn, revision, probability } => self.on_complete(turn, revision, probability),
             Input::Judged { turn, revision, judge, verdict, took_ms } => {

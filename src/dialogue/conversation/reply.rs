@@ -127,7 +127,12 @@ impl Conversation {
                 _ => messages.push(ChatMessage { role: Role::User, content: words.into() }),
             }
         }
-        ChatRequest { messages, max_tokens: self.persona.max_tokens, temperature: self.persona.temperature, schema: None }
+        ChatRequest {
+            messages,
+            max_tokens: self.persona.max_tokens,
+            temperature: self.persona.temperature,
+            schema: None,
+        }
     }
 
     pub(super) fn on_token(&mut self, at: CallTime, turn: u32, text: &str) {

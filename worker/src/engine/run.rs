@@ -53,22 +53,15 @@ impl Prepared {
     /// Writes the prompt and the sampler; a request that cannot be served is answered and gone.
     pub fn new(job: Job, prompter: &Prompter<'_>, model: &LlamaModel, ctx: usize) -> Option<Self> {
         let prime = job.ask.options.num_predict == Some(0);
-        let prepared =
-            fitting_prompt(prompter, &job.ask.messages, !prime, ctx).and_then(|prompt| {
-                let chooser = (!prime)
-                    .then(|| Chooser::new(model, &job.ask.options, job.ask.format.as_ref()));
-                Ok((prompt, chooser.transpose()?))
-            });
+        let prepared = fitting_prompt(prompter, &job.ask.messages, !prime, ctx).and_then(|prompt| {
+            let chooser = (!prime).then(|| Chooser::new(model, &job.ask.options, job.ask.format.as_ref()));
+            Ok((prompt, chooser.transpose()?))
+        });
         match prepared {
             Ok((prompt, chooser)) => {
                 let room = (ctx - prompt.len()) as u32;
                 let limit = job.ask.options.num_predict.unwrap_or(room).min(room);
-                Some(Self {
-                    job,
-                    prompt,
-                    chooser,
-                    limit,
-                })
+                Some(Self { job, prompt, chooser, limit })
             }
             Err(fault) => {
                 let _ = job.events.try_send(Event::Refused(Refusal::Bad(fault)));
@@ -144,9 +137,7 @@ impl Run {
             return self.end(DoneReason::Stop);
         }
         self.made += 1;
-        let text = self
-            .text
-            .push(&prompter.vocab().token_to_piece(token, false, None));
+        let text = self.text.push(&prompter.vocab().token_to_piece(token, false, None));
         if !text.is_empty() && self.job.events.try_send(Event::Text(text)).is_err() {
             return After::Cancelled;
         }
@@ -173,10 +164,7 @@ impl Run {
         if complete || messages.len() < 2 {
             return if complete { self.prompt.len() } else { 0 };
         }
-        common_prefix(
-            &prompter.tokens(&messages[..messages.len() - 1], false),
-            &self.prompt,
-        )
+        common_prefix(&prompter.tokens(&messages[..messages.len() - 1], false), &self.prompt)
     }
 
     fn end(&mut self, reason: DoneReason) -> After {
@@ -217,9 +205,7 @@ fn fitting_prompt(
     if all.len() <= most {
         return Ok(all);
     }
-    let old: Vec<usize> = (0..messages.len().saturating_sub(1))
-        .filter(|&at| messages[at].role != "system")
-        .collect();
+    let old: Vec<usize> = (0..messages.len().saturating_sub(1)).filter(|&at| messages[at].role != "system").collect();
     let without = |dropped: usize| {
         let kept: Vec<Message> = messages
             .iter()
@@ -233,11 +219,7 @@ fn fitting_prompt(
     let (mut low, mut high) = (0, old.len());
     while low < high {
         let middle = (low + high) / 2;
-        if without(middle).len() <= most {
-            high = middle
-        } else {
-            low = middle + 1
-        }
+        if without(middle).len() <= most { high = middle } else { low = middle + 1 }
     }
     let prompt = without(low);
     if prompt.len() > most {

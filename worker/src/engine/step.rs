@@ -131,9 +131,7 @@ impl<'m> Loop<'m> {
                 self.first = Prepared::new(job, &self.prompter, self.model, self.ctx);
             }
             let reserved: usize = self.runs.iter().map(Run::need).sum();
-            let fits = |prepared: &mut Prepared| {
-                self.runs.is_empty() || reserved + prepared.need() <= self.cells
-            };
+            let fits = |prepared: &mut Prepared| self.runs.is_empty() || reserved + prepared.need() <= self.cells;
             let Some(prepared) = self.first.take_if(fits) else {
                 if self.first.is_some() {
                     return;
@@ -151,22 +149,12 @@ impl<'m> Loop<'m> {
     /// Brings the cache into the state that the seat describes.
     fn furnish(&mut self, seat: Seat) {
         let slot = seat.slot as i32;
-        let from = if seat.copy_from.is_some() {
-            0
-        } else {
-            seat.cached as u32
-        };
-        if self
-            .context
-            .kv_cache_seq_rm(slot, Some(from), None)
-            .is_err()
-        {
+        let from = if seat.copy_from.is_some() { 0 } else { seat.cached as u32 };
+        if self.context.kv_cache_seq_rm(slot, Some(from), None).is_err() {
             self.forget(seat.slot);
         }
         if let Some(donor) = seat.copy_from {
-            let copied =
-                self.context
-                    .kv_cache_seq_cp(donor as i32, slot, Some(0), Some(seat.cached as u32));
+            let copied = self.context.kv_cache_seq_cp(donor as i32, slot, Some(0), Some(seat.cached as u32));
             debug_assert!(copied.is_ok(), "positions are below the context's size");
         }
     }
@@ -187,23 +175,17 @@ impl<'m> Loop<'m> {
     /// fills the cache. Two prompts in one step would both be done when the second is.
     fn fill_batch(&mut self) -> Vec<Share> {
         self.batch.clear();
-        let mut shares: Vec<_> = (0..self.runs.len())
-            .filter_map(|at| self.runs[at].pending.map(|token| (at, vec![token], true)))
-            .collect();
+        let mut shares: Vec<_> =
+            (0..self.runs.len()).filter_map(|at| self.runs[at].pending.map(|token| (at, vec![token], true))).collect();
         let unread = (0..self.runs.len()).filter(|&at| self.runs[at].unread() > 0);
         if let Some(at) = unread.min_by_key(|&at| (self.runs[at].chooser.is_none(), at)) {
             let run = &self.runs[at];
             let aside = !shares.is_empty() || run.chooser.is_none();
-            let count = run
-                .unread()
-                .min(if aside { CHUNK_ASIDE } else { CHUNK_ALONE });
+            let count = run.unread().min(if aside { CHUNK_ASIDE } else { CHUNK_ALONE });
             let choose = count == run.unread() && run.chooser.is_some();
             shares.push((at, run.prompt[run.read..run.read + count].to_vec(), choose));
         }
-        shares
-            .into_iter()
-            .map(|(run, tokens, choose)| self.add_share(run, tokens, choose))
-            .collect()
+        shares.into_iter().map(|(run, tokens, choose)| self.add_share(run, tokens, choose)).collect()
     }
 
     fn add_share(&mut self, run: usize, tokens: Vec<TokenId>, choose: bool) -> Share {
@@ -211,19 +193,10 @@ impl<'m> Loop<'m> {
         let from = self.slots.len(slot);
         for (at, token) in tokens.iter().enumerate() {
             let wanted = choose && at + 1 == tokens.len();
-            let added = self.batch.add(
-                LlamaToken(*token),
-                (from + at) as i32,
-                &[slot as i32],
-                wanted,
-            );
+            let added = self.batch.add(LlamaToken(*token), (from + at) as i32, &[slot as i32], wanted);
             debug_assert!(added.is_ok(), "the batch was made for the largest step");
         }
-        Share {
-            run,
-            tokens,
-            choose_at: choose.then(|| self.batch.n_tokens() - 1),
-        }
+        Share { run, tokens, choose_at: choose.then(|| self.batch.n_tokens() - 1) }
     }
 
     /// Empties idle slots until the batch fits. Slots that share a beginning are counted in full, so now and then one
@@ -281,9 +254,7 @@ impl<'m> Loop<'m> {
             if let Some(slot) = self.slots.stalest() {
                 self.forget(slot);
             } else if let Some(run) = self.runs.last() {
-                run.refuse(Refusal::Busy(
-                    "the cache is full; try again, or start with more --cells".into(),
-                ));
+                run.refuse(Refusal::Busy("the cache is full; try again, or start with more --cells".into()));
                 self.retire(self.runs.len() - 1, true);
             }
             return;
@@ -330,9 +301,7 @@ impl<'m> Loop<'m> {
 impl Drop for Loop<'_> {
     fn drop(&mut self) {
         for job in self.waiting.drain(..) {
-            let _ = job.events.try_send(Event::Refused(Refusal::Broken(
-                "the model is shut down".into(),
-            )));
+            let _ = job.events.try_send(Event::Refused(Refusal::Broken("the model is shut down".into())));
         }
     }
 }
