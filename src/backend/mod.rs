@@ -33,7 +33,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Who waits for a piece of inference. The pool serves the lower value first.
+/// Who waits for a piece of inference. Each engine serves the lower value first; there is no order between engines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Urgency {
     /// The caller has stopped speaking and hears nothing until this is done.

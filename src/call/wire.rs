@@ -1,4 +1,5 @@
-//! Every channel of the process, in one table. All are bounded; nothing else makes one.
+//! Every queue of the process, in one table. All are bounded. Those of a call are made here; `peer`, `store` and the back ends
+//! make their own, under the names and bounds that stand here.
 //!
 //! | channel | carries | made by | room | when it is full | at a barge-in |
 //! |---|---|---|---|---|---|

@@ -84,7 +84,7 @@ impl Verdict {
 
 /// Decides what to do at the end of a turn.
 pub trait Judge: Send {
-    /// Must answer within a tick's budget; slower judges belong behind the worker pool.
+    /// Must answer within a tick's budget; slower judges belong beside the tick, like the other engines.
     fn judge(&self, situation: &Situation) -> Verdict;
 
     /// For SQL: which judge, which version.
