@@ -28,7 +28,7 @@ test: test-system client browser core ## Everything it needs, then every test
 
 .PHONY: core
 core: ## The inner loop: the pure core, no sockets, no models, seconds
-	cargo test --no-default-features --lib --test scenarios --test invariants --test tidy
+	cargo test -p duologue-core
 
 .PHONY: build
 build: system ## The release binaries

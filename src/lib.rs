@@ -7,46 +7,28 @@
 //! | 0 | values and signal processing | [`time`], [`audio`] |
 //! | 1 | state machines that are told the time | [`media`], [`dialogue`], [`journal`] |
 //! | 2 | seams to the models | [`backend`] |
-//! | 3 | the IO shell (feature `server`) | `call`, `peer`, `store`, `models`, `config`, `assembly`, `web`, `serve`, `check`, `say`, `call_client` |
+//! | 3 | the IO shell | [`call`], [`peer`], [`store`], [`models`], [`config`], [`assembly`], [`web`], [`serve`], [`check`], [`say`], [`call_client`] |
 //!
-//! Rings 0 and 1 and the traits of ring 2 build without the `server` feature and without any IO crate; `make core`
-//! tests them in seconds.
+//! Rings 0 and 1 are the crate `duologue-core` in `core/`, which has no IO crate among its dependencies; `make core` builds
+//! and tests it in seconds. They stand here under the names that the rest of the server uses.
 #![forbid(unsafe_code)]
 
-// ring 0
-pub mod audio;
-pub mod time;
-
-// ring 1
-pub mod dialogue;
-pub mod journal;
-pub mod media;
+// rings 0 and 1
+pub use duologue_core::{audio, dialogue, journal, media, time};
 
 // ring 2
 pub mod backend;
 
 // ring 3
-#[cfg(feature = "server")]
 pub mod assembly;
-#[cfg(feature = "server")]
 pub mod call;
-#[cfg(feature = "server")]
 pub mod call_client;
-#[cfg(feature = "server")]
 pub mod check;
-#[cfg(feature = "server")]
 pub mod config;
-#[cfg(feature = "server")]
 pub mod models;
-#[cfg(feature = "server")]
 pub mod peer;
-#[cfg(feature = "server")]
 pub mod say;
-#[cfg(feature = "server")]
 pub mod serve;
-#[cfg(feature = "server")]
 pub mod store;
-#[cfg(feature = "server")]
 pub mod telemetry;
-#[cfg(feature = "server")]
 pub mod web;

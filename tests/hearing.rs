@@ -1,5 +1,4 @@
 //! What the real models hear, each test where its model is present, and the contract that every recogniser keeps.
-#![cfg(feature = "server")]
 
 mod shared;
 

@@ -1,7 +1,6 @@
 //! The fetched models are the published ones, and the voice in parts says what the whole voice says.
 //!
 //! Needs the models (`duologue models fetch --for-default`, which `make test` runs); says so where they are absent.
-#![cfg(feature = "server")]
 
 use std::fs;
 

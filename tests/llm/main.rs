@@ -1,6 +1,5 @@
 //! The language models: clients against the documented wire formats over real sockets, and the embedded worker with
 //! a real model.
-#![cfg(feature = "server")]
 
 mod cache;
 mod ollama;

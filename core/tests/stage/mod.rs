@@ -4,14 +4,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use duologue::audio::LINE_FRAME;
-use duologue::backend::{AsrPurpose, Speech, WordMark};
-use duologue::dialogue::conversation::{Conversation, ConversationSettings, Effect, Input};
-use duologue::dialogue::floor::Hearing;
-use duologue::dialogue::judge::{Judge, RulesJudge};
-use duologue::dialogue::persona::Persona;
-use duologue::journal::{EndReason, Entry};
-use duologue::time::{CallTime, TICK};
+use duologue_core::audio::LINE_FRAME;
+use duologue_core::backend::{AsrPurpose, Speech, WordMark};
+use duologue_core::dialogue::conversation::{Conversation, ConversationSettings, Effect, Input};
+use duologue_core::dialogue::floor::Hearing;
+use duologue_core::dialogue::judge::{Judge, RulesJudge};
+use duologue_core::dialogue::persona::Persona;
+use duologue_core::journal::{EndReason, Entry};
+use duologue_core::time::{CallTime, TICK};
 use duologue_signaling::event::Stamped;
 
 /// A stretch of caller sound.
@@ -89,7 +89,7 @@ pub struct Record {
     pub sound_ticks: Vec<u64>,
     pub dropped: Vec<(u64, u32)>,
     pub opened: Vec<(u64, u32)>,
-    pub requests: Vec<duologue::backend::ChatRequest>,
+    pub requests: Vec<duologue_core::backend::ChatRequest>,
     pub ended: Option<(u64, EndReason)>,
     /// Ticks at which nobody spoke, nothing ran and no timer was armed.
     pub dead_ticks: Vec<u64>,
@@ -237,7 +237,7 @@ impl Stage {
         }
     }
 
-    fn generate(&mut self, turn: u32, request: duologue::backend::ChatRequest) {
+    fn generate(&mut self, turn: u32, request: duologue_core::backend::ChatRequest) {
         self.record.opened.push((self.now_ms, turn));
         self.record.requests.push(request);
         let line = self.script.replies.pop_front().unwrap_or_else(|| Line::Says("I see.".into()));

@@ -8,10 +8,10 @@ mod stage;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use duologue::dialogue::conversation::Input;
-use duologue::dialogue::ladder::Rung;
-use duologue::dialogue::persona::Persona;
-use duologue::journal::{Entry, Speaker};
+use duologue_core::dialogue::conversation::Input;
+use duologue_core::dialogue::ladder::Rung;
+use duologue_core::dialogue::persona::Persona;
+use duologue_core::journal::{Entry, Speaker};
 use duologue_signaling::event::Event;
 use stage::{Line, Record, Script, Sound, play, stretches};
 

@@ -5,10 +5,10 @@ mod stage;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use duologue::dialogue::conversation::Input;
-use duologue::dialogue::ladder::Rung;
-use duologue::dialogue::persona::Persona;
-use duologue::journal::{Entry, Speaker};
+use duologue_core::dialogue::conversation::Input;
+use duologue_core::dialogue::ladder::Rung;
+use duologue_core::dialogue::persona::Persona;
+use duologue_core::journal::{Entry, Speaker};
 use duologue_signaling::event::{Event, TurnOutcome};
 use proptest::prelude::*;
 use stage::{Line, Pace, Script, Sound, play, stretches};
@@ -159,7 +159,7 @@ proptest! {
             _ => None,
         }).collect();
         for request in &record.requests {
-            for message in request.messages.iter().filter(|m| m.role == duologue::backend::Role::Assistant) {
+            for message in request.messages.iter().filter(|m| m.role == duologue_core::backend::Role::Assistant) {
                 let said = message.content.split(" — [").next().unwrap_or("");
                 prop_assert!(heard.iter().any(|h| h.trim() == said), "{said:?} was never heard");
             }

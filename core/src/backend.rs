@@ -1,0 +1,141 @@
+//! What the models are asked and what they answer, as values: the half of ring 2 that the pure rings speak of. The traits
+//! are in the server's crate, since they need futures.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Who waits for a piece of inference. Each engine serves the lower value first; there is no order between engines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Urgency {
+    /// The caller has stopped speaking and hears nothing until this is done.
+    Tail,
+    /// The agent's first audible clause.
+    FirstAudio,
+    /// Later clauses, which play only after the ones before them.
+    Speech,
+    /// A partial transcript while the caller still speaks.
+    Partial,
+    /// Nobody waits.
+    Memory,
+}
+
+/// What the recogniser is asked.
+#[derive(Clone, Debug)]
+pub struct AsrJob {
+    /// 16 kHz mono, one utterance so far, pre-roll included; 0.1 s to 30 s.
+    pub audio: Arc<[f32]>,
+    pub purpose: AsrPurpose,
+    /// Words that the recogniser may expect: names, hotwords. At most some 200 characters.
+    pub prompt: Option<Arc<str>>,
+}
+
+/// Why a transcript is wanted: decides model and urgency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AsrPurpose {
+    /// The caller still speaks: quick and revisable.
+    Partial,
+    /// The utterance is (probably) over: as good as this machine can.
+    Final,
+}
+
+/// What was heard.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Transcript {
+    /// Trimmed, punctuated; empty when nothing was said (noise, breath).
+    pub text: String,
+    /// Mean probability of the tokens, 0.0..=1.0.
+    pub confidence: f32,
+    /// The model's own probability that this was no speech, 0.0..=1.0.
+    pub no_speech: f32,
+    /// Time spent in the engine, waiting in the queue not counted.
+    pub took: Duration,
+}
+
+/// Why a recogniser gave nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AsrError {
+    #[error("the recogniser failed: {0}")]
+    Engine(String),
+    #[error("the recogniser has {waiting} utterances waiting and takes no more")]
+    Busy { waiting: usize },
+    #[error("the recogniser is shut down")]
+    Closed,
+}
+
+/// Who speaks a message of a chat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    System,
+    User,
+    Assistant,
+}
+
+/// One message of a chat.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ChatMessage {
+    pub role: Role,
+    pub content: String,
+}
+
+/// What the language model is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChatRequest {
+    pub messages: Vec<ChatMessage>,
+    /// 1..=512; spoken replies are short.
+    pub max_tokens: u32,
+    /// 0.0..=2.0
+    pub temperature: f32,
+    /// A JSON Schema that the answer must satisfy, where an answer with structure is wanted.
+    pub schema: Option<serde_json::Value>,
+}
+
+/// Why the language model gave nothing, or stopped.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LlmError {
+    #[error("the language model cannot be reached at {url}: {why}")]
+    Unreachable { url: String, why: String },
+    #[error("the language model has no model called {model}")]
+    NoSuchModel { model: String },
+    #[error("the language model sent nothing for {} ms", .0.as_millis())]
+    TimedOut(Duration),
+    #[error("the language model broke off: {0}")]
+    BrokeOff(String),
+}
+
+/// One clause to be spoken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clause {
+    /// What is said, with its punctuation; no mark-up, no emoji.
+    pub text: String,
+    /// The first clause of a turn is waited for.
+    pub urgency: Urgency,
+}
+
+/// What a voice makes of a clause, in this order: one `Plan`, then `Pcm` until the clause is complete.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Speech {
+    /// How long the clause will be and where its words lie in it, known before most of it is synthesised.
+    Plan { samples: u64, words: Vec<WordMark> },
+    /// 48 kHz mono, any number of samples.
+    Pcm(Vec<f32>),
+}
+
+/// Where a word of a clause lies in its audio.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WordMark {
+    /// Bytes of the word in [`Clause::text`], its punctuation included.
+    pub text: Range<usize>,
+    /// Samples at 48 kHz from the beginning of the clause to the end of the word.
+    pub end: u64,
+}
+
+/// Why a voice gave nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TtsError {
+    #[error("the voice failed: {0}")]
+    Engine(String),
+    #[error("the voice is shut down")]
+    Closed,
+}
