@@ -8,5 +8,6 @@ pub mod floor;
 pub mod history;
 pub mod judge;
 pub mod ladder;
+pub mod ledger;
 pub mod persona;
 pub mod sentence;

@@ -2,6 +2,7 @@
 
 pub mod ear;
 pub mod echo;
+pub mod far_ear;
 pub mod jitter;
 pub mod playout;
 pub mod rtp;
