@@ -2,6 +2,9 @@
 
 use duologue_signaling::event::{LatencyParts, Stamped, TurnOutcome};
 
+use crate::dialogue::ledger::WordFate;
+use crate::media::far_ear::ReportCounts;
+
 /// A call's name: a UUID of version 7, so that names sort by time.
 pub type CallId = String;
 
@@ -78,6 +81,18 @@ pub enum Entry {
     },
     /// A finished turn of either side.
     Turn(TurnRow),
+    /// The word ledger of an agent turn, once nothing of it is on its way any more.
+    Words {
+        call: CallId,
+        turn: u32,
+        /// What was generated; the words lie in it.
+        text: String,
+        /// The prefix of `text` that was heard: the last word on it, where the turn's own row said more.
+        heard: String,
+        words: Vec<WordFate>,
+    },
+    /// How a call's client reported what it played, and the way to its ear at the end.
+    Playout { call: CallId, reports: ReportCounts, way_ms: u64 },
     /// An event as it was sent to the client.
     Event { call: CallId, event: Stamped },
     /// Something to remember about the call's caller.
@@ -103,7 +118,7 @@ pub struct TurnRow {
     pub ended_ms: u64,
     /// Caller: what was recognised. Agent: what the model generated.
     pub text: String,
-    /// Agent only: the prefix of `text` that was played.
+    /// Agent only: the prefix of `text` that was heard, or had left and could not be called back.
     pub heard: Option<String>,
     /// Caller only: came from the keyboard.
     pub typed: bool,

@@ -1,6 +1,7 @@
 //! Scenarios: text files with a timeline in and a timeline out, played in virtual time.
 //!
-//! A file begins with what it shows, then what is set, then what happens when; below `---` stands what came of it. After a
+//! A file begins with what it shows, then what is set, then what happens when; below `---` stands what came of it, with `show
+//! words` also how far the words of each agent turn came. After a
 //! deliberate change, `DUOLOGUE_BLESS=1 make core` writes the outcomes anew: read the difference before committing it.
 
 mod stage;
@@ -10,8 +11,10 @@ use std::path::{Path, PathBuf};
 
 use duologue_core::dialogue::conversation::Input;
 use duologue_core::dialogue::ladder::Rung;
+use duologue_core::dialogue::ledger::{WordFate, WordState};
 use duologue_core::dialogue::persona::Persona;
 use duologue_core::journal::{Entry, Speaker};
+use duologue_core::media::far_ear::PlayoutReport;
 use duologue_signaling::event::Event;
 use stage::{Line, Record, Script, Sound, play, stretches};
 
@@ -32,7 +35,8 @@ fn every_scenario_comes_out_as_written() {
 fn differs(file: &Path) -> Option<String> {
     let text = std::fs::read_to_string(file).expect("a readable scenario");
     let (head, expected) = text.split_once("\n---\n").unwrap_or((text.trim_end(), ""));
-    let outcome = tell(&play(parse(head, file)));
+    let show_words = head.lines().any(|line| line == "show words");
+    let outcome = tell(&play(parse(head, file)), show_words);
     if outcome.trim() == expected.trim() {
         return None;
     }
@@ -50,7 +54,7 @@ fn parse(head: &str, file: &Path) -> Script {
     let mut script = Script::new(persona);
     for (n, line) in head.lines().enumerate().skip(1) {
         let line = line.split('#').next().unwrap_or("").trim();
-        if line.is_empty() {
+        if line.is_empty() || line == "show words" {
             continue;
         }
         statement(&mut script, line).unwrap_or_else(|| panic!("{}:{}: cannot read '{line}'", file.display(), n + 1));
@@ -94,6 +98,7 @@ fn set(script: &mut Script, rest: &str) -> Option<()> {
         "think_limit_ms" => script.settings.pace.think_limit_ms = ms,
         "partial_every_ms" => script.settings.pace.partial_every_ms = ms,
         "speech_ahead_ms" => script.settings.pace.speech_ahead_ms = ms,
+        "far_ear_ms" => script.settings.far_ear.buffer_ms = ms,
         "asr_ms" => script.pace.asr_ms = value,
         "first_token_ms" => script.pace.first_token_ms = value,
         "token_ms" => script.pace.token_ms = value,
@@ -120,6 +125,12 @@ fn happening(script: &mut Script, at: u64, rest: &str) -> Option<()> {
             script.sounds.push(Sound { from_ms: at, to_ms, words: words.into(), complete });
         }
         "types" => script.inputs.push((at, Input::Typed(rest.into()))),
+        // `3000 hears 2600 2850`: the client plays at its moment 2850 what left when the line had run for 2600 ms.
+        "hears" => {
+            let (line_ms, at_ms) = rest.split_once(' ')?;
+            let line = line_ms.parse::<u32>().ok()?.wrapping_mul(48);
+            script.inputs.push((at, Input::Playout(PlayoutReport { line, at_ms: at_ms.parse().ok()? })));
+        }
         "mutes" => script.inputs.push((at, Input::Muted(true))),
         "unmutes" => script.inputs.push((at, Input::Muted(false))),
         _ => return None,
@@ -128,7 +139,7 @@ fn happening(script: &mut Script, at: u64, rest: &str) -> Option<()> {
 }
 
 /// The outcome as text: events, then what was kept.
-fn tell(record: &Record) -> String {
+fn tell(record: &Record, show_words: bool) -> String {
     let mut lines: Vec<(u64, String)> = Vec::new();
     for event in &record.events {
         if let Some(told) = tell_event(&event.event) {
@@ -154,8 +165,27 @@ fn tell(record: &Record) -> String {
                 row.turn, row.started_ms, row.ended_ms, row.text
             );
         }
+        if let Entry::Playout { reports, way_ms, .. } = entry {
+            let _ = writeln!(out, "  playout {reports:?}, {way_ms} ms away");
+        }
+        if let Entry::Words { turn, words, .. } = entry
+            && show_words
+        {
+            let _ = writeln!(out, "  words {turn}: {}", tell_words(words));
+        }
     }
     out
+}
+
+/// How many words got how far, and when the last of them was heard.
+fn tell_words(words: &[WordFate]) -> String {
+    let states = [WordState::Generated, WordState::Synthesised, WordState::Sent, WordState::Heard];
+    let counted = states.map(|state| {
+        let count = words.iter().filter(|word| word.state() >= state).count();
+        format!("{count} {}", state.as_str())
+    });
+    let last = words.iter().filter_map(|word| word.heard).last().map_or(String::new(), |(at, _)| format!(", the last at {}", at.ms()));
+    format!("{}{last}", counted.join(", "))
 }
 
 fn tell_event(event: &Event) -> Option<String> {

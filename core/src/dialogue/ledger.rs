@@ -195,7 +195,9 @@ impl Ledger {
     /// Total over what a voice may plan: marks neither go back nor leave their clause.
     fn mark(&mut self, text_end: usize, clause_end: usize, sample_end: u64) {
         let (text_before, sample_before) = self.marks.last().map_or((0, 0), |mark| (mark.text_end, mark.sample_end));
-        let text_end = self.text.floor_char_boundary(text_end.min(clause_end)).max(text_before);
+        let text_end = self.text.floor_char_boundary(text_end.min(clause_end));
+        // White space behind the last word belongs to none.
+        let text_end = self.text[..text_end].trim_end().len().max(text_before);
         let sample_end = sample_end.max(sample_before);
         self.marks.push(Mark { text_end, sample_end, synthesised: None, sent: None, heard: None });
     }

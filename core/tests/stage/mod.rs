@@ -89,7 +89,8 @@ pub struct Record {
     pub sound_ticks: Vec<u64>,
     pub dropped: Vec<(u64, u32)>,
     pub opened: Vec<(u64, u32)>,
-    pub requests: Vec<duologue_core::backend::ChatRequest>,
+    /// What the model was shown, to answer or to read ahead, and when.
+    pub requests: Vec<(u64, duologue_core::backend::ChatRequest)>,
     pub ended: Option<(u64, EndReason)>,
     /// Ticks at which nobody spoke, nothing ran and no timer was armed.
     pub dead_ticks: Vec<u64>,
@@ -227,7 +228,7 @@ impl Stage {
                 );
             }
             Effect::CloseUtterance => self.utterance_from_ms = now,
-            Effect::Prime(_) => {}
+            Effect::Prime(request) => self.record.requests.push((now, request)),
             Effect::Generate { turn, request } => self.generate(turn, request),
             Effect::Speak { turn, clause, what } => self.speak(turn, clause, &what.text),
             Effect::DropTurn { turn } => self.record.dropped.push((now, turn)),
@@ -239,7 +240,7 @@ impl Stage {
 
     fn generate(&mut self, turn: u32, request: duologue_core::backend::ChatRequest) {
         self.record.opened.push((self.now_ms, turn));
-        self.record.requests.push(request);
+        self.record.requests.push((self.now_ms, request));
         let line = self.script.replies.pop_front().unwrap_or_else(|| Line::Says("I see.".into()));
         let (text, result) = match line {
             Line::Says(text) => (text, Ok(())),

@@ -7,10 +7,13 @@
 //! Results come back with the turn (and, for what was heard, the revision) they were asked for; whatever belongs to a
 //! turn that is gone is dropped here, in one place.
 
+mod arriving;
 mod caller;
 mod reply;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use duologue_signaling::event::{Event, FloorState, Stamped};
 
@@ -23,8 +26,10 @@ use super::persona::Persona;
 use crate::audio::LINE_FRAME;
 use crate::backend::{AsrPurpose, ChatRequest, Clause, Speech};
 use crate::journal::{CallId, EndReason, Entry};
+use crate::media::far_ear::{FarEar, FarEarSettings, PlayoutReport};
 use crate::time::CallTime;
 
+use arriving::Arriving;
 use caller::CallerTurn;
 use reply::Reply;
 
@@ -34,6 +39,7 @@ pub struct ConversationSettings {
     pub floor: FloorSettings,
     pub endpoint: EndpointSettings,
     pub pace: Pace,
+    pub far_ear: FarEarSettings,
 }
 
 /// How far the machinery runs ahead.
@@ -79,6 +85,10 @@ pub enum Input {
     Typed(String),
     /// The caller's microphone was switched.
     Muted(bool),
+    /// The client says what it is playing.
+    Playout(PlayoutReport),
+    /// The round trip to the client, as RTCP measures it.
+    RoundTrip(Duration),
 }
 
 /// What the conversation wants done. The call task executes effects in order, at once, without waiting for any.
@@ -126,10 +136,15 @@ pub struct Conversation {
     caller: Option<CallerTurn>,
     /// The agent's open turn. Dropping it is silence.
     reply: Option<Reply>,
+    /// Agent turns that are over and not yet heard to their end.
+    arriving: VecDeque<Arriving>,
+    far_ear: FarEar,
     /// What the last tick heard.
     heard: Hearing,
     /// The call is being ended: nothing more is begun.
     closing: bool,
+    /// It has been ended.
+    over: bool,
     effects: Vec<Effect>,
 }
 
@@ -150,8 +165,11 @@ impl Conversation {
             muted: false,
             caller: None,
             reply: None,
+            arriving: VecDeque::new(),
+            far_ear: FarEar::new(settings.far_ear),
             heard: Hearing::default(),
             closing: false,
+            over: false,
             effects: Vec::new(),
             persona,
             settings,
@@ -208,6 +226,9 @@ impl Conversation {
             Input::Spoken { turn, clause, result } => self.on_spoken(at, turn, clause, result),
             Input::Typed(text) => self.on_typed(at, &text),
             Input::Muted(on) => self.muted = on,
+            // Counted there; a report that is not believed is no trouble of the call's.
+            Input::Playout(report) => drop(self.far_ear.report(at, report)),
+            Input::RoundTrip(rtt) => self.far_ear.round_trip(rtt),
         }
         self.show_floor(at);
     }
@@ -215,6 +236,8 @@ impl Conversation {
     /// The agent's next 20 ms; silence when it has nothing to say. `true` when there is speech in it.
     pub fn frame(&mut self, at: CallTime, out: &mut [f32; LINE_FRAME]) -> bool {
         let speech = self.play(at, out);
+        self.far_ear.left(at);
+        self.follow(at);
         self.show_floor(at);
         speech
     }
@@ -226,7 +249,9 @@ impl Conversation {
 
     /// The call is over: closes what is open, so that every turn that was opened is kept.
     pub fn finish(&mut self, at: CallTime, reason: EndReason, detail: &str) {
+        self.over = true;
         self.drop_reply(at);
+        self.settle_all();
         self.commit_caller(at);
         self.ladder.disarm();
         self.emit(at, Event::CallEnded { reason: reason.as_str().into(), detail: detail.into() });

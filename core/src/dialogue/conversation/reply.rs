@@ -3,17 +3,23 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::time::Duration;
 
 use duologue_signaling::event::{Event, FloorState, LatencyParts, TurnOutcome};
 
+use super::arriving::Arriving;
 use super::{Conversation, Effect};
 use crate::audio::{LINE_FRAME, LINE_RATE};
 use crate::backend::{ChatMessage, ChatRequest, Clause, Role, Speech, Urgency};
 use crate::dialogue::judge::{Action, Verdict};
+use crate::dialogue::ledger::Ledger;
 use crate::dialogue::sentence::{ClauseCutter, ClauseLimits, Cut, speakable};
-use crate::journal::{EndReason, Entry, Speaker, TurnRow};
+use crate::journal::{Entry, Speaker, TurnRow};
 use crate::media::playout::{Played, Playout};
 use crate::time::CallTime;
+
+/// Least time between two `words` events of a turn.
+const WORDS_EVERY: Duration = Duration::from_millis(100);
 
 /// The agent's open turn.
 #[derive(Debug)]
@@ -24,9 +30,10 @@ pub(super) struct Reply {
     opened: CallTime,
     /// First packet with its sound.
     started: Option<CallTime>,
-    /// The request, to be made again once if the model breaks off before its first word; none for fixed words.
-    request: Option<ChatRequest>,
-    generated: String,
+    /// The model may be asked once more, if it breaks off before its first word; never for fixed words.
+    once_more: bool,
+    /// The text, and how far each word of it has come.
+    pub(super) ledger: Ledger,
     cutter: ClauseCutter,
     waiting: VecDeque<Cut>,
     next_clause: u32,
@@ -35,7 +42,8 @@ pub(super) struct Reply {
     text_done: bool,
     failed: bool,
     hang_up: bool,
-    shown: usize,
+    /// How much of what was heard the client has been told, in bytes, and when.
+    shown: (usize, CallTime),
     pub playout: Playout,
     latency: LatencyParts,
 }
@@ -48,8 +56,8 @@ impl Reply {
             reason,
             opened: at,
             started: None,
-            request: None,
-            generated: String::new(),
+            once_more: false,
+            ledger: Ledger::default(),
             cutter: ClauseCutter::new(ClauseLimits::default()),
             waiting: VecDeque::new(),
             next_clause: 0,
@@ -57,19 +65,15 @@ impl Reply {
             text_done: false,
             failed: false,
             hang_up: false,
-            shown: 0,
+            shown: (0, at),
             playout: Playout::new(),
             latency: LatencyParts::default(),
         }
     }
 
-    fn heard(&self) -> &str {
-        self.generated.get(..self.playout.heard()).unwrap_or(&self.generated)
-    }
-
     /// More text, whole or in pieces.
-    fn take(&mut self, text: &str) {
-        self.generated.push_str(text);
+    fn take(&mut self, at: CallTime, text: &str) {
+        self.ledger.generate(at, text);
         self.waiting.extend(self.cutter.push(text));
     }
 
@@ -95,7 +99,7 @@ impl Conversation {
         self.drop_reply(at);
         let mut reply = Reply::new(self.next_turn(), at, action, reason);
         reply.hang_up = hang_up;
-        reply.take(words);
+        reply.take(at, words);
         reply.finish_text();
         self.reply = Some(reply);
         self.floor.thinks(at);
@@ -109,7 +113,7 @@ impl Conversation {
             reply.latency = caller.latency;
         }
         let request = self.request(self.caller_words());
-        reply.request = Some(request.clone());
+        reply.once_more = true;
         let turn = reply.turn;
         self.reply = Some(reply);
         self.effects.push(Effect::Generate { turn, request });
@@ -138,19 +142,19 @@ impl Conversation {
     pub(super) fn on_token(&mut self, at: CallTime, turn: u32, text: &str) {
         let Some(reply) = self.reply.as_mut().filter(|reply| reply.turn == turn && !reply.text_done) else { return };
         // Models begin with a blank or a newline now and then; the heard prefix should not.
-        let text = if reply.generated.is_empty() { text.trim_start() } else { text };
+        let text = if reply.ledger.text().is_empty() { text.trim_start() } else { text };
         if text.is_empty() {
             return;
         }
         reply.latency.first_token_ms.get_or_insert(at.ms());
-        reply.take(text);
+        reply.take(at, text);
         self.pump(at);
     }
 
     pub(super) fn on_generated(&mut self, at: CallTime, turn: u32, result: Result<(), String>) {
         let Some(reply) = self.reply.as_mut().filter(|reply| reply.turn == turn && !reply.text_done) else { return };
         let why = match result {
-            Ok(()) if !reply.generated.trim().is_empty() => None,
+            Ok(()) if !reply.ledger.text().trim().is_empty() => None,
             Ok(()) => Some("the language model answered with nothing".to_owned()),
             Err(why) => Some(why),
         };
@@ -159,12 +163,14 @@ impl Conversation {
             self.pump(at);
             return;
         };
-        if !reply.generated.is_empty() {
+        if !reply.ledger.text().is_empty() {
             reply.finish_text();
             self.trouble(at, "llm-broke-off", &format!("{why}; what was said so far stands."));
             self.pump(at);
-        } else if let Some(request) = reply.request.take() {
+        } else if std::mem::take(&mut reply.once_more) {
             self.trouble(at, "llm-retry", &format!("{why}; asked once more."));
+            // Made anew: more may have been heard by now.
+            let request = self.request(self.caller_words());
             self.effects.push(Effect::Generate { turn, request });
         } else {
             self.trouble(at, "llm-failed", &format!("{why}; the caller is asked to say it again."));
@@ -177,9 +183,10 @@ impl Conversation {
         let Some(reply) = self.reply.as_mut().filter(|reply| reply.turn == turn) else { return };
         let Some((_, text)) = reply.speaking.as_ref().filter(|(speaking, _)| *speaking == clause) else { return };
         match speech {
-            Speech::Plan { words, .. } => reply.playout.begin_clause(text, &words),
+            Speech::Plan { words, .. } => reply.ledger.plan(text.clone(), &words),
             Speech::Pcm(pcm) => {
                 reply.latency.first_audio_ms.get_or_insert(at.ms());
+                reply.ledger.synthesise(at, pcm.len());
                 reply.playout.push(&pcm);
             }
         }
@@ -187,15 +194,15 @@ impl Conversation {
 
     pub(super) fn on_spoken(&mut self, at: CallTime, turn: u32, clause: u32, result: Result<(), String>) {
         let Some(reply) = self.reply.as_mut().filter(|reply| reply.turn == turn) else { return };
-        if reply.speaking.as_ref().is_none_or(|(speaking, _)| *speaking != clause) {
-            return;
-        }
-        reply.speaking = None;
-        if let Err(why) = result {
-            reply.failed = true;
-            reply.waiting.clear();
-            reply.text_done = true;
-            self.trouble(at, "tts", &format!("{why}; the rest of this turn is not spoken."));
+        let Some((_, text)) = reply.speaking.take_if(|(speaking, _)| *speaking == clause) else { return };
+        match result {
+            Ok(()) => reply.ledger.end_clause(at, &text),
+            Err(why) => {
+                reply.failed = true;
+                reply.waiting.clear();
+                reply.text_done = true;
+                self.trouble(at, "tts", &format!("{why}; the rest of this turn is not spoken."));
+            }
         }
         self.pump(at);
     }
@@ -220,7 +227,7 @@ impl Conversation {
         let clause = reply.next_clause;
         reply.next_clause += 1;
         // A cut's range begins with the white space before the clause; its words are counted from the clause itself.
-        let blank = reply.generated.get(cut.range.clone()).map_or(0, |text| text.len() - text.trim_start().len());
+        let blank = reply.ledger.text().get(cut.range.clone()).map_or(0, |text| text.len() - text.trim_start().len());
         reply.speaking = Some((clause, cut.range.start + blank..cut.range.end));
         let urgency = if first { Urgency::FirstAudio } else { Urgency::Speech };
         let turn = reply.turn;
@@ -246,11 +253,7 @@ impl Conversation {
         }
         let Some(reply) = &mut self.reply else { return false };
         let played = reply.playout.frame(out);
-        if reply.playout.heard() > reply.shown {
-            reply.shown = reply.playout.heard();
-            let (turn, heard) = (reply.turn, reply.heard().to_owned());
-            self.emit(at, Event::Words { turn, heard });
-        }
+        reply.ledger.send(at, self.far_ear.line(), reply.playout.played());
         if played == Played::Done {
             self.reply_done(at);
         }
@@ -282,9 +285,8 @@ impl Conversation {
             self.rest(at);
         }
         if hang_up {
+            // The end comes when the last word has been heard.
             self.closing = true;
-            let detail = "The agent said goodbye after a long silence.".into();
-            self.effects.push(Effect::End { reason: EndReason::AgentHangup, detail });
         } else {
             self.prime();
         }
@@ -303,12 +305,12 @@ impl Conversation {
         }
     }
 
-    fn close_reply(&mut self, at: CallTime, reply: Reply, outcome: TurnOutcome) {
-        let heard = match outcome {
-            TurnOutcome::Completed => reply.generated.clone(),
-            _ => reply.heard().to_owned(),
-        };
-        self.history.agent(&heard, outcome == TurnOutcome::Interrupted);
+    /// The turn is over: from here on nothing of it leaves. What is on its way is followed to the ear
+    /// ([`Conversation::follow`]).
+    fn close_reply(&mut self, at: CallTime, mut reply: Reply, outcome: TurnOutcome) {
+        reply.ledger.hear(at, &self.far_ear);
+        // What has left cannot be called back, unless the call ends: then nobody listens to it any more.
+        let heard = if self.over { reply.ledger.heard() } else { reply.ledger.sent() }.to_owned();
         self.effects.push(Effect::DropTurn { turn: reply.turn });
         self.emit(
             at,
@@ -316,7 +318,7 @@ impl Conversation {
                 turn: reply.turn,
                 outcome,
                 heard: heard.clone(),
-                generated: reply.generated.clone(),
+                generated: reply.ledger.text().to_owned(),
                 latency: reply.latency,
             },
         );
@@ -326,7 +328,7 @@ impl Conversation {
             speaker: Speaker::Agent,
             started_ms: reply.started.unwrap_or(reply.opened).ms(),
             ended_ms: at.ms(),
-            text: reply.generated,
+            text: reply.ledger.text().to_owned(),
             heard: Some(heard),
             typed: false,
             outcome: Some(outcome),
@@ -334,5 +336,21 @@ impl Conversation {
             reason: Some(reply.reason.into()),
             latency: reply.latency,
         })));
+        self.history.agent(reply.turn, reply.ledger.heard(), outcome == TurnOutcome::Interrupted);
+        self.arriving.push_back(Arriving { turn: reply.turn, ended: at, ledger: reply.ledger });
+    }
+
+    /// Tells the client what has been heard of the open turn, a few times a second.
+    pub(super) fn show_words(&mut self, at: CallTime) {
+        let Some(reply) = &mut self.reply else { return };
+        reply.ledger.hear(at, &self.far_ear);
+        let heard = reply.ledger.heard();
+        let (shown, when) = reply.shown;
+        // The first words at once; then at most ten times a second, which is more than anybody reads.
+        if heard.len() > shown && (shown == 0 || at.since(when) >= WORDS_EVERY) {
+            reply.shown = (heard.len(), at);
+            let (turn, heard) = (reply.turn, heard.to_owned());
+            self.emit(at, Event::Words { turn, heard });
+        }
     }
 }
