@@ -18,6 +18,7 @@ use crate::dialogue::endpoint::EndpointSettings;
 use crate::dialogue::floor::FloorSettings;
 use crate::dialogue::persona::Persona;
 use crate::media::ear::EarSettings;
+use crate::media::far_ear::FarEarSettings;
 use crate::peer::{Port, PortConfig, PortError};
 use crate::store::{Store, StoreError};
 use crate::web::{self, Web};
@@ -159,6 +160,7 @@ fn conversation_settings(config: &Config) -> ConversationSettings {
             ..endpoint
         },
         pace: Pace::default(),
+        far_ear: FarEarSettings { buffer_ms: config.media.far_ear_ms },
     }
 }
 

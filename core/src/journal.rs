@@ -1,9 +1,11 @@
 //! What a call leaves behind, as values: each entry becomes a row. The store writes them; nobody waits for it.
 
+use std::ops::Range;
+
 use duologue_signaling::event::{LatencyParts, Stamped, TurnOutcome};
 
-use crate::dialogue::ledger::WordFate;
-use crate::media::far_ear::ReportCounts;
+use crate::media::far_ear::{Evidence, ReportCounts};
+use crate::time::CallTime;
 
 /// A call's name: a UUID of version 7, so that names sort by time.
 pub type CallId = String;
@@ -129,6 +131,54 @@ pub struct TurnRow {
     pub reason: Option<String>,
     /// Agent only.
     pub latency: LatencyParts,
+}
+
+/// How far a word has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WordState {
+    Generated,
+    Synthesised,
+    Sent,
+    Heard,
+}
+
+impl WordState {
+    /// As it stands in SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Generated => "generated",
+            Self::Synthesised => "synthesised",
+            Self::Sent => "sent",
+            Self::Heard => "heard",
+        }
+    }
+}
+
+/// A word's way so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WordFate {
+    /// Its bytes in the turn's text, its punctuation included.
+    pub text: Range<usize>,
+    pub generated: CallTime,
+    pub synthesised: Option<CallTime>,
+    /// The tick in which its last sample left.
+    pub sent: Option<CallTime>,
+    /// When its last sample was heard, and how that is known.
+    pub heard: Option<(CallTime, Evidence)>,
+}
+
+impl WordFate {
+    pub fn state(&self) -> WordState {
+        if self.heard.is_some() {
+            WordState::Heard
+        } else if self.sent.is_some() {
+            WordState::Sent
+        } else if self.synthesised.is_some() {
+            WordState::Synthesised
+        } else {
+            WordState::Generated
+        }
+    }
 }
 
 /// A call's media in numbers.

@@ -7,9 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use duologue_core::dialogue::conversation::Input;
 use duologue_core::dialogue::ladder::Rung;
-use duologue_core::dialogue::ledger::WordFate;
 use duologue_core::dialogue::persona::Persona;
-use duologue_core::journal::{Entry, Speaker};
+use duologue_core::journal::{Entry, Speaker, WordFate};
 use duologue_core::time::CallTime;
 use duologue_signaling::event::{Event, TurnOutcome};
 use proptest::prelude::*;

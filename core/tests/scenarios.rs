@@ -11,9 +11,8 @@ use std::path::{Path, PathBuf};
 
 use duologue_core::dialogue::conversation::Input;
 use duologue_core::dialogue::ladder::Rung;
-use duologue_core::dialogue::ledger::{WordFate, WordState};
 use duologue_core::dialogue::persona::Persona;
-use duologue_core::journal::{Entry, Speaker};
+use duologue_core::journal::{Entry, Speaker, WordFate, WordState};
 use duologue_core::media::far_ear::PlayoutReport;
 use duologue_signaling::event::Event;
 use stage::{Line, Record, Script, Sound, play, stretches};
@@ -184,7 +183,11 @@ fn tell_words(words: &[WordFate]) -> String {
         let count = words.iter().filter(|word| word.state() >= state).count();
         format!("{count} {}", state.as_str())
     });
-    let last = words.iter().filter_map(|word| word.heard).last().map_or(String::new(), |(at, _)| format!(", the last at {}", at.ms()));
+    let last = words
+        .iter()
+        .filter_map(|word| word.heard)
+        .last()
+        .map_or(String::new(), |(at, _)| format!(", the last at {}", at.ms()));
     format!("{}{last}", counted.join(", "))
 }
 

@@ -10,6 +10,8 @@ pub struct Mouth {
     sequence: u16,
     /// RTP clock of Opus: 48 kHz. Advances every tick, silence included, so that the receiver never sees a gap.
     timestamp: u32,
+    /// Of the first packet.
+    first_timestamp: u32,
     /// The next packet begins a talk spurt (RFC 3551, section 4.1).
     quiet: bool,
     sent: u64,
@@ -21,7 +23,14 @@ impl Mouth {
     /// # Errors
     /// When libopus cannot make an encoder.
     pub fn new(sequence: u16, timestamp: u32) -> Result<Self, OpusError> {
-        Ok(Self { encoder: OpusEncoder::new(OpusSettings::default())?, sequence, timestamp, quiet: true, sent: 0 })
+        Ok(Self {
+            encoder: OpusEncoder::new(OpusSettings::default())?,
+            sequence,
+            timestamp,
+            first_timestamp: timestamp,
+            quiet: true,
+            sent: 0,
+        })
     }
 
     /// Sends one frame.
@@ -34,6 +43,11 @@ impl Mouth {
         }
         self.sequence = self.sequence.wrapping_add(1);
         self.timestamp = self.timestamp.wrapping_add(LINE_FRAME as u32);
+    }
+
+    /// Where on the line an RTP timestamp of ours lies: samples since the first packet, modulo 2^32.
+    pub fn line(&self, timestamp: u32) -> u32 {
+        timestamp.wrapping_sub(self.first_timestamp)
     }
 
     /// Packets sent so far.

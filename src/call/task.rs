@@ -19,6 +19,7 @@ use crate::dialogue::judge::Judge;
 use crate::journal::{CallId, EndReason, Entry, MediaTotals};
 use crate::media::ear::Ear;
 use crate::media::echo::Echo;
+use crate::media::far_ear::PlayoutReport;
 use crate::peer::{GoneWhy, Peer, PeerEvent};
 use crate::store::Recorder;
 use crate::time::{CallTime, TICK};
@@ -251,7 +252,12 @@ impl CallTask {
                 };
                 self.end(reason, &format!("{why}."));
             }
-            Some(PeerEvent::Connected | PeerEvent::Report(_) | PeerEvent::MessagesOpen | PeerEvent::Disconnected) => {}
+            Some(PeerEvent::Report(report)) => {
+                if let Some(rtt) = report.rtt {
+                    self.conversation.on(self.now(), Input::RoundTrip(rtt));
+                }
+            }
+            Some(PeerEvent::Connected | PeerEvent::MessagesOpen | PeerEvent::Disconnected) => {}
             None => self.end(EndReason::NetworkGone, "The connection is gone."),
         }
     }
@@ -261,6 +267,12 @@ impl CallTask {
         match serde_json::from_str(text) {
             Ok(ClientMessage::Text { text }) => self.conversation.on(at, Input::Typed(text)),
             Ok(ClientMessage::Mute { on }) => self.conversation.on(at, Input::Muted(on)),
+            // An echo sends no words of ours whose hearing could be of interest.
+            Ok(ClientMessage::Playout { .. }) if self.echo.is_some() => {}
+            Ok(ClientMessage::Playout { rtp_timestamp, at_ms }) => {
+                let report = PlayoutReport { line: self.mouth.line(rtp_timestamp), at_ms };
+                self.conversation.on(at, Input::Playout(report));
+            }
             Ok(ClientMessage::Hangup) => self.end(EndReason::CallerHangup, "The caller hung up."),
             Err(fault) => {
                 let detail = format!("Not a client message ({fault}); see PROTOCOL.md.");

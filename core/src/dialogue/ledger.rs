@@ -10,56 +10,9 @@ use std::ops::Range;
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::backend::WordMark;
+use crate::journal::WordFate;
 use crate::media::far_ear::{Evidence, FarEar};
 use crate::time::CallTime;
-
-/// How far a word has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum WordState {
-    Generated,
-    Synthesised,
-    Sent,
-    Heard,
-}
-
-impl WordState {
-    /// As it stands in SQL.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Generated => "generated",
-            Self::Synthesised => "synthesised",
-            Self::Sent => "sent",
-            Self::Heard => "heard",
-        }
-    }
-}
-
-/// A word's way so far.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WordFate {
-    /// Its bytes in the turn's text, its punctuation included.
-    pub text: Range<usize>,
-    pub generated: CallTime,
-    pub synthesised: Option<CallTime>,
-    /// The tick in which its last sample left.
-    pub sent: Option<CallTime>,
-    /// When its last sample was heard, and how that is known.
-    pub heard: Option<(CallTime, Evidence)>,
-}
-
-impl WordFate {
-    pub fn state(&self) -> WordState {
-        if self.heard.is_some() {
-            WordState::Heard
-        } else if self.sent.is_some() {
-            WordState::Sent
-        } else if self.synthesised.is_some() {
-            WordState::Synthesised
-        } else {
-            WordState::Generated
-        }
-    }
-}
 
 /// A place at which the voice has told where it is: text up to here is sound up to there.
 #[derive(Clone, Debug)]
@@ -108,7 +61,11 @@ impl Ledger {
     pub fn plan(&mut self, clause: Range<usize>, words: &[WordMark]) {
         self.clause_start = self.made;
         for word in words {
-            self.mark(clause.start.saturating_add(word.text.end), clause.end, self.clause_start.saturating_add(word.end));
+            self.mark(
+                clause.start.saturating_add(word.text.end),
+                clause.end,
+                self.clause_start.saturating_add(word.end),
+            );
         }
         self.clause = clause;
     }
@@ -334,7 +291,10 @@ mod tests {
     #[test]
     fn words_are_what_people_call_words() {
         let of = |text: &'static str| words(text).into_iter().map(|word| &text[word]).collect::<Vec<_>>();
-        assert_eq!(of(" \"Well,\" he said — it's half-past 3.14! "), ["\"Well,\"", "he", "said", "—", "it's", "half-past", "3.14!"]);
+        assert_eq!(
+            of(" \"Well,\" he said — it's half-past 3.14! "),
+            ["\"Well,\"", "he", "said", "—", "it's", "half-past", "3.14!"]
+        );
         assert_eq!(of("今天，很好。 OK"), ["今", "天，", "很", "好。", "OK"]);
         assert_eq!(of(""), [""; 0]);
     }

@@ -84,9 +84,12 @@ impl Playout {
         if n == 0 {
             return if self.closed { Played::Done } else { Played::Waiting };
         }
-        for (slot, sample) in out.iter_mut().zip(self.samples.drain(..n)) {
-            *slot = sample;
-        }
+        // The queue is a ring: what is asked for may lie on both sides of its seam.
+        let (front, back) = self.samples.as_slices();
+        let seam = n.min(front.len());
+        out[..seam].copy_from_slice(&front[..seam]);
+        out[seam..n].copy_from_slice(&back[..n - seam]);
+        self.samples.drain(..n);
         self.played += n as u64;
         if self.held {
             self.tail = out[..n].to_vec();
