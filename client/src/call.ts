@@ -3,6 +3,7 @@
 import type { ClientMessage } from "./events.js";
 import type { Source } from "./microphone.js";
 import { Refused } from "./microphone.js";
+import { PlayoutReporter } from "./playout.js";
 import { problemOfResponse, unreachable } from "./problem.js";
 
 export interface Persona {
@@ -64,6 +65,7 @@ export class Call {
   readonly #peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
   readonly #channel: RTCDataChannel;
   readonly #source: Source;
+  readonly #playout: PlayoutReporter;
   #location: string | null = null;
   #closed = false;
 
@@ -71,6 +73,7 @@ export class Call {
     this.#source = source;
     this.#peer.addTransceiver(source.track, { direction: "sendrecv", streams: [new MediaStream([source.track])] });
     this.#channel = this.#peer.createDataChannel("events", { ordered: true });
+    this.#playout = new PlayoutReporter(this.#peer, (report) => this.send(report));
     this.#channel.addEventListener("message", ({ data }) => {
       if (typeof data === "string") listener.message(data);
     });
@@ -113,6 +116,11 @@ export class Call {
     return true;
   }
 
+  /** The other side speaks, or does not: what is played matters more while it does. */
+  otherSpeaks(on: boolean): void {
+    this.#playout.speaking(on);
+  }
+
   mute(on: boolean): void {
     this.#source.track.enabled = !on;
     this.send({ type: "mute", on });
@@ -145,6 +153,7 @@ export class Call {
     if (this.#closed) return;
     this.#closed = true;
     this.#location = null;
+    this.#playout.close();
     this.#peer.close();
     this.#source.close();
   }

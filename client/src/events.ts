@@ -53,6 +53,8 @@ export type Stamped = CallEvent & { at_ms: number };
 export type ClientMessage =
   | { type: "text"; text: string }
   | { type: "mute"; on: boolean }
+  /** What is coming out of the loudspeaker: an RTP timestamp, and when, on the page's own clock. */
+  | { type: "playout"; rtp_timestamp: number; at_ms: number }
   | { type: "hangup" };
 
 /** The longest typed turn that the server takes. */

@@ -5,6 +5,7 @@
 import type { FloorState, LatencyParts, Stamped, TurnOutcome } from "./events.js";
 import type { Problem } from "./problem.js";
 import { endingInWords } from "./problem.js";
+import { emptyTimeline, extend, type Timeline } from "./timeline.js";
 
 export interface CallerLine {
   kind: "caller";
@@ -66,6 +67,7 @@ export interface ViewState {
   persona: string | null;
   floor: FloorState;
   lines: readonly Line[];
+  timeline: Timeline;
   /** The newest moment that the server has told, milliseconds since the call began. */
   at_ms: number;
   muted: boolean;
@@ -95,6 +97,7 @@ export const initial: ViewState = {
   persona: null,
   floor: "idle",
   lines: [],
+  timeline: emptyTimeline,
   at_ms: 0,
   muted: false,
   microphone: true,
@@ -118,7 +121,10 @@ export function reduce(state: ViewState, action: Action): ViewState {
     case "microphone-gone":
       return { ...state, microphone: false };
     case "event":
-      return applyEvent({ ...state, at_ms: Math.max(state.at_ms, action.event.at_ms) }, action.event);
+      return applyEvent(
+        { ...state, at_ms: Math.max(state.at_ms, action.event.at_ms), timeline: extend(state.timeline, action.event) },
+        action.event,
+      );
     case "problem":
       // A problem while dialling puts the page back to where a call can be tried again.
       return { ...state, problem: action.problem, phase: state.phase === "starting" ? "ready" : state.phase };
@@ -181,7 +187,8 @@ function end(state: ViewState, reason: string, detail: string, at_ms: number): V
   if (state.ending) return state;
   const ending = { reason, sentence: endingInWords(reason, detail), at_ms: Math.max(state.at_ms, at_ms) };
   const lines = state.lines.filter((line) => line.kind !== "caller" || line.final || line.text.trim() !== "");
-  return { ...state, phase: "ended", floor: "idle", wavering: false, lines, ending };
+  const timeline = extend(state.timeline, { type: "call-ended", at_ms: ending.at_ms, reason, detail });
+  return { ...state, phase: "ended", floor: "idle", wavering: false, lines, timeline, ending };
 }
 
 function replaceOrAppend(state: ViewState, index: number, line: Line): ViewState {
