@@ -12,12 +12,19 @@ export const PX_PER_MS = 0.048;
 const LANE = 34;
 const BAND = 6;
 const GAP = 5;
-const CALLER_TOP = 4;
+const CALLER_TOP = 6;
 const BAND_TOP = CALLER_TOP + LANE + GAP;
 const AGENT_TOP = BAND_TOP + BAND + GAP;
 const AXIS_TOP = AGENT_TOP + LANE + 4;
 export const HEIGHT = AXIS_TOP + 18;
 const RADIUS = 5;
+/** Below this a bar would be noise. */
+const AUDIBLE = 0.02;
+/** What has left may be heard so much later. */
+const HEARD_LATE_MS = 300;
+/** An onset is looked for so far back, over pauses of so much: 600 ms, 100 ms. */
+const ONSET_STEPS = 600 / LEVEL_STEP_MS;
+const ONSET_PAUSE_STEPS = 100 / LEVEL_STEP_MS;
 
 export interface Inks {
   ground: string;
@@ -51,7 +58,7 @@ export function draw(pen: Pen, picture: Picture): void {
   axis(pen, picture);
   floor(pen, picture);
   caller(pen, picture);
-  for (const stretch of picture.timeline.agent) agent(pen, picture, stretch);
+  picture.timeline.agent.forEach((stretch, index, all) => agent(pen, picture, stretch, all[index + 1]));
   bars(pen, picture, "agent", AGENT_TOP);
   for (const stretch of picture.timeline.agent) wait(pen, picture, stretch);
   if (picture.live) present(pen, picture);
@@ -60,10 +67,10 @@ export function draw(pen: Pen, picture: Picture): void {
 
 const x = (picture: Picture, ms: number) => (ms - picture.from_ms) * PX_PER_MS;
 
-/** The left and right edge of a stretch, or null where it is out of sight. */
+/** The left and right edge of a stretch, or null where it is out of sight. Nothing real lies in the future. */
 function span(picture: Picture, from_ms: number, to_ms: number | null): [number, number] | null {
   const left = x(picture, from_ms);
-  const right = x(picture, to_ms ?? picture.now_ms);
+  const right = x(picture, Math.min(to_ms ?? picture.now_ms, picture.now_ms));
   return right < -RADIUS || left > picture.width + RADIUS ? null : [left, Math.max(right, left + 2)];
 }
 
@@ -112,9 +119,10 @@ function caller(pen: Pen, picture: Picture): void {
     const edges = span(picture, from_ms, to_ms);
     if (!edges) continue;
     if (kind === "typed") {
-      keyboard(pen, edges[0], CALLER_TOP + LANE / 2, inks.caller);
+      typed(pen, edges[0], inks);
       continue;
     }
+    edges[0] = x(picture, onset(picture, from_ms));
     pen.fillStyle = kind === "aside" ? inks.suspect : inks.caller;
     pen.globalAlpha = 0.16;
     box(pen, edges[0], CALLER_TOP, edges[1], LANE);
@@ -124,26 +132,42 @@ function caller(pen: Pen, picture: Picture): void {
   bars(pen, picture, "caller", CALLER_TOP);
 }
 
-/** A key with a line of text on it. */
-function keyboard(pen: Pen, at: number, middle: number, ink: string): void {
-  pen.fillStyle = ink;
-  box(pen, at - 9, middle - 7, at + 9, 14);
-  pen.fill();
-  pen.clearRect(at - 5, middle - 2, 2, 2);
-  pen.clearRect(at - 1, middle - 2, 2, 2);
-  pen.clearRect(at + 3, middle - 2, 2, 2);
-  pen.clearRect(at - 4, middle + 2, 8, 2);
+/** A turn without a voice: its moment, as a text cursor. */
+function typed(pen: Pen, at: number, inks: Inks): void {
+  pen.fillStyle = inks.caller;
+  pen.fillRect(at - 2, CALLER_TOP + 4, 2, LANE - 8);
+  pen.font = `600 11px ${inks.font}`;
+  pen.textBaseline = "middle";
+  pen.textAlign = "left";
+  pen.fillText("typed", at + 4, CALLER_TOP + LANE / 2 + 0.5);
+}
+
+/**
+ * Where the sound began that became a turn. The server is sure of it some 200 ms later (the way there, its jitter buffer,
+ * and what it takes to tell a word from a click); the microphone's own level knows better.
+ */
+function onset({ levels }: Picture, from_ms: number): number {
+  const first = Math.floor(from_ms / LEVEL_STEP_MS);
+  let began = first;
+  for (let step = first - 1; step >= first - ONSET_STEPS && began - step <= ONSET_PAUSE_STEPS; step--) {
+    if (levels.at("caller", step) >= AUDIBLE) began = step;
+  }
+  return began * LEVEL_STEP_MS;
 }
 
 /** How loud it was: full colour where it counted as speech, grey where it did not. */
 function bars(pen: Pen, picture: Picture, side: Side, top: number): void {
   const { inks, levels, timeline, width, from_ms, now_ms } = picture;
+  // The agent is heard a little after it was sent.
   const stretches = side === "caller" ? timeline.caller : timeline.agent;
-  const speech = (ms: number) => stretches.findLast((s) => s.from_ms <= ms && ms <= (s.to_ms ?? now_ms) + (side === "agent" ? 300 : 0));
+  const begins = (from_ms: number) => (side === "caller" ? onset(picture, from_ms) : from_ms);
+  const late_ms = side === "caller" ? LEVEL_STEP_MS : HEARD_LATE_MS;
+  const sounding = stretches.filter((s) => span(picture, s.from_ms - HEARD_LATE_MS, s.to_ms)).map((s) => ({ s, from_ms: begins(s.from_ms) }));
+  const speech = (ms: number) => sounding.findLast(({ s, from_ms }) => from_ms <= ms && ms <= (s.to_ms ?? now_ms) + late_ms)?.s;
   const last = Math.floor(Math.min(now_ms, from_ms + width / PX_PER_MS) / LEVEL_STEP_MS);
   for (let step = Math.max(0, Math.floor(from_ms / LEVEL_STEP_MS)); step <= last; step++) {
     const level = levels.at(side, step);
-    if (level < 0.02) continue;
+    if (level < AUDIBLE) continue;
     const ms = step * LEVEL_STEP_MS;
     const within = speech(ms);
     pen.fillStyle = !within ? inks.rule : "kind" in within && within.kind === "aside" ? inks.suspect : inks[side];
@@ -152,7 +176,7 @@ function bars(pen: Pen, picture: Picture, side: Side, top: number): void {
   }
 }
 
-function agent(pen: Pen, picture: Picture, stretch: AgentStretch): void {
+function agent(pen: Pen, picture: Picture, stretch: AgentStretch, next: AgentStretch | undefined): void {
   const { inks } = picture;
   const { outcome } = stretch;
   const edges = span(picture, stretch.from_ms, stretch.to_ms);
@@ -171,11 +195,14 @@ function agent(pen: Pen, picture: Picture, stretch: AgentStretch): void {
     for (const hold of stretch.holds) held(pen, picture, hold.from_ms, hold.to_ms);
   }
   const unsaid = unsaidMs(stretch);
-  const lost = unsaid > 0 && stretch.to_ms !== null ? span(picture, stretch.to_ms, stretch.to_ms + unsaid) : null;
-  if (lost) {
-    ghost(pen, lost[0] + 2, lost[1], inks.suspect);
-    strike(pen, lost[0] + 2, lost[1], inks.suspect);
-  }
+  if (unsaid === 0 || stretch.to_ms === null) return;
+  // It would have lain under what came after; there it makes way.
+  const free_ms = next ? next.from_ms - (latencyOf(next.latency)?.total_ms ?? 0) : Infinity;
+  const left = x(picture, stretch.to_ms) + 2;
+  const right = x(picture, Math.min(stretch.to_ms + unsaid, free_ms));
+  if (right - left < 4 || right < 0 || left > picture.width) return;
+  ghost(pen, left, right, inks.suspect);
+  strike(pen, left, right, inks.suspect);
 }
 
 /** As far as words have been heard. */
@@ -222,28 +249,23 @@ function strike(pen: Pen, left: number, right: number, ink: string): void {
   pen.fillRect(left + 4, AGENT_TOP + LANE / 2 - 0.5, Math.max(0, right - left - 8), 1);
 }
 
-/** How long the caller waited: between the last sound and the first of the answer, with its figure on it. */
+/** How long the caller waited, in the gap before the answer. */
 function wait(pen: Pen, picture: Picture, { latency, from_ms, outcome }: AgentStretch): void {
   const waited = latencyOf(latency);
   if (!waited || outcome === "revoked") return;
-  const edges = span(picture, from_ms - waited.total_ms, from_ms);
-  if (!edges) return;
+  const right = x(picture, from_ms) - 5;
   const { inks } = picture;
   const label = inWords(waited.total_ms);
   pen.font = `600 11px ${inks.font}`;
-  const room = pen.measureText(label).width + 8;
+  const room = pen.measureText(label).width;
+  if (right < 0 || right - room > picture.width) return;
   const middle = AGENT_TOP + LANE / 2;
-  const [left, right] = [edges[0], edges[1] - 2];
-  pen.fillStyle = inks.thinking;
-  pen.fillRect(left, middle - 4, 1, 8);
-  pen.fillRect(left, middle - 0.5, Math.max(0, right - left), 1);
   pen.textBaseline = "middle";
   pen.textAlign = "right";
-  const at = right - left > room + 8 ? (left + right + room) / 2 - 4 : right - 3;
   pen.fillStyle = inks.ground;
-  pen.fillRect(at - room + 4, middle - 7, room, 14);
+  pen.fillRect(right - room - 2, middle - 7, room + 4, 14);
   pen.fillStyle = inks.thinking;
-  pen.fillText(label, at, middle + 0.5);
+  pen.fillText(label, right, middle + 0.5);
 }
 
 function present(pen: Pen, picture: Picture): void {

@@ -45,6 +45,12 @@ export class TimelineView {
       this.#following = scrollWidth - scrollLeft - clientWidth < NEAR_END_PX;
       this.#stale = true;
     });
+    // Left and right scroll by themselves; these two scroll a page only upwards and downwards.
+    this.#scroller.addEventListener("keydown", (event) => {
+      if (event.key !== "Home" && event.key !== "End") return;
+      event.preventDefault();
+      this.#scroller.scrollLeft = event.key === "Home" ? 0 : this.#scroller.scrollWidth;
+    });
   }
 
   render(state: ViewState, other: string): void {
