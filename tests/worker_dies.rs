@@ -86,6 +86,8 @@ async fn a_worker_killed_in_a_call_is_started_again_and_the_call_goes_on() {
     assert!(worker().is_some_and(|after| after != before), "another worker is there");
 
     let database = house.database();
+    assert!(peer.line.send_message(r#"{"type":"hangup"}"#.into()));
+    while event(&mut peer).await["type"] != "call-ended" {}
     peer.close().await;
     house.server.stop().await;
     let out = std::process::Command::new("sqlite3")
