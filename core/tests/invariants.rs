@@ -9,7 +9,7 @@ use duologue_core::dialogue::conversation::Input;
 use duologue_core::dialogue::ladder::Rung;
 use duologue_core::dialogue::persona::Persona;
 use duologue_core::journal::{Entry, Speaker};
-use duologue_signaling::event::{Event, TurnOutcome};
+use duologue_signaling::event::{Event, FloorState, TurnOutcome};
 use proptest::prelude::*;
 use stage::{Line, Pace, Script, Sound, play, stretches};
 
@@ -24,14 +24,30 @@ fn persona() -> Persona {
     persona
 }
 
+/// From nothing to a speech, with what the floor and the end of a turn look for.
+fn words() -> impl Strategy<Value = String> {
+    let word = prop::sample::select(vec![
+        "word", "word", "yeah", "mm-hm", "stop", "no", "what", "seven", "um", "porter", "for", "goodbye", "hold on",
+    ]);
+    prop::collection::vec(word, 0..12).prop_map(|words| words.join(" "))
+}
+
+fn level() -> impl Strategy<Value = f32> {
+    prop_oneof![2 => Just(0.0f32), 1 => -60.0f32..-10.0]
+}
+
+fn echo() -> impl Strategy<Value = f32> {
+    prop_oneof![3 => Just(0.0f32), 1 => 0.0f32..=1.0]
+}
+
 prop_compose! {
     /// Stretches of caller sound: gaps and lengths from a click to a speech, with and without words.
-    fn sounds()(parts in prop::collection::vec((20u64..4_000, 20u64..3_000, 0usize..12, prop::option::of(0.0f32..1.0)), 0..8)) -> Vec<Sound> {
+    fn sounds()(parts in prop::collection::vec((20u64..4_000, 20u64..3_000, words(), prop::option::of(0.0f32..1.0), level(), echo()), 0..8)) -> Vec<Sound> {
         let mut at = 0;
-        parts.into_iter().map(|(gap, length, words, complete)| {
+        parts.into_iter().map(|(gap, length, words, complete, level_dbfs, echo_likelihood)| {
             let from_ms = at + gap;
             at = from_ms + length;
-            Sound { from_ms, to_ms: at, words: vec!["word"; words].join(" "), complete }
+            Sound { level_dbfs, echo_likelihood, ..Sound::new(from_ms, at, &words, complete) }
         }).collect()
     }
 }
@@ -148,6 +164,24 @@ proptest! {
     fn somebody_speaks_or_a_timer_runs(script in script()) {
         let record = play(script);
         prop_assert!(record.dead_ticks.is_empty(), "dead at {:?}", record.dead_ticks.first());
+    }
+
+    /// A doubt about a sound over the agent's voice is over within its limit, by either decision or with the turn.
+    #[test]
+    fn a_doubt_is_always_decided(script in script()) {
+        let limit_ms = u64::from(script.settings.floor.decide_ms);
+        let record = play(script);
+        let mut since: Option<u64> = None;
+        for event in &record.events {
+            match &event.event {
+                Event::Floor { state: FloorState::Suspect } => since = Some(event.at_ms),
+                Event::Floor { .. } | Event::CallEnded { .. } => if let Some(since) = since.take() {
+                    prop_assert!(event.at_ms - since <= limit_ms, "{since} to {}", event.at_ms);
+                },
+                _ => {}
+            }
+        }
+        prop_assert_eq!(since, None);
     }
 
     /// The model never sees a word that was not heard: its requests hold only what turns kept as heard, and the caller.

@@ -86,6 +86,13 @@ fn set(script: &mut Script, rest: &str) -> Option<()> {
     match name {
         "endpoint_ms" => script.settings.endpoint.endpoint_ms = ms,
         "unsure_ms" => script.settings.endpoint.unsure_ms = ms,
+        "hold_ms" => script.settings.floor.hold_ms = ms,
+        "words_ms" => script.settings.floor.words_ms = ms,
+        "decide_ms" => script.settings.floor.decide_ms = ms,
+        "again_ms" => script.settings.floor.again_ms = ms,
+        "background_db" => script.settings.floor.background_db = value as f32,
+        "duck_db" => script.settings.floor.duck_db = -(value as f32),
+        "echo_percent" => script.settings.floor.echo_likelihood = value as f32 / 100.0,
         "ceiling_ms" => script.settings.endpoint.ceiling_ms = ms,
         "tail_ms" => script.settings.endpoint.tail_ms = ms,
         "barge_in_ms" => script.settings.floor.barge_in_ms = ms,
@@ -103,21 +110,24 @@ fn set(script: &mut Script, rest: &str) -> Option<()> {
     Some(())
 }
 
-/// `1000 caller 1500 complete=0.9 what time do you close`, `1000 types hello`, `1000 mutes`, `2000 unmutes`
+/// `1000 caller 1500 complete=0.9 level=-24 echo=0.1 what time do you close`, `1000 types hello`, `1000 mutes`, `2000 unmutes`
 fn happening(script: &mut Script, at: u64, rest: &str) -> Option<()> {
     let (verb, rest) = rest.split_once(' ').unwrap_or((rest, ""));
     match verb {
         "caller" => {
-            let (length, words) = rest.split_once(' ').unwrap_or((rest, ""));
-            let (complete, words) = match words.strip_prefix("complete=") {
-                Some(more) => {
-                    let (p, words) = more.split_once(' ').unwrap_or((more, ""));
-                    (Some(p.parse().ok()?), words)
+            let (length, mut words) = rest.split_once(' ').unwrap_or((rest, ""));
+            let mut sound = Sound::new(at, at + length.parse::<u64>().ok()?, "", None);
+            while let Some((name, value)) = words.split(' ').next().and_then(|word| word.split_once('=')) {
+                match name {
+                    "complete" => sound.complete = Some(value.parse().ok()?),
+                    "level" => sound.level_dbfs = value.parse().ok()?,
+                    "echo" => sound.echo_likelihood = value.parse().ok()?,
+                    _ => return None,
                 }
-                None => (None, words),
-            };
-            let to_ms = at + length.parse::<u64>().ok()?;
-            script.sounds.push(Sound { from_ms: at, to_ms, words: words.into(), complete });
+                words = words.split_once(' ').map_or("", |(_, more)| more);
+            }
+            sound.words = words.into();
+            script.sounds.push(sound);
         }
         "types" => script.inputs.push((at, Input::Typed(rest.into()))),
         "mutes" => script.inputs.push((at, Input::Muted(true))),
@@ -134,6 +144,9 @@ fn tell(record: &Record) -> String {
         if let Some(told) = tell_event(&event.event) {
             lines.push((event.at_ms, told));
         }
+    }
+    for (from, to) in stretches(&record.ducked_ticks) {
+        lines.push((from, format!("agent is ducked for {} ms", to - from)));
     }
     for (from, to) in stretches(&record.sound_ticks) {
         lines.push((from, format!("agent sounds for {} ms", to - from)));
@@ -167,6 +180,7 @@ fn tell_event(event: &Event) -> Option<String> {
             format!("transcript {turn}{}: {text}", if *typed { " (typed)" } else { "" })
         }
         Event::Judgement { turn, action, reason, .. } => format!("judgement {turn}: {action} ({reason})"),
+        Event::Backchannel { turn, text } => format!("backchannel over {turn}: {text}"),
         Event::TurnStarted { turn, .. } => format!("turn {turn} starts"),
         Event::TurnEnded { turn, outcome, .. } => format!("turn {turn} {}", format!("{outcome:?}").to_lowercase()),
         Event::Trouble { code, detail } => format!("trouble {code}: {detail}"),

@@ -23,6 +23,17 @@ pub struct Sound {
     pub words: String,
     /// What the turn model thinks at its end.
     pub complete: Option<f32>,
+    /// Its level, dBFS; 0.0 as if nobody measured it.
+    pub level_dbfs: f32,
+    /// How likely it is the agent's own voice.
+    pub echo_likelihood: f32,
+}
+
+impl Sound {
+    /// Somebody says `words`.
+    pub fn new(from_ms: u64, to_ms: u64, words: &str, complete: Option<f32>) -> Self {
+        Self { from_ms, to_ms, words: words.into(), complete, level_dbfs: 0.0, echo_likelihood: 0.0 }
+    }
 }
 
 /// How the back ends behave.
@@ -87,6 +98,8 @@ pub struct Record {
     pub entries: Vec<Entry>,
     /// When agent sound went on the line, tick by tick, with the turns that were open then.
     pub sound_ticks: Vec<u64>,
+    /// When that sound was softer than the voice makes it.
+    pub ducked_ticks: Vec<u64>,
     pub dropped: Vec<(u64, u32)>,
     pub opened: Vec<(u64, u32)>,
     pub requests: Vec<duologue_core::backend::ChatRequest>,
@@ -155,6 +168,10 @@ impl Stage {
         let mut frame = [0.0; LINE_FRAME];
         if self.talk.frame(at, &mut frame) {
             self.record.sound_ticks.push(self.now_ms);
+            let loudest = frame.iter().fold(0.0f32, |most, sample| most.max(*sample));
+            if loudest < 0.09 {
+                self.record.ducked_ticks.push(self.now_ms);
+            }
         }
         self.record.frames += 1;
         self.execute();
@@ -172,7 +189,13 @@ impl Stage {
         let voiced = now.min(last.to_ms) - last.from_ms;
         let silence = now.saturating_sub(last.to_ms);
         let speech = voiced >= 60 && silence < 100;
-        Hearing { speech, speech_ms: if speech { voiced as u32 } else { 0 }, silence_ms: silence as u32 }
+        Hearing {
+            speech,
+            speech_ms: if speech { voiced as u32 } else { 0 },
+            silence_ms: silence as u32,
+            level_dbfs: if speech { last.level_dbfs } else { 0.0 },
+            echo_likelihood: last.echo_likelihood,
+        }
     }
 
     /// What a recogniser hears of the open utterance by now: the words in proportion to the time.

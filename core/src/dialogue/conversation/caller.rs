@@ -8,6 +8,7 @@ use crate::backend::AsrPurpose;
 use crate::dialogue::endpoint::EndEvidence;
 use crate::dialogue::floor::Hearing;
 use crate::dialogue::judge::{Action, Situation, Verdict};
+use crate::dialogue::suspicion::Suspicion;
 use crate::journal::{Entry, Speaker, TurnRow};
 use crate::time::CallTime;
 
@@ -26,6 +27,8 @@ pub(super) struct CallerTurn {
     /// The last voiced sound.
     pub speech_end: CallTime,
     speaking_ms: u32,
+    /// Mean level of it, dBFS; 0.0 while nobody measured it.
+    level_dbfs: f32,
     /// Words of parts that were cut off the front of a long utterance.
     before: String,
     /// What is known of the words, final or not, those included.
@@ -50,6 +53,7 @@ impl CallerTurn {
             started: at,
             speech_end: at,
             speaking_ms: 0,
+            level_dbfs: 0.0,
             before: String::new(),
             words: String::new(),
             is_final: false,
@@ -66,6 +70,7 @@ impl CallerTurn {
     pub fn hear(&mut self, at: CallTime, heard: Hearing) {
         if heard.speech && heard.silence_ms == 0 {
             self.speech_end = at;
+            self.level_dbfs = heard.level_dbfs;
             self.speaking_ms = self.speaking_ms.max(heard.speech_ms);
             if self.tail_asked {
                 self.revise();
@@ -102,12 +107,28 @@ impl Conversation {
         self.patience = 1;
     }
 
+    /// The agent yielded to a sound that has been going on, or is over again: it is the caller's turn from its onset.
+    pub(super) fn caller_took_over(&mut self, at: CallTime, heard: Hearing, doubt: &Suspicion) {
+        self.caller_starts(at, heard);
+        let Some(caller) = &mut self.caller else { return };
+        caller.started = doubt.onset;
+        caller.speech_end = at - std::time::Duration::from_millis(u64::from(heard.silence_ms));
+        caller.speaking_ms = caller.speaking_ms.max(doubt.voiced_ms);
+        caller.level_dbfs = doubt.heard.level_dbfs;
+        let Some(partial) = doubt.partial.as_ref().filter(|partial| partial.count > 0) else { return };
+        caller.words.clone_from(&partial.text);
+        caller.partial_at = at;
+        let (turn, text) = (caller.turn, partial.text.clone());
+        self.emit(at, Event::Partial { turn, text });
+    }
+
     /// The caller goes on after what looked like the end. Nothing of the reply was heard.
     pub(super) fn caller_resumes(&mut self, at: CallTime, heard: Hearing) {
         self.drop_reply(at);
         if self.caller.as_ref().is_none_or(|caller| caller.typed) {
             self.commit_caller(at);
             self.caller_starts(at, heard);
+            self.owes_answer = true;
         } else if let Some(caller) = &mut self.caller {
             caller.revise();
             caller.hear(at, heard);
@@ -166,6 +187,9 @@ impl Conversation {
         purpose: AsrPurpose,
         text: Result<String, String>,
     ) {
+        if self.on_suspect_words(turn, revision, &text) {
+            return;
+        }
         let Some(caller) = self.caller.as_mut().filter(|caller| caller.turn == turn) else { return };
         if purpose == AsrPurpose::Partial {
             caller.partial_in_flight = false;
@@ -231,6 +255,7 @@ impl Conversation {
         }
         self.drop_reply(at);
         self.commit_caller(at);
+        self.owes_answer = false;
         let turn = self.next_turn();
         let mut caller = CallerTurn::new(turn, at, true);
         caller.words = text.into();
@@ -285,7 +310,11 @@ impl Conversation {
                 took_ms,
             },
         );
+        let nothing_said = self.caller_words().is_none();
         match verdict.action {
+            Action::Silence if nothing_said && self.owes_answer => {
+                self.respond(at, &Verdict::certain(Action::Respond, "typed-turn-unanswered"));
+            }
             Action::Silence => self.keep_quiet(at, 1),
             Action::Listen | Action::Backchannel => self.keep_quiet(at, HOLD_ON_PATIENCE),
             _ => self.respond(at, &verdict),
@@ -294,6 +323,7 @@ impl Conversation {
 
     /// The turn is answered by listening.
     fn keep_quiet(&mut self, at: CallTime, patience: u32) {
+        self.owes_answer = false;
         self.commit_caller(at);
         self.patience = patience;
         self.rest(at);
@@ -306,6 +336,7 @@ impl Conversation {
             self.effects.push(Effect::CloseUtterance);
         }
         if !caller.words.is_empty() {
+            self.get_used_to(caller.level_dbfs);
             self.history.caller(&caller.words);
         }
         let ended = if caller.typed { at } else { caller.speech_end };

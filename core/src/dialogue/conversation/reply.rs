@@ -63,7 +63,12 @@ impl Reply {
         }
     }
 
-    fn heard(&self) -> &str {
+    /// All of the text so far.
+    pub fn generated(&self) -> &str {
+        &self.generated
+    }
+
+    pub fn heard(&self) -> &str {
         self.generated.get(..self.playout.heard()).unwrap_or(&self.generated)
     }
 
@@ -239,7 +244,7 @@ impl Conversation {
                 return false;
             }
             // Over a sound that may be the caller's, nothing is begun: it passes, or it revokes this reply.
-            if !reply.playout.is_ready() || self.heard.speech || !self.floor.agent_starts(at) {
+            if !reply.playout.is_ready() || self.floor.is_voice(self.heard) || !self.floor.agent_starts(at) {
                 return false;
             }
             self.reply_starts(at);
@@ -260,6 +265,7 @@ impl Conversation {
     /// The first packet leaves: the caller's turn is settled.
     fn reply_starts(&mut self, at: CallTime) {
         self.commit_caller(at);
+        self.owes_answer = false;
         self.ladder.disarm();
         let Some(reply) = &mut self.reply else { return };
         reply.started = Some(at);
@@ -270,6 +276,7 @@ impl Conversation {
 
     /// All of it has been played, or there was nothing to play.
     fn reply_done(&mut self, at: CallTime) {
+        self.forget_suspicion();
         let Some(reply) = self.reply.take() else { return };
         let hang_up = reply.hang_up;
         let outcome = if reply.failed { TurnOutcome::Failed } else { TurnOutcome::Completed };
@@ -292,6 +299,7 @@ impl Conversation {
 
     /// The caller goes first: whatever was being prepared or said is over in this tick.
     pub(super) fn drop_reply(&mut self, at: CallTime) {
+        self.forget_suspicion();
         let Some(reply) = self.reply.take() else { return };
         let outcome = if reply.started.is_some() { TurnOutcome::Interrupted } else { TurnOutcome::Revoked };
         self.close_reply(at, reply, outcome);
