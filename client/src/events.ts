@@ -24,6 +24,7 @@ export type CallEvent =
   | Judgement
   | { type: "turn-started"; turn: number; latency: LatencyParts }
   | { type: "words"; turn: number; heard: string }
+  | { type: "backchannel"; turn: number; text: string }
   | TurnEnded
   | { type: "trouble"; code: string; detail: string }
   | { type: "call-ended"; reason: string; detail: string };
@@ -140,6 +141,7 @@ const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { t
   }),
   "turn-started": (f) => ({ type: "turn-started", turn: number(f, "turn"), latency: latency(f) }),
   words: (f) => ({ type: "words", turn: number(f, "turn"), heard: text(f, "heard") }),
+  backchannel: (f) => ({ type: "backchannel", turn: number(f, "turn"), text: text(f, "text") }),
   "turn-ended": (f) => ({
     type: "turn-ended",
     turn: number(f, "turn"),

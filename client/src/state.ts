@@ -161,6 +161,9 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
       return withAgent(state, event.turn, at_ms, (line) => ({ ...line, latency: event.latency }));
     case "words":
       return withAgent(state, event.turn, at_ms, (line) => ({ ...line, heard: event.heard }));
+    case "backchannel":
+      // A sign of attention is no line of the transcript: the agent's goes on.
+      return state;
     case "turn-ended":
       return withAgent(state, event.turn, at_ms, (line) => ({
         ...line,

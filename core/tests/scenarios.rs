@@ -85,7 +85,10 @@ fn set(script: &mut Script, rest: &str) -> Option<()> {
     let ms = value as u32;
     match name {
         "endpoint_ms" => script.settings.endpoint.endpoint_ms = ms,
-        "unsure_ms" => script.settings.endpoint.unsure_ms = ms,
+        "wait_ms" => script.settings.endpoint.wait_ms = ms,
+        "dictation_ms" => script.settings.endpoint.dictation_ms = ms,
+        "end_percent" => script.settings.endpoint.end_probability = value as f32 / 100.0,
+        "ask_ms" => script.settings.endpoint.ask_ms = ms,
         "hold_ms" => script.settings.floor.hold_ms = ms,
         "words_ms" => script.settings.floor.words_ms = ms,
         "decide_ms" => script.settings.floor.decide_ms = ms,

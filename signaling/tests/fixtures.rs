@@ -40,13 +40,14 @@ fn event_name(event: &Event) -> &'static str {
         Event::Judgement { .. } => "judgement",
         Event::TurnStarted { .. } => "turn-started",
         Event::Words { .. } => "words",
+        Event::Backchannel { .. } => "backchannel",
         Event::TurnEnded { .. } => "turn-ended",
         Event::Trouble { .. } => "trouble",
         Event::CallEnded { .. } => "call-ended",
     }
 }
 
-const EVENT_NAMES: [&str; 10] = [
+const EVENT_NAMES: [&str; 11] = [
     "call-started",
     "floor",
     "partial",
@@ -54,6 +55,7 @@ const EVENT_NAMES: [&str; 10] = [
     "judgement",
     "turn-started",
     "words",
+    "backchannel",
     "turn-ended",
     "trouble",
     "call-ended",

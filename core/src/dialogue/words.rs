@@ -131,14 +131,22 @@ static WAIT_PHRASES: Phrases = Phrases::new(
 /// With these a short sentence only mentions waiting: "Do I have to wait?"
 static QUESTION_STARTS: Phrases = Phrases::new("do, does, can, could, should, how, why, what, will, would, is, are");
 
-/// A short turn that is, begins or ends with a request for time.
+/// What may come after a request for time and leaves it one.
+static REMAINDERS: Phrases = Phrases::new(
+    "please, um, uh, er, okay, ok, sir, madam, a bit, a second, a minute, a moment, for me, now, then, about it, about that, \
+     that, it, i, bitte, por favor, s il vous plaît, 啊, 吧, 哦",
+);
+
+/// A short turn that is, or ends with, a request for time. "Let me think. For four people." has gone on.
 pub fn asks_to_wait(text: &str) -> bool {
     let words = words(text);
     let question = QUESTION_STARTS.begin(&words);
     if words.len() > 8 || question {
         return false;
     }
-    WAIT_PHRASES.begin(&words) || WAIT_PHRASES.end(&words)
+    let asked_first = (1..=words.len())
+        .any(|n| WAIT_PHRASES.make_up(&words[..n]) && (n == words.len() || REMAINDERS.make_up(&words[n..])));
+    asked_first || WAIT_PHRASES.end(&words)
 }
 
 #[cfg(test)]
@@ -161,10 +169,23 @@ mod tests {
 
     #[test]
     fn a_request_for_time_is_told_from_a_question_about_it() {
-        for text in ["Hold on.", "Um, let me think.", "Wait a minute, please.", "Okay, just a second.", "等一下"] {
+        for text in [
+            "Hold on.",
+            "Um, let me think.",
+            "Wait a minute, please.",
+            "Okay, just a second.",
+            "等一下",
+            "Let me check that, um.",
+        ] {
             assert!(asks_to_wait(text), "{text}");
         }
-        for text in ["Do I have to wait?", "Can you hold on to my coat until Friday?", "The waiter was kind.", ""] {
+        for text in [
+            "Do I have to wait?",
+            "Can you hold on to my coat until Friday?",
+            "The waiter was kind.",
+            "",
+            "Let me think. For four.",
+        ] {
             assert!(!asks_to_wait(text), "{text}");
         }
     }

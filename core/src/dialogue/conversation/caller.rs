@@ -5,9 +5,10 @@ use duologue_signaling::event::{Event, FloorState, LatencyParts};
 
 use super::{Conversation, Effect, HOLD_ON_PATIENCE};
 use crate::backend::AsrPurpose;
-use crate::dialogue::endpoint::EndEvidence;
+use crate::dialogue::endpoint::{EndEvidence, Shape};
 use crate::dialogue::floor::Hearing;
 use crate::dialogue::judge::{Action, Situation, Verdict};
+use crate::dialogue::question::Asked;
 use crate::dialogue::suspicion::Suspicion;
 use crate::journal::{Entry, Speaker, TurnRow};
 use crate::time::CallTime;
@@ -36,8 +37,12 @@ pub(super) struct CallerTurn {
     /// The words are those of the present revision, final.
     is_final: bool,
     complete: Option<f32>,
-    /// The tail of the present pause has been asked for.
+    /// How the words stand, and what the agent had asked; `None` while there are none.
+    shape: Option<Shape>,
+    asked: Option<Asked>,
+    /// The tail of the present pause has been asked for, and the turn model about it.
     tail_asked: bool,
+    model_asked: bool,
     partial_in_flight: bool,
     partial_at: CallTime,
     typed: bool,
@@ -58,7 +63,10 @@ impl CallerTurn {
             words: String::new(),
             is_final: false,
             complete: None,
+            shape: None,
+            asked: None,
             tail_asked: false,
+            model_asked: false,
             partial_in_flight: false,
             partial_at: at,
             typed,
@@ -72,7 +80,7 @@ impl CallerTurn {
             self.speech_end = at;
             self.level_dbfs = heard.level_dbfs;
             self.speaking_ms = self.speaking_ms.max(heard.speech_ms);
-            if self.tail_asked {
+            if self.tail_asked || self.model_asked {
                 self.revise();
             }
         }
@@ -84,11 +92,18 @@ impl CallerTurn {
         self.is_final = false;
         self.complete = None;
         self.tail_asked = false;
+        self.model_asked = false;
         self.latency = LatencyParts::default();
     }
 
-    pub fn evidence(&self) -> EndEvidence<'_> {
-        EndEvidence { complete: self.complete, words: self.is_final.then_some(self.words.as_str()) }
+    pub fn evidence(&self) -> EndEvidence {
+        EndEvidence { complete: self.complete, shape: self.shape, is_final: self.is_final }
+    }
+
+    /// These are the words now.
+    fn understand(&mut self, words: &str) {
+        self.words = words.into();
+        self.shape = Some(Shape::of(words, self.asked));
     }
 
     fn is(&self, turn: u32, revision: u32) -> bool {
@@ -101,6 +116,7 @@ impl Conversation {
         let turn = self.next_turn();
         let began = at - std::time::Duration::from_millis(u64::from(heard.speech_ms));
         let mut caller = CallerTurn::new(turn, began, false);
+        caller.asked = self.history.asked();
         caller.hear(at, heard);
         self.caller = Some(caller);
         self.ladder.reset();
@@ -115,8 +131,11 @@ impl Conversation {
         caller.speech_end = at - std::time::Duration::from_millis(u64::from(heard.silence_ms));
         caller.speaking_ms = caller.speaking_ms.max(doubt.voiced_ms);
         caller.level_dbfs = doubt.heard.level_dbfs;
+        if doubt.answerable {
+            caller.asked = Some(Asked::YesOrNo);
+        }
         let Some(partial) = doubt.partial.as_ref().filter(|partial| partial.count > 0) else { return };
-        caller.words.clone_from(&partial.text);
+        caller.understand(&partial.text);
         caller.partial_at = at;
         let (turn, text) = (caller.turn, partial.text.clone());
         self.emit(at, Event::Partial { turn, text });
@@ -153,8 +172,14 @@ impl Conversation {
         if self.floor.state() != FloorState::Caller || caller.typed {
             return;
         }
-        if heard.silence_ms >= self.settings.endpoint.tail_ms {
-            self.ask_tail();
+        let (tail_ms, ask_ms) = (self.settings.endpoint.tail_ms, self.settings.endpoint.ask_ms);
+        if heard.silence_ms >= tail_ms.min(ask_ms) {
+            if heard.silence_ms >= tail_ms {
+                self.ask_tail();
+            }
+            if heard.silence_ms >= ask_ms {
+                self.ask_turn_model();
+            }
             return;
         }
         let grown = at.since(caller.partial_at).as_millis() >= u128::from(self.settings.pace.partial_every_ms);
@@ -175,8 +200,14 @@ impl Conversation {
         // The tail overtakes a partial: whoever runs the recogniser drops it.
         caller.partial_in_flight = false;
         let (turn, revision) = (caller.turn, caller.revision);
-        self.effects.push(Effect::AskTurnModel { turn, revision });
         self.effects.push(Effect::Transcribe { turn, revision, purpose: AsrPurpose::Final });
+    }
+
+    fn ask_turn_model(&mut self) {
+        let Some(caller) = self.caller.as_mut().filter(|caller| !caller.model_asked) else { return };
+        caller.model_asked = true;
+        let (turn, revision) = (caller.turn, caller.revision);
+        self.effects.push(Effect::AskTurnModel { turn, revision });
     }
 
     pub(super) fn on_transcript(
@@ -200,7 +231,7 @@ impl Conversation {
             Ok(text) if !caller.is_final && !text.is_empty() => {
                 let text = format!("{}{text}", caller.before);
                 let changed = caller.words != text;
-                caller.words = text.clone();
+                caller.understand(&text);
                 if changed {
                     // The model reads along, so that the end of the turn finds its prompt in the cache but for a few words.
                     let request = self.request(Some(&text));
@@ -222,6 +253,7 @@ impl Conversation {
     fn tail_is_known(&mut self, at: CallTime) {
         let Some(caller) = &mut self.caller else { return };
         caller.is_final = true;
+        caller.shape.get_or_insert(Shape::Nothing);
         caller.latency.asr_ms = Some(at.ms());
         if self.floor.state() == FloorState::Thinking {
             self.ask_judge(at);
