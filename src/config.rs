@@ -79,8 +79,27 @@ section! {
         endpoint_ms: u32 = 240, 80..=2_000, "ms";
         /// Silence that ends a turn whatever the turn model says. Not below endpoint_ms.
         endpoint_ceiling_ms: u32 = 1_200, 200..=5_000, "ms";
-        /// Caller speech over the agent's that stops the agent. Less yields to every cough. Not below onset_ms.
-        barge_in_ms: u32 = 240, 60..=2_000, "ms";
+        /// Caller speech that takes back a reply of which nothing was heard yet.
+        resume_ms: u32 = 120, 20..=1_000, "ms";
+        /// How much softer the agent is from the moment a sound is heard over it, until it is clear what the sound is.
+        duck_db: f32 = -18.0, -60.0..=0.0, "dB";
+        /// So much of that sound, and the agent is silent until it is clear. Less stops sooner for real interruptions and
+        /// leaves more holes for coughs and "mm-hm".
+        hold_ms: u32 = 200, 60..=1_000, "ms";
+        /// So much of it, and the recogniser is asked for its words.
+        words_ms: u32 = 160, 60..=1_000, "ms";
+        /// So much of it stops the agent when it must be decided and no words are known. Not below onset_ms.
+        barge_in_ms: u32 = 300, 60..=2_000, "ms";
+        /// Quiet after a sound without words, and the agent goes on.
+        reject_ms: u32 = 200, 60..=2_000, "ms";
+        /// The longest doubt: then it is decided by what is known.
+        decide_ms: u32 = 500, 200..=2_000, "ms";
+        /// A sound that goes on after it was found not to be meant is doubted again after so much more of it.
+        again_ms: u32 = 400, 100..=5_000, "ms";
+        /// A voice so far below the caller's usual level is somebody in the background.
+        background_db: f32 = 10.0, 3.0..=40.0, "dB";
+        /// A sound this likely to be the agent's own voice is not the caller's.
+        echo_likelihood: f32 = 0.6, 0.05..=1.0, "";
     }
 }
 
