@@ -162,7 +162,8 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
     case "words":
       return withAgent(state, event.turn, at_ms, (line) => ({ ...line, heard: event.heard }));
     case "backchannel":
-      // A sign of attention is no line of the transcript: the agent's goes on.
+    case "draft":
+      // Neither is a line of the transcript: nobody took the floor, or nobody heard it.
       return state;
     case "turn-ended":
       return withAgent(state, event.turn, at_ms, (line) => ({

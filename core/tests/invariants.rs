@@ -73,8 +73,14 @@ prop_compose! {
         mutes in prop::collection::vec((0u64..20_000, any::<bool>()), 0..3),
         mute_voice_from in prop::option::weighted(0.2, 0usize..4),
         end_ms in 100u64..25_000,
+        drafts in 0u32..4,
+        draft_probability in 0.05f32..0.99,
+        longest_turn_s in prop_oneof![Just(120u32), 2u32..8],
     ) -> Script {
         let mut script = Script::new(persona());
+        script.settings.draft.most = drafts;
+        script.settings.draft.probability = draft_probability;
+        script.settings.pace.longest_turn_s = longest_turn_s;
         script.sounds = sounds;
         script.replies = VecDeque::from(replies);
         script.pace = Pace { asr_ms, first_token_ms, token_ms, voice_ms, ..Pace::default() };
@@ -182,6 +188,48 @@ proptest! {
             }
         }
         prop_assert_eq!(since, None);
+    }
+
+    /// A draft that is thrown away was never heard, and no turn is drafted for more often than is allowed.
+    #[test]
+    fn a_draft_that_is_thrown_away_is_never_heard(script in script()) {
+        let most = script.settings.draft.most as usize;
+        let record = play(script);
+        let mut thrown: BTreeSet<u32> = BTreeSet::new();
+        let mut drafts: BTreeMap<u32, usize> = BTreeMap::new();
+        for event in &record.events {
+            if let Event::Draft { turn, caller_turn, adopted, .. } = &event.event {
+                *drafts.entry(*caller_turn).or_default() += 1;
+                if !adopted {
+                    thrown.insert(*turn);
+                }
+            }
+        }
+        prop_assert!(drafts.values().all(|n| *n <= most), "{drafts:?}");
+        for event in &record.events {
+            match &event.event {
+                Event::TurnStarted { turn, .. } | Event::Words { turn, .. } => prop_assert!(!thrown.contains(turn), "{turn} was played"),
+                _ => {}
+            }
+        }
+        for entry in &record.entries {
+            if let Entry::Turn(row) = entry && thrown.contains(&row.turn) {
+                prop_assert_eq!(row.outcome, Some(TurnOutcome::Revoked));
+                prop_assert_eq!(row.heard.as_deref(), Some(""));
+            }
+        }
+    }
+
+    /// The judge sees the final words of the pause it judges, never a partial's.
+    #[test]
+    fn the_judge_sees_only_final_words(script in script()) {
+        let record = play(script);
+        for (turn, revision, words) in &record.judged {
+            let known = record.finals.iter().find(|(t, r, _)| (t, r) == (turn, revision));
+            prop_assert!(known.is_some(), "turn {turn}.{revision} was judged before its words were known");
+            // An empty tail leaves what was understood before.
+            prop_assert!(known.is_some_and(|(_, _, last)| last == words || last.is_empty()), "{words:?} for {known:?}");
+        }
     }
 
     /// The model never sees a word that was not heard: its requests hold only what turns kept as heard, and the caller.

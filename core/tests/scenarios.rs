@@ -88,6 +88,11 @@ fn set(script: &mut Script, rest: &str) -> Option<()> {
         "wait_ms" => script.settings.endpoint.wait_ms = ms,
         "dictation_ms" => script.settings.endpoint.dictation_ms = ms,
         "end_percent" => script.settings.endpoint.end_probability = value as f32 / 100.0,
+        "longest_turn_s" => script.settings.pace.longest_turn_s = ms,
+        "insist_ms" => script.settings.floor.insist_ms = ms,
+        "drafts" => script.settings.draft.most = ms,
+        "draft_percent" => script.settings.draft.probability = value as f32 / 100.0,
+        "draft_lag_ms" => script.settings.draft.lag_ms = ms,
         "ask_ms" => script.settings.endpoint.ask_ms = ms,
         "hold_ms" => script.settings.floor.hold_ms = ms,
         "words_ms" => script.settings.floor.words_ms = ms,
@@ -184,6 +189,10 @@ fn tell_event(event: &Event) -> Option<String> {
         }
         Event::Judgement { turn, action, reason, .. } => format!("judgement {turn}: {action} ({reason})"),
         Event::Backchannel { turn, text } => format!("backchannel over {turn}: {text}"),
+        Event::Draft { turn, caller_turn, adopted, tokens, .. } => {
+            let fate = if *adopted { "adopted" } else { "thrown away" };
+            format!("draft {turn} for {caller_turn} {fate} after {tokens} tokens")
+        }
         Event::TurnStarted { turn, .. } => format!("turn {turn} starts"),
         Event::TurnEnded { turn, outcome, .. } => format!("turn {turn} {}", format!("{outcome:?}").to_lowercase()),
         Event::Trouble { code, detail } => format!("trouble {code}: {detail}"),

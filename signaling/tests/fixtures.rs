@@ -41,13 +41,14 @@ fn event_name(event: &Event) -> &'static str {
         Event::TurnStarted { .. } => "turn-started",
         Event::Words { .. } => "words",
         Event::Backchannel { .. } => "backchannel",
+        Event::Draft { .. } => "draft",
         Event::TurnEnded { .. } => "turn-ended",
         Event::Trouble { .. } => "trouble",
         Event::CallEnded { .. } => "call-ended",
     }
 }
 
-const EVENT_NAMES: [&str; 11] = [
+const EVENT_NAMES: [&str; 12] = [
     "call-started",
     "floor",
     "partial",
@@ -56,6 +57,7 @@ const EVENT_NAMES: [&str; 11] = [
     "turn-started",
     "words",
     "backchannel",
+    "draft",
     "turn-ended",
     "trouble",
     "call-ended",

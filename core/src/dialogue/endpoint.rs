@@ -63,7 +63,7 @@ pub struct EndWeights {
 
 impl Default for EndWeights {
     fn default() -> Self {
-        Self { bias: -1.6, silence_per_s: 5.0, model: 0.6, model_asked: 0.5, partial: -1.0 }
+        Self { bias: -1.6, silence_per_s: 5.0, model: 0.6, model_asked: 0.5, partial: -2.0 }
     }
 }
 

@@ -39,6 +39,9 @@ pub struct FloorSettings {
     pub decide_ms: u32,
     /// After a rejection, so much more of the same sound is doubted anew, milliseconds: 100..=5000.
     pub again_ms: u32,
+    /// Having cut in on a caller who talked too long, the agent keeps the floor for so long over him, milliseconds:
+    /// 100..=5000.
+    pub insist_ms: u32,
     /// A voice so far below the caller's usual level is somebody in the background, decibels: 3.0..=40.0.
     pub background_db: f32,
     /// A sound this likely to be our own voice is not the caller's: 0.0..=1.0.
@@ -56,6 +59,7 @@ impl Default for FloorSettings {
             reject_ms: 200,
             decide_ms: 500,
             again_ms: 400,
+            insist_ms: 700,
             background_db: 10.0,
             echo_likelihood: 0.6,
         }
@@ -100,7 +104,7 @@ pub struct Floor {
     state: FloorState,
     since: CallTime,
     settings: FloorSettings,
-    /// Sound that goes on after a rejection is doubted again from so many voiced milliseconds on.
+    /// Sound that goes on after a rejection, or over an agent who insists, counts from so many voiced milliseconds on.
     spared_ms: u32,
 }
 
@@ -130,7 +134,9 @@ impl Floor {
         let (next, turnover) = match (self.state, ruling) {
             (Idle, _) if voice => (Caller, Turnover::CallerStarts),
             (Caller, _) if heard.silence_ms >= wait_ms => (Thinking, Turnover::CallerEnds),
-            (Thinking, _) if voice && heard.speech_ms >= self.settings.resume_ms => (Caller, Turnover::CallerResumes),
+            (Thinking, _) if voice && heard.speech_ms >= self.settings.resume_ms.max(self.spared_ms) => {
+                (Caller, Turnover::CallerResumes)
+            }
             (Agent, _) if voice && heard.speech_ms >= self.spared_ms => (Suspect, Turnover::Doubt),
             (Suspect, Some(Ruling::Yield(why))) => (Caller, Turnover::Yield(why)),
             (Suspect, Some(Ruling::Reject(why))) => (Agent, Turnover::Reject(why)),
@@ -148,7 +154,7 @@ impl Floor {
         heard.speech && heard.echo_likelihood < self.settings.echo_likelihood
     }
 
-    /// The sound that goes on now is not doubted before it has gone on for `ms` more.
+    /// The sound that goes on now moves no floor before it has gone on for `ms` more.
     pub fn spare(&mut self, heard: Hearing, ms: u32) {
         self.spared_ms = if heard.speech { heard.speech_ms.saturating_add(ms) } else { 0 };
     }

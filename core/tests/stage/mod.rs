@@ -103,6 +103,9 @@ pub struct Record {
     pub dropped: Vec<(u64, u32)>,
     pub opened: Vec<(u64, u32)>,
     pub requests: Vec<duologue_core::backend::ChatRequest>,
+    /// Final transcripts as they came back, and what the judge was shown of spoken turns: turn, revision, words.
+    pub finals: Vec<(u32, u32, String)>,
+    pub judged: Vec<(u32, u32, String)>,
     pub ended: Option<(u64, EndReason)>,
     /// Ticks at which nobody spoke, nothing ran and no timer was armed.
     pub dead_ticks: Vec<u64>,
@@ -158,6 +161,9 @@ impl Stage {
             && when <= self.now_ms
         {
             if let Some(input) = self.due.remove(&(when, n)) {
+                if let Input::Transcribed { turn, revision, purpose: AsrPurpose::Final, text: Ok(text) } = &input {
+                    self.record.finals.push((*turn, *revision, text.clone()));
+                }
                 self.talk.on(CallTime::from_ms(when), input);
                 self.execute();
             }
@@ -204,8 +210,12 @@ impl Stage {
         let heard =
             self.script.sounds.iter().filter(|s| s.to_ms > self.utterance_from_ms && s.from_ms < now).map(|sound| {
                 let words: Vec<&str> = sound.words.split_whitespace().collect();
-                let share = (now.min(sound.to_ms) - sound.from_ms) as f64 / (sound.to_ms - sound.from_ms) as f64;
-                words[..(words.len() as f64 * share) as usize].join(" ")
+                let said = |by_ms: u64| {
+                    let share = (by_ms.clamp(sound.from_ms, sound.to_ms) - sound.from_ms) as f64
+                        / (sound.to_ms - sound.from_ms) as f64;
+                    (words.len() as f64 * share) as usize
+                };
+                words[said(self.utterance_from_ms)..said(now)].join(" ")
             });
         heard.filter(|words| !words.is_empty()).collect::<Vec<_>>().join(" ")
     }
@@ -243,6 +253,9 @@ impl Stage {
                 }
             }
             Effect::Judge { turn, revision, situation } => {
+                if !situation.typed {
+                    self.record.judged.push((turn, revision, situation.text.clone()));
+                }
                 let verdict = RulesJudge.judge(&situation);
                 self.talk.on(
                     CallTime::from_ms(now),

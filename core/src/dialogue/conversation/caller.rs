@@ -25,6 +25,8 @@ pub(super) struct CallerTurn {
     pub turn: u32,
     revision: u32,
     started: CallTime,
+    /// When the caller got the floor for it; later than its onset where the agent yielded.
+    pub opened: CallTime,
     /// The last voiced sound.
     pub speech_end: CallTime,
     speaking_ms: u32,
@@ -33,7 +35,10 @@ pub(super) struct CallerTurn {
     /// Words of parts that were cut off the front of a long utterance.
     before: String,
     /// What is known of the words, final or not, those included.
-    words: String,
+    pub words: String,
+    /// The moment up to which they were heard, and the moment of the newest request.
+    words_until: CallTime,
+    asked_at: CallTime,
     /// The words are those of the present revision, final.
     is_final: bool,
     complete: Option<f32>,
@@ -45,6 +50,11 @@ pub(super) struct CallerTurn {
     model_asked: bool,
     partial_in_flight: bool,
     partial_at: CallTime,
+    /// The judge has been asked about the words of this revision, and what it said while the turn was not over.
+    judge_asked: bool,
+    verdict: Option<(&'static str, Verdict, f32)>,
+    /// Drafts that were begun for this turn.
+    pub drafts: u32,
     typed: bool,
     /// When each step of the reply to this turn was taken.
     pub latency: LatencyParts,
@@ -56,11 +66,14 @@ impl CallerTurn {
             turn,
             revision: 0,
             started: at,
+            opened: at,
             speech_end: at,
             speaking_ms: 0,
             level_dbfs: 0.0,
             before: String::new(),
             words: String::new(),
+            words_until: at,
+            asked_at: at,
             is_final: false,
             complete: None,
             shape: None,
@@ -69,6 +82,9 @@ impl CallerTurn {
             model_asked: false,
             partial_in_flight: false,
             partial_at: at,
+            judge_asked: false,
+            verdict: None,
+            drafts: 0,
             typed,
             latency: LatencyParts::default(),
         }
@@ -93,11 +109,28 @@ impl CallerTurn {
         self.complete = None;
         self.tail_asked = false;
         self.model_asked = false;
+        self.judge_asked = false;
+        self.verdict = None;
         self.latency = LatencyParts::default();
     }
 
     pub fn evidence(&self) -> EndEvidence {
         EndEvidence { complete: self.complete, shape: self.shape, is_final: self.is_final }
+    }
+
+    /// Are the words about all that was said, but for so much at its end?
+    pub fn covers(&self, lag_ms: u32) -> bool {
+        self.is_final || self.speech_end.since(self.words_until).as_millis() <= u128::from(lag_ms)
+    }
+
+    /// The judge has said already that these words are not to be answered.
+    pub fn is_to_be_heard_out(&self) -> bool {
+        self.verdict.as_ref().is_some_and(|(_, verdict, _)| verdict.action != Action::Respond)
+    }
+
+    /// The words are final and the judge was not asked about them.
+    pub fn awaits_judge(&self) -> bool {
+        self.is_final && !self.judge_asked
     }
 
     /// These are the words now.
@@ -128,6 +161,7 @@ impl Conversation {
         self.caller_starts(at, heard);
         let Some(caller) = &mut self.caller else { return };
         caller.started = doubt.onset;
+        caller.opened = at;
         caller.speech_end = at - std::time::Duration::from_millis(u64::from(heard.silence_ms));
         caller.speaking_ms = caller.speaking_ms.max(doubt.voiced_ms);
         caller.level_dbfs = doubt.heard.level_dbfs;
@@ -159,15 +193,21 @@ impl Conversation {
         let Some(caller) = &mut self.caller else { return };
         caller.latency.speech_end_ms = Some(caller.speech_end.ms());
         caller.latency.turn_end_ms = Some(at.ms());
-        if caller.is_final {
+        if let Some((judge, verdict, took_ms)) = caller.verdict.take() {
+            self.decide(at, judge, &verdict, took_ms);
+        } else if caller.awaits_judge() {
             self.ask_judge(at);
         } else {
-            self.ask_tail();
+            self.ask_tail(at);
+            self.ask_turn_model();
         }
     }
 
-    /// While the caller holds the floor: partials as speech grows, the tail as soon as there is a pause.
+    /// While the caller holds the floor: partials as speech grows, the tail as soon as there is a pause, a draft when the
+    /// turn is probably over.
     pub(super) fn listen(&mut self, at: CallTime, heard: Hearing) {
+        self.check_draft(at);
+        self.consider_draft(at);
         let Some(caller) = &mut self.caller else { return };
         if self.floor.state() != FloorState::Caller || caller.typed {
             return;
@@ -175,7 +215,7 @@ impl Conversation {
         let (tail_ms, ask_ms) = (self.settings.endpoint.tail_ms, self.settings.endpoint.ask_ms);
         if heard.silence_ms >= tail_ms.min(ask_ms) {
             if heard.silence_ms >= tail_ms {
-                self.ask_tail();
+                self.ask_tail(at);
             }
             if heard.silence_ms >= ask_ms {
                 self.ask_turn_model();
@@ -186,17 +226,19 @@ impl Conversation {
         if grown && heard.silence_ms == 0 && !caller.partial_in_flight {
             caller.partial_in_flight = true;
             caller.partial_at = at;
+            caller.asked_at = at;
             let (turn, revision) = (caller.turn, caller.revision);
             self.effects.push(Effect::Transcribe { turn, revision, purpose: AsrPurpose::Partial });
         }
     }
 
-    fn ask_tail(&mut self) {
+    fn ask_tail(&mut self, at: CallTime) {
         let Some(caller) = &mut self.caller else { return };
         if caller.tail_asked {
             return;
         }
         caller.tail_asked = true;
+        caller.asked_at = at;
         // The tail overtakes a partial: whoever runs the recogniser drops it.
         caller.partial_in_flight = false;
         let (turn, revision) = (caller.turn, caller.revision);
@@ -232,6 +274,7 @@ impl Conversation {
                 let text = format!("{}{text}", caller.before);
                 let changed = caller.words != text;
                 caller.understand(&text);
+                caller.words_until = caller.asked_at;
                 if changed {
                     // The model reads along, so that the end of the turn finds its prompt in the cache but for a few words.
                     let request = self.request(Some(&text));
@@ -248,6 +291,8 @@ impl Conversation {
         if purpose == AsrPurpose::Final && fresh {
             self.tail_is_known(at);
         }
+        self.check_draft(at);
+        self.consider_draft(at);
     }
 
     fn tail_is_known(&mut self, at: CallTime) {
@@ -257,6 +302,8 @@ impl Conversation {
         caller.latency.asr_ms = Some(at.ms());
         if self.floor.state() == FloorState::Thinking {
             self.ask_judge(at);
+        } else {
+            self.judge_ahead(at);
         }
     }
 
@@ -269,10 +316,11 @@ impl Conversation {
         }
     }
 
-    pub(super) fn on_complete(&mut self, turn: u32, revision: u32, probability: f32) {
+    pub(super) fn on_complete(&mut self, at: CallTime, turn: u32, revision: u32, probability: f32) {
         if let Some(caller) = self.caller.as_mut().filter(|caller| caller.is(turn, revision)) {
             caller.complete = Some(probability);
         }
+        self.consider_draft(at);
     }
 
     /// A typed turn needs no ears; whatever was being said, by either side, gives way to it.
@@ -300,8 +348,9 @@ impl Conversation {
         self.ask_judge(at);
     }
 
-    fn ask_judge(&mut self, at: CallTime) {
-        let Some(caller) = &self.caller else { return };
+    pub(super) fn ask_judge(&mut self, at: CallTime) {
+        let Some(caller) = &mut self.caller else { return };
+        caller.judge_asked = true;
         let situation = Situation {
             persona: self.persona.clone(),
             history: self.history.last(JUDGE_TURNS),
@@ -318,17 +367,34 @@ impl Conversation {
         &mut self,
         at: CallTime,
         (turn, revision): (u32, u32),
-        judge: &str,
+        judge: &'static str,
         verdict: Verdict,
         took_ms: f32,
     ) {
         let Some(caller) = self.caller.as_mut().filter(|caller| caller.is(turn, revision)) else { return };
-        if self.floor.state() != FloorState::Thinking || self.reply.is_some() {
-            return;
+        match self.floor.state() {
+            FloorState::Thinking if self.reply.as_ref().is_none_or(|reply| reply.draft.is_some()) => {
+                self.decide(at, judge, &verdict, took_ms);
+            }
+            // Asked ahead of the end: it stands if the turn ends with these words.
+            FloorState::Caller => {
+                let wanted = verdict.action == Action::Respond;
+                caller.verdict = Some((judge, verdict, took_ms));
+                if !wanted {
+                    self.drop_reply(at);
+                }
+            }
+            _ => {}
         }
+    }
+
+    /// The turn is over and judged.
+    fn decide(&mut self, at: CallTime, judge: &str, verdict: &Verdict, took_ms: f32) {
+        let Some(caller) = &mut self.caller else { return };
         caller.latency.judge_ms = Some(at.ms());
-        let (text, typed) = (caller.words.clone(), caller.typed);
-        if !text.is_empty() {
+        let (turn, text, typed) = (caller.turn, caller.words.clone(), caller.typed);
+        let nothing_said = text.is_empty();
+        if !nothing_said {
             self.emit(at, Event::Transcript { turn, text, typed });
         }
         self.emit(
@@ -342,20 +408,20 @@ impl Conversation {
                 took_ms,
             },
         );
-        let nothing_said = self.caller_words().is_none();
         match verdict.action {
             Action::Silence if nothing_said && self.owes_answer => {
-                self.respond(at, &Verdict::certain(Action::Respond, "typed-turn-unanswered"));
+                self.answer(at, &Verdict::certain(Action::Respond, "typed-turn-unanswered"));
             }
             Action::Silence => self.keep_quiet(at, 1),
             Action::Listen | Action::Backchannel => self.keep_quiet(at, HOLD_ON_PATIENCE),
-            _ => self.respond(at, &verdict),
+            _ => self.answer(at, verdict),
         }
     }
 
     /// The turn is answered by listening.
     fn keep_quiet(&mut self, at: CallTime, patience: u32) {
         self.owes_answer = false;
+        self.drop_reply(at);
         self.commit_caller(at);
         self.patience = patience;
         self.rest(at);

@@ -79,10 +79,15 @@ impl Conversation {
     /// The caller took the floor from the speaking agent.
     pub(super) fn yield_floor(&mut self, at: CallTime, heard: Hearing) {
         let suspicion = self.suspicion.take();
+        let began = self.reply.as_ref().and_then(|reply| reply.started);
         self.drop_reply(at);
         self.prime();
         match suspicion {
-            Some(doubt) => self.caller_took_over(at, heard, &doubt),
+            Some(mut doubt) => {
+                // Sound that was there before the agent began belongs to the turn before.
+                doubt.onset = doubt.onset.max(began.unwrap_or_default());
+                self.caller_took_over(at, heard, &doubt);
+            }
             None => self.caller_starts(at, heard),
         }
     }

@@ -9,6 +9,7 @@
 
 mod caller;
 mod doubt;
+mod draft;
 mod reply;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::journal::{CallId, EndReason, Entry};
 use crate::time::CallTime;
 
 use caller::CallerTurn;
+pub use draft::DraftSettings;
 use reply::Reply;
 
 /// The conversation's own numbers; each comes from the configuration.
@@ -35,6 +37,7 @@ use reply::Reply;
 pub struct ConversationSettings {
     pub floor: FloorSettings,
     pub endpoint: EndpointSettings,
+    pub draft: DraftSettings,
     pub pace: Pace,
 }
 
@@ -49,11 +52,13 @@ pub struct Pace {
     /// Thinking longer than this is a fault: the agent says so instead of leaving the line dead. Milliseconds,
     /// 2000..=60000.
     pub think_limit_ms: u32,
+    /// A caller who talks for longer than this in one turn is cut in on, seconds: 10..=3600.
+    pub longest_turn_s: u32,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { partial_every_ms: 500, speech_ahead_ms: 3_000, think_limit_ms: 15_000 }
+        Self { partial_every_ms: 500, speech_ahead_ms: 3_000, think_limit_ms: 15_000, longest_turn_s: 120 }
     }
 }
 
@@ -228,7 +233,7 @@ impl Conversation {
                 self.on_transcript(at, turn, revision, purpose, text)
             }
             Input::Part { turn, text } => self.on_part(turn, &text),
-            Input::Complete { turn, revision, probability } => self.on_complete(turn, revision, probability),
+            Input::Complete { turn, revision, probability } => self.on_complete(at, turn, revision, probability),
             Input::Judged { turn, revision, judge, verdict, took_ms } => {
                 self.on_verdict(at, (turn, revision), judge, verdict, took_ms);
             }
@@ -279,12 +284,16 @@ impl Conversation {
         works || self.closing || self.persona.ladder.is_empty() || self.floor() != FloorState::Idle
     }
 
-    /// The ladder while nobody speaks, and the watchdog over a thinking agent.
+    /// The ladder while nobody speaks, a limit to turns without end, and the watchdog over a thinking agent.
     fn watch(&mut self, at: CallTime) {
         if self.floor.state() == FloorState::Idle
             && let Some(rung) = self.ladder.climb(at)
         {
             self.initiate(at, "silence", &rung.say, rung.hang_up);
+        }
+        let turn_s = self.caller.as_ref().map_or(0, |caller| at.since(caller.opened).as_secs());
+        if self.floor.state() == FloorState::Caller && turn_s >= u64::from(self.settings.pace.longest_turn_s) {
+            self.cut_in(at);
         }
         let thinking_ms = at.since(self.floor.since()).as_millis();
         if self.floor.state() == FloorState::Thinking && thinking_ms >= u128::from(self.settings.pace.think_limit_ms) {
