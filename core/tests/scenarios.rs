@@ -29,6 +29,45 @@ fn every_scenario_comes_out_as_written() {
     assert!(failures.is_empty(), "{} of {} scenarios differ:\n{}", failures.len(), files.len(), failures.join("\n"));
 }
 
+/// Every threshold of the floor and of the end of a turn moves a scenario: one without is not needed.
+#[test]
+fn every_setting_changes_a_scenario() {
+    let settings = [
+        ("01-question-and-answer", "endpoint_ms 400"),
+        ("01-question-and-answer", "tail_ms 200"),
+        ("01-question-and-answer", "ask_ms 500"),
+        ("05-hesitation", "ceiling_ms 700"),
+        ("36-let-me-think", "wait_ms 1200"),
+        ("32-telephone-number", "dictation_ms 1200"),
+        ("41-draft", "end_percent 95"),
+        ("41-draft", "drafts 0"),
+        ("41-draft", "draft_percent 75"),
+        ("54-draft-from-too-little", "draft_lag_ms 0"),
+        ("04-caller-goes-on", "resume_ms 400"),
+        ("02-cough", "duck_db 0"),
+        ("02-cough", "hold_ms 100"),
+        ("03-barge-in", "words_ms 500"),
+        ("27-slow-recogniser", "barge_in_ms 2000"),
+        ("02-cough", "reject_ms 400"),
+        ("22-cough-without-words", "decide_ms 300"),
+        ("31-long-noise", "again_ms 400"),
+        ("23-background-voice", "background_db 20"),
+        ("25-echo", "echo_percent 95"),
+        ("49-talks-without-end", "longest_turn_s 4"),
+        ("49-talks-without-end", "insist_ms 2000"),
+        ("11-model-hangs", "think_limit_ms 3000"),
+    ];
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    for (name, setting) in settings {
+        let file = folder.join(name).with_extension("txt");
+        let text = std::fs::read_to_string(&file).expect("a readable scenario");
+        let head = text.split_once("\n---\n").map_or(text.as_str(), |(head, _)| head);
+        let as_it_is = tell(&play(parse(head, &file)));
+        let changed = tell(&play(parse(&format!("{head}\nset {setting}"), &file)));
+        assert_ne!(as_it_is, changed, "{name} does not change with {setting}");
+    }
+}
+
 fn differs(file: &Path) -> Option<String> {
     let text = std::fs::read_to_string(file).expect("a readable scenario");
     let (head, expected) = text.split_once("\n---\n").unwrap_or((text.trim_end(), ""));

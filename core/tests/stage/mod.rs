@@ -241,6 +241,8 @@ impl Stage {
         let now = self.now_ms;
         match effect {
             Effect::Transcribe { turn, revision, purpose } => {
+                // Whoever runs the recogniser lets the newest request overtake a partial.
+                self.due.retain(|_, due| !matches!(due, Input::Transcribed { purpose: AsrPurpose::Partial, .. }));
                 let text = Ok(self.words());
                 let late =
                     if purpose == AsrPurpose::Final { self.script.pace.asr_ms } else { self.script.pace.asr_ms / 2 };

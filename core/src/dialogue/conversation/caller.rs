@@ -36,9 +36,8 @@ pub(super) struct CallerTurn {
     before: String,
     /// What is known of the words, final or not, those included.
     pub words: String,
-    /// The moment up to which they were heard, and the moment of the newest request.
+    /// The moment up to which the voice is in them.
     words_until: CallTime,
-    asked_at: CallTime,
     /// The words are those of the present revision, final.
     is_final: bool,
     complete: Option<f32>,
@@ -47,6 +46,7 @@ pub(super) struct CallerTurn {
     asked: Option<Asked>,
     /// The tail of the present pause has been asked for, and the turn model about it.
     tail_asked: bool,
+    tail_at: CallTime,
     model_asked: bool,
     partial_in_flight: bool,
     partial_at: CallTime,
@@ -73,12 +73,12 @@ impl CallerTurn {
             before: String::new(),
             words: String::new(),
             words_until: at,
-            asked_at: at,
             is_final: false,
             complete: None,
             shape: None,
             asked: None,
             tail_asked: false,
+            tail_at: at,
             model_asked: false,
             partial_in_flight: false,
             partial_at: at,
@@ -226,7 +226,6 @@ impl Conversation {
         if grown && heard.silence_ms == 0 && !caller.partial_in_flight {
             caller.partial_in_flight = true;
             caller.partial_at = at;
-            caller.asked_at = at;
             let (turn, revision) = (caller.turn, caller.revision);
             self.effects.push(Effect::Transcribe { turn, revision, purpose: AsrPurpose::Partial });
         }
@@ -238,7 +237,7 @@ impl Conversation {
             return;
         }
         caller.tail_asked = true;
-        caller.asked_at = at;
+        caller.tail_at = at;
         // The tail overtakes a partial: whoever runs the recogniser drops it.
         caller.partial_in_flight = false;
         let (turn, revision) = (caller.turn, caller.revision);
@@ -274,7 +273,11 @@ impl Conversation {
                 let text = format!("{}{text}", caller.before);
                 let changed = caller.words != text;
                 caller.understand(&text);
-                caller.words_until = caller.asked_at;
+                match purpose {
+                    AsrPurpose::Partial => caller.words_until = caller.partial_at,
+                    AsrPurpose::Final if fresh => caller.words_until = caller.tail_at,
+                    AsrPurpose::Final => {}
+                }
                 if changed {
                     // The model reads along, so that the end of the turn finds its prompt in the cache but for a few words.
                     let request = self.request(Some(&text));
