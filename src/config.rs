@@ -106,7 +106,7 @@ section! {
         duck_db: f32 = -18.0, -60.0..=0.0, "dB";
         /// So much of that sound, and the agent is silent until it is clear. Less stops sooner for real interruptions and
         /// leaves more holes for coughs and "mm-hm".
-        hold_ms: u32 = 200, 60..=1_000, "ms";
+        hold_ms: u32 = 160, 60..=1_000, "ms";
         /// So much of it, and the recogniser is asked for its words.
         words_ms: u32 = 160, 60..=1_000, "ms";
         /// So much of it stops the agent when it must be decided and no words are known. Not below onset_ms.

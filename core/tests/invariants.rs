@@ -165,6 +165,31 @@ proptest! {
         }
     }
 
+    /// 8: of a turn that is played to its end every sample leaves, and at most 40 ms are repeated for each doubt about a sound
+    /// over it. (A frame that a clause does not fill counts as a whole one.)
+    #[test]
+    fn held_and_resumed_speech_loses_nothing_and_repeats_little(script in script()) {
+        let record = play(script);
+        let mut started: BTreeMap<u32, u64> = BTreeMap::new();
+        for event in &record.events {
+            match &event.event {
+                Event::TurnStarted { turn, .. } => { started.insert(*turn, event.at_ms); }
+                Event::TurnEnded { turn, outcome: TurnOutcome::Completed, generated, .. } => {
+                    let Some(&from) = started.get(turn) else { continue };
+                    let during = from..event.at_ms + 20;
+                    let frames = record.sound_ticks.iter().filter(|tick| during.contains(tick)).count() as u64;
+                    let doubts = record.events.iter().filter(|e| during.contains(&e.at_ms)
+                        && e.event == Event::Floor { state: FloorState::Suspect }).count() as u64;
+                    let clauses = generated.split_inclusive(['.', '!', '?', ',']).count() as u64;
+                    let samples = record.spoken.get(turn).copied().unwrap_or(0);
+                    prop_assert!(frames * 960 >= samples, "{frames} frames of {samples} samples");
+                    prop_assert!(frames <= samples.div_ceil(960) + clauses + 2 * doubts, "{frames} frames of {samples} samples, {doubts} doubts");
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// 9: nobody waits for ever.
     #[test]
     fn somebody_speaks_or_a_timer_runs(script in script()) {

@@ -168,6 +168,7 @@ fn happening(script: &mut Script, at: u64, rest: &str) -> Option<()> {
                 match name {
                     "complete" => sound.complete = Some(value.parse().ok()?),
                     "level" => sound.level_dbfs = value.parse().ok()?,
+                    "flicker" => sound.flicker = Some(value.parse().ok()?),
                     "echo" => sound.echo_likelihood = value.parse().ok()?,
                     _ => return None,
                 }

@@ -43,14 +43,14 @@ static ASSENTS: Phrases = Phrases::new(
 
 /// Said to make somebody stop.
 static ADDRESSES: Phrases = Phrases::new(
-    "stop, wait, hold on, hang on, excuse me, pardon me, let me, listen, hey, hello, one moment, one second, \
+    "stop, wait, hold on, hang on, excuse me, pardon me, one moment, one second, \
      shut up, be quiet, halt, stopp, warte, warten sie, moment, entschuldigung, espera, espere, perdón, \
      un momento, attends, attendez, arrête, arrêtez, pardon, excusez moi, 等, 停, 等一下, 不好意思, 打断一下",
 );
 
 /// What contradicts or asks, at the beginning of what is said.
 static OBJECTIONS: Phrases = Phrases::new(
-    "no, nope, nah, not, dont, sorry, but, actually, what, whats, when, where, who, whos, why, how, which, \
+    "no, nope, nah, not, dont, hey, hello, listen, let me, sorry, but, actually, what, whats, when, where, who, whos, why, how, which, \
      whose, nein, nicht, doch, aber, was, wann, wo, wer, warum, wie, welche, pero, qué, cuándo, dónde, \
      quién, cómo, cuál, cuánto, por qué, non, mais, quoi, quand, où, qui, pourquoi, comment, quel, combien, \
      不, 不是, 没有, 但是, 什么, 怎么, 为什么, 哪, 谁, 几点, 多少",

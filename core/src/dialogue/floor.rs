@@ -53,7 +53,7 @@ impl Default for FloorSettings {
         Self {
             resume_ms: 120,
             duck_db: -18.0,
-            hold_ms: 200,
+            hold_ms: 160,
             words_ms: 160,
             barge_in_ms: 300,
             reject_ms: 200,
@@ -77,7 +77,7 @@ pub struct Hearing {
     pub silence_ms: u32,
     /// Mean level of the voiced sound of the utterance so far, dBFS: below 0.0; 0.0 where nobody measured it.
     pub level_dbfs: f32,
-    /// How likely the sound is our own voice coming back: 0.0..=1.0.
+    /// How likely the sound is our own voice coming back: 0.0..=1.0. The conversation takes the mean of some ticks.
     pub echo_likelihood: f32,
 }
 

@@ -27,12 +27,14 @@ pub struct Sound {
     pub level_dbfs: f32,
     /// How likely it is the agent's own voice.
     pub echo_likelihood: f32,
+    /// The same in every third tick, where it differs.
+    pub flicker: Option<f32>,
 }
 
 impl Sound {
     /// Somebody says `words`.
     pub fn new(from_ms: u64, to_ms: u64, words: &str, complete: Option<f32>) -> Self {
-        Self { from_ms, to_ms, words: words.into(), complete, level_dbfs: 0.0, echo_likelihood: 0.0 }
+        Self { from_ms, to_ms, words: words.into(), complete, level_dbfs: 0.0, echo_likelihood: 0.0, flicker: None }
     }
 }
 
@@ -103,6 +105,8 @@ pub struct Record {
     pub dropped: Vec<(u64, u32)>,
     pub opened: Vec<(u64, u32)>,
     pub requests: Vec<duologue_core::backend::ChatRequest>,
+    /// Samples that the voice made, by turn.
+    pub spoken: BTreeMap<u32, u64>,
     /// Final transcripts as they came back, and what the judge was shown of spoken turns: turn, revision, words.
     pub finals: Vec<(u32, u32, String)>,
     pub judged: Vec<(u32, u32, String)>,
@@ -200,7 +204,7 @@ impl Stage {
             speech_ms: if speech { voiced as u32 } else { 0 },
             silence_ms: silence as u32,
             level_dbfs: if speech { last.level_dbfs } else { 0.0 },
-            echo_likelihood: last.echo_likelihood,
+            echo_likelihood: last.flicker.filter(|_| now / 20 % 3 == 0).unwrap_or(last.echo_likelihood),
         }
     }
 
@@ -308,6 +312,7 @@ impl Stage {
             words.push(WordMark { text: start..offset, end: (i as u64 + 1) * word_samples });
         }
         let samples = words.len() as u64 * word_samples;
+        *self.record.spoken.entry(turn).or_default() += samples;
         self.later(at, Input::Speech { turn, clause, speech: Speech::Plan { samples, words } });
         self.later(at, Input::Speech { turn, clause, speech: Speech::Pcm(vec![0.1; samples as usize]) });
         self.later(at, Input::Spoken { turn, clause, result: Ok(()) });

@@ -194,7 +194,7 @@ impl Conversation {
 
     /// Once per 20 ms, after listening and before [`Conversation::frame`].
     pub fn tick(&mut self, at: CallTime, heard: Hearing) {
-        let heard = self.unmuted(at, heard);
+        let heard = self.steadied(self.unmuted(at, heard));
         let before = std::mem::replace(&mut self.heard, heard);
         if let Some(caller) = self.caller.as_mut().filter(|_| self.floor.state() == FloorState::Caller) {
             caller.hear(at, heard);
@@ -217,6 +217,13 @@ impl Conversation {
         }
         self.watch(at);
         self.show_floor(at);
+    }
+
+    /// One tick's opinion about an echo neither opens a turn nor hides one: it moves the mean of the sound so far.
+    fn steadied(&self, heard: Hearing) -> Hearing {
+        const FOLLOWS: f32 = 0.3;
+        let before = if self.heard.speech { self.heard.echo_likelihood } else { heard.echo_likelihood };
+        Hearing { echo_likelihood: before + (heard.echo_likelihood - before) * FOLLOWS, ..heard }
     }
 
     /// What a switched-off microphone hears is nothing, however the line rustles.
