@@ -1,6 +1,7 @@
 //! What has been said and heard: the one list from which the language model's messages are made. It is a view over the word
 //! ledgers: an agent line holds what the caller has heard by now, never what was merely generated, or is still on its way.
 
+use super::question::{Asked, asked};
 use crate::backend::{ChatMessage, Role};
 use crate::journal::Speaker;
 
@@ -12,8 +13,9 @@ pub struct Line {
     pub text: String,
     /// Agent only: the caller cut in before the end.
     pub cut: bool,
-    /// Agent only: which turn it is, since more of it may still be heard.
+    /// Agent only: which turn it is, since more of it may still be heard, and what has left of it.
     turn: u32,
+    sent: String,
 }
 
 /// The lines of a call.
@@ -34,12 +36,20 @@ const CUT_MARK: &str = " — [interrupted by the caller here]";
 impl History {
     /// The caller said this.
     pub fn caller(&mut self, text: &str) {
-        self.lines.push(Line { who: Speaker::Caller, text: text.into(), cut: false, turn: 0 });
+        self.lines.push(Line { who: Speaker::Caller, text: text.into(), cut: false, turn: 0, sent: String::new() });
     }
 
-    /// The agent's turn is over; this much of it has been heard by now.
-    pub fn agent(&mut self, turn: u32, heard: &str, cut: bool) {
-        self.lines.push(Line { who: Speaker::Agent, text: heard.trim().into(), cut, turn });
+    /// The agent's turn is over; this much of it has been heard by now, and that much has left.
+    pub fn agent(&mut self, turn: u32, heard: &str, sent: &str, cut: bool) {
+        if !sent.trim().is_empty() {
+            self.lines.push(Line {
+                who: Speaker::Agent,
+                text: heard.trim().into(),
+                cut,
+                turn,
+                sent: sent.trim().into(),
+            });
+        }
     }
 
     /// By now, this much of the turn has been heard.
@@ -47,6 +57,12 @@ impl History {
         if let Some(line) = self.lines.iter_mut().rev().find(|line| line.who == Speaker::Agent && line.turn == turn) {
             line.text = heard.trim().into();
         }
+    }
+
+    /// What the agent asked last, if it asked something.
+    pub fn asked(&self) -> Option<Asked> {
+        let agent = self.lines.iter().rev().find(|line| line.who == Speaker::Agent)?;
+        asked(&agent.sent)
     }
 
     /// The last `n` lines that say something, oldest first.
@@ -99,7 +115,7 @@ mod tests {
     fn unheard_speech_leaves_no_trace() {
         let mut history = History::default();
         history.caller("Hello?");
-        history.agent(2, "  ", true);
+        history.agent(2, "  ", "  ", true);
         history.caller("Anybody there?");
         let messages = history.messages("You are a porter.");
         assert_eq!(messages.len(), 2);
@@ -110,7 +126,7 @@ mod tests {
     fn what_is_heard_later_is_seen_later() {
         let mut history = History::default();
         history.caller("Hello?");
-        history.agent(2, "", true);
+        history.agent(2, "", "Good evening.", true);
         history.caller("Are you there?");
         assert_eq!(history.last(8).len(), 1, "nothing of the answer has been heard yet");
         history.heard(2, "Good evening.");
@@ -122,7 +138,7 @@ mod tests {
     fn the_model_is_told_where_it_was_cut_off() {
         let mut history = History::default();
         history.caller("Tell me about the rooms.");
-        history.agent(2, "We have twelve", true);
+        history.agent(2, "We have twelve", "We have twelve", true);
         let messages = history.messages("You are a porter.");
         assert!(messages[2].content.starts_with("We have twelve"));
         assert!(messages[2].content.contains("interrupted"));
@@ -133,7 +149,8 @@ mod tests {
         let mut history = History::default();
         for i in 0..40 {
             history.caller(&format!("question {i} {}", "x".repeat(200)));
-            history.agent(i, &format!("answer {i} {}", "y".repeat(200)), false);
+            let answer = format!("answer {i} {}", "y".repeat(200));
+            history.agent(i, &answer, &answer, false);
         }
         let before = history.messages("s");
         history.caller("one more");

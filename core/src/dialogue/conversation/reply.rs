@@ -27,13 +27,17 @@ pub(super) struct Reply {
     pub turn: u32,
     action: Action,
     reason: &'static str,
-    opened: CallTime,
+    pub opened: CallTime,
+    /// What it is a draft for; `None` once it is the answer.
+    pub draft: Option<String>,
+    /// Pieces of text that the model has sent.
+    pub tokens: u32,
     /// First packet with its sound.
-    started: Option<CallTime>,
+    pub started: Option<CallTime>,
     /// The model may be asked once more, if it breaks off before its first word; never for fixed words.
-    once_more: bool,
+    pub once_more: bool,
     /// The text, and how far each word of it has come.
-    pub(super) ledger: Ledger,
+    pub ledger: Ledger,
     cutter: ClauseCutter,
     waiting: VecDeque<Cut>,
     next_clause: u32,
@@ -42,6 +46,8 @@ pub(super) struct Reply {
     text_done: bool,
     failed: bool,
     hang_up: bool,
+    /// It is begun though the caller speaks.
+    insists: bool,
     /// How much of what was heard the client has been told, in bytes, and when.
     shown: (usize, CallTime),
     pub playout: Playout,
@@ -49,12 +55,14 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    fn new(turn: u32, at: CallTime, action: Action, reason: &'static str) -> Self {
+    pub fn new(turn: u32, at: CallTime, action: Action, reason: &'static str) -> Self {
         Self {
             turn,
             action,
             reason,
             opened: at,
+            draft: None,
+            tokens: 0,
             started: None,
             once_more: false,
             ledger: Ledger::default(),
@@ -65,10 +73,19 @@ impl Reply {
             text_done: false,
             failed: false,
             hang_up: false,
+            insists: false,
             shown: (0, at),
             playout: Playout::new(),
             latency: LatencyParts::default(),
         }
+    }
+
+    /// The draft is the answer.
+    pub fn adopt(&mut self, verdict: &Verdict, latency: LatencyParts) {
+        let LatencyParts { speech_end_ms, turn_end_ms, asr_ms, judge_ms, .. } = latency;
+        self.draft = None;
+        (self.action, self.reason) = (verdict.action, verdict.reason);
+        self.latency = LatencyParts { speech_end_ms, turn_end_ms, asr_ms, judge_ms, ..self.latency };
     }
 
     /// More text, whole or in pieces.
@@ -104,6 +121,19 @@ impl Conversation {
         self.reply = Some(reply);
         self.floor.thinks(at);
         self.pump(at);
+    }
+
+    /// The caller has talked for too long: what was said is kept, and the agent takes the floor with a short sentence.
+    pub(super) fn cut_in(&mut self, at: CallTime) {
+        self.drop_reply(at);
+        self.commit_caller(at);
+        let words = self.persona.long_turn.clone();
+        self.say(at, Action::Interrupt, "long-turn", &words, false);
+        if let Some(reply) = &mut self.reply {
+            reply.insists = true;
+            // Until the sentence is there, and then for as long as the agent insists.
+            self.floor.spare(self.heard, u32::MAX);
+        }
     }
 
     /// The model answers the caller's open turn.
@@ -146,6 +176,7 @@ impl Conversation {
         if text.is_empty() {
             return;
         }
+        reply.tokens += 1;
         reply.latency.first_token_ms.get_or_insert(at.ms());
         reply.take(at, text);
         self.pump(at);
@@ -158,6 +189,10 @@ impl Conversation {
             Ok(()) => Some("the language model answered with nothing".to_owned()),
             Err(why) => Some(why),
         };
+        if why.is_some() && self.give_up_draft(at) {
+            return;
+        }
+        let Some(reply) = &mut self.reply else { return };
         let Some(why) = why else {
             reply.finish_text();
             self.pump(at);
@@ -195,14 +230,18 @@ impl Conversation {
     pub(super) fn on_spoken(&mut self, at: CallTime, turn: u32, clause: u32, result: Result<(), String>) {
         let Some(reply) = self.reply.as_mut().filter(|reply| reply.turn == turn) else { return };
         let Some((_, text)) = reply.speaking.take_if(|(speaking, _)| *speaking == clause) else { return };
-        match result {
-            Ok(()) => reply.ledger.end_clause(at, &text),
-            Err(why) => {
-                reply.failed = true;
-                reply.waiting.clear();
-                reply.text_done = true;
-                self.trouble(at, "tts", &format!("{why}; the rest of this turn is not spoken."));
-            }
+        if result.is_ok() {
+            reply.ledger.end_clause(at, &text);
+        }
+        if result.is_err() && self.give_up_draft(at) {
+            return;
+        }
+        let Some(reply) = &mut self.reply else { return };
+        if let Err(why) = result {
+            reply.failed = true;
+            reply.waiting.clear();
+            reply.text_done = true;
+            self.trouble(at, "tts", &format!("{why}; the rest of this turn is not spoken."));
         }
         self.pump(at);
     }
@@ -211,7 +250,9 @@ impl Conversation {
     pub(super) fn pump(&mut self, at: CallTime) {
         let ahead = self.settings.pace.speech_ahead_ms as usize * (LINE_RATE as usize / 1_000);
         let Some(reply) = &mut self.reply else { return };
-        if reply.speaking.is_some() || reply.playout.ahead() > ahead {
+        // Of a draft the first clause is spoken: it is what the caller would wait for.
+        let enough = reply.draft.is_some() && reply.next_clause > 0;
+        if enough || reply.speaking.is_some() || reply.playout.ahead() > ahead {
             return;
         }
         let Some(cut) = reply.waiting.pop_front() else {
@@ -238,7 +279,7 @@ impl Conversation {
     pub(super) fn play(&mut self, at: CallTime, out: &mut [f32; LINE_FRAME]) -> bool {
         out.fill(0.0);
         self.pump(at);
-        let Some(reply) = &mut self.reply else { return false };
+        let Some(reply) = self.reply.as_mut().filter(|reply| reply.draft.is_none()) else { return false };
         if reply.started.is_none() {
             if reply.playout.is_done() {
                 // Nothing pronounceable came of it.
@@ -246,8 +287,12 @@ impl Conversation {
                 return false;
             }
             // Over a sound that may be the caller's, nothing is begun: it passes, or it revokes this reply.
-            if !reply.playout.is_ready() || self.heard.speech || !self.floor.agent_starts(at) {
+            let busy = self.floor.is_voice(self.heard) && !reply.insists;
+            if !reply.playout.is_ready() || busy || !self.floor.agent_starts(at) {
                 return false;
+            }
+            if reply.insists {
+                self.floor.spare(self.heard, self.settings.floor.insist_ms);
             }
             self.reply_starts(at);
         }
@@ -263,6 +308,7 @@ impl Conversation {
     /// The first packet leaves: the caller's turn is settled.
     fn reply_starts(&mut self, at: CallTime) {
         self.commit_caller(at);
+        self.owes_answer = false;
         self.ladder.disarm();
         let Some(reply) = &mut self.reply else { return };
         reply.started = Some(at);
@@ -273,6 +319,7 @@ impl Conversation {
 
     /// All of it has been played, or there was nothing to play.
     fn reply_done(&mut self, at: CallTime) {
+        self.forget_suspicion();
         let Some(reply) = self.reply.take() else { return };
         let hang_up = reply.hang_up;
         let outcome = if reply.failed { TurnOutcome::Failed } else { TurnOutcome::Completed };
@@ -294,6 +341,7 @@ impl Conversation {
 
     /// The caller goes first: whatever was being prepared or said is over in this tick.
     pub(super) fn drop_reply(&mut self, at: CallTime) {
+        self.forget_suspicion();
         let Some(reply) = self.reply.take() else { return };
         let outcome = if reply.started.is_some() { TurnOutcome::Interrupted } else { TurnOutcome::Revoked };
         self.close_reply(at, reply, outcome);
@@ -312,16 +360,21 @@ impl Conversation {
         // What has left cannot be called back, unless the call ends: then nobody listens to it any more.
         let heard = if self.over { reply.ledger.heard() } else { reply.ledger.sent() }.to_owned();
         self.effects.push(Effect::DropTurn { turn: reply.turn });
-        self.emit(
-            at,
-            Event::TurnEnded {
-                turn: reply.turn,
-                outcome,
-                heard: heard.clone(),
-                generated: reply.ledger.text().to_owned(),
-                latency: reply.latency,
-            },
-        );
+        if reply.draft.is_some() {
+            let caller_turn = self.caller_turn().unwrap_or_default();
+            self.emit(at, reply.told_as_draft(at, caller_turn, false));
+        } else {
+            self.emit(
+                at,
+                Event::TurnEnded {
+                    turn: reply.turn,
+                    outcome,
+                    heard: heard.clone(),
+                    generated: reply.ledger.text().to_owned(),
+                    latency: reply.latency,
+                },
+            );
+        }
         self.effects.push(Effect::Keep(Entry::Turn(TurnRow {
             call: self.call.clone(),
             turn: reply.turn,
@@ -336,7 +389,8 @@ impl Conversation {
             reason: Some(reply.reason.into()),
             latency: reply.latency,
         })));
-        self.history.agent(reply.turn, reply.ledger.heard(), outcome == TurnOutcome::Interrupted);
+        let cut = outcome == TurnOutcome::Interrupted;
+        self.history.agent(reply.turn, reply.ledger.heard(), reply.ledger.sent(), cut);
         self.arriving.push_back(Arriving { turn: reply.turn, ended: at, ledger: reply.ledger });
     }
 
