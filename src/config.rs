@@ -205,6 +205,9 @@ section! {
         max: u32 = 16, 1..=10_000, "calls";
         /// The longest call.
         max_minutes: u32 = 60, 1..=1_440, "minutes";
+        /// Threads that infer at once, over all models and all calls; what is waited for longest goes first. 0 is the
+        /// machine's cores.
+        inference_threads: u16 = 0, 0..=256, "threads";
     }
 }
 

@@ -174,11 +174,7 @@ fn conversation_settings(config: &Config) -> ConversationSettings {
             ask_ms: floor.ask_ms.min(floor.endpoint_ms),
             weights: EndWeights::default(),
         },
-        draft: DraftSettings {
-            most: floor.drafts,
-            probability: floor.draft_probability,
-            lag_ms: floor.draft_lag_ms,
-        },
+        draft: DraftSettings { most: floor.drafts, probability: floor.draft_probability, lag_ms: floor.draft_lag_ms },
         pace: Pace { longest_turn_s: floor.longest_turn_s, ..Pace::default() },
     }
 }

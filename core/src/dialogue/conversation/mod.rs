@@ -79,6 +79,8 @@ pub enum Input {
     Token { turn: u32, text: String },
     /// The language model has finished, or failed.
     Generated { turn: u32, result: Result<(), String> },
+    /// Something went wrong that is worth a row, and was made good.
+    Trouble { code: &'static str, detail: String },
     /// Sound of a clause.
     Speech { turn: u32, clause: u32, speech: Speech },
     /// A clause is complete, or failed.
@@ -248,6 +250,7 @@ impl Conversation {
             }
             Input::Token { turn, text } => self.on_token(at, turn, &text),
             Input::Generated { turn, result } => self.on_generated(at, turn, result),
+            Input::Trouble { code, detail } => self.trouble(at, code, &detail),
             Input::Speech { turn, clause, speech } => self.on_speech(at, turn, clause, speech),
             Input::Spoken { turn, clause, result } => self.on_spoken(at, turn, clause, result),
             Input::Typed(text) => self.on_typed(at, &text),
