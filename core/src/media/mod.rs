@@ -3,6 +3,7 @@
 pub mod ear;
 pub mod echo;
 pub mod jitter;
+pub mod network;
 pub mod playout;
 pub mod rtp;
 pub mod segment;
