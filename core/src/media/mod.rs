@@ -5,5 +5,6 @@ pub mod echo;
 pub mod jitter;
 pub mod network;
 pub mod playout;
+pub mod red;
 pub mod rtp;
 pub mod segment;
