@@ -11,8 +11,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::rtp::RtpPacket;
 use crate::audio::opus;
 
-/// Generations that are kept and sent at most.
-pub const DEEPEST: u8 = 4;
+/// Copies that are sent with a packet at most: with them a voice of 32 kb/s takes 200 kb/s.
+pub const MOST_COPIES: usize = 4;
+/// The oldest packet that can be sent again, in packets.
+pub const OLDEST: u8 = 8;
 /// The timestamp offset has 14 bits: 341 ms of Opus's clock.
 pub const MOST_OFFSET: u32 = (1 << 14) - 1;
 /// The length of a block has 10 bits; the primary's has no limit.
@@ -115,20 +117,23 @@ pub struct Repeats {
 }
 
 impl Repeats {
-    /// The payload of `timestamp` with the `depth` before it (0..=[`DEEPEST`]), and how many of them are in it.
-    pub fn pack(&mut self, payload_type: u8, timestamp: u32, primary: &Bytes, depth: u8) -> (Bytes, u8) {
-        let skipped = self.past.len().saturating_sub(usize::from(depth));
-        let older: Vec<(u32, Bytes)> =
-            self.past.iter().skip(skipped).map(|(at, payload)| (timestamp.wrapping_sub(*at), payload.clone())).collect();
+    /// The payload of `timestamp` with those that are so many packets older (1..=[`OLDEST`], nearest first), and how many
+    /// of them are in it.
+    pub fn pack(&mut self, payload_type: u8, timestamp: u32, primary: &Bytes, copies: &[u8]) -> (Bytes, u8) {
+        let older = |distance: &u8| {
+            let (at, payload) = self.past.get(self.past.len().checked_sub(usize::from(*distance))?)?;
+            Some((timestamp.wrapping_sub(*at), payload.clone()))
+        };
+        let older: Vec<(u32, Bytes)> = copies.iter().take(MOST_COPIES).rev().filter_map(older).collect();
         let packed = pack(payload_type, primary, &older);
         self.remember(timestamp, primary.clone());
         packed
     }
 
-    /// A payload has left without others; later ones may carry it.
+    /// A payload has left by itself; later ones may carry it.
     pub fn remember(&mut self, timestamp: u32, payload: Bytes) {
         self.past.push_back((timestamp, payload));
-        if self.past.len() > usize::from(DEEPEST) {
+        if self.past.len() > usize::from(OLDEST) {
             self.past.pop_front();
         }
     }
@@ -201,9 +206,8 @@ impl Unpacker {
     /// The packet that a block is a copy of, if it has not come yet. A block tells its age and not its number; that is
     /// its age in packets of its own length.
     fn older(&mut self, packet: &RtpPacket, block: Block, opus: u8) -> Option<RtpPacket> {
-        let length = opus::packet_samples(&block.payload).filter(|length| {
-            block.payload_type == opus && block.offset > 0 && block.offset.is_multiple_of(*length)
-        });
+        let length = opus::packet_samples(&block.payload)
+            .filter(|length| block.payload_type == opus && block.offset > 0 && block.offset.is_multiple_of(*length));
         let Some(length) = length else {
             self.counts.malformed += 1;
             return None;

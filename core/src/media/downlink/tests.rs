@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::audio::opus::OpusEncoder;
 use crate::media::network::{Fate, Impairment, Path};
-use crate::media::red::{DEEPEST, MOST_OFFSET};
+use crate::media::red::{MOST_COPIES, OLDEST};
 use crate::time::TICK;
 
 const BOTH: DownlinkSettings = DownlinkSettings { red: true, most: 4 };
@@ -180,10 +180,10 @@ proptest! {
             downlink.report(now, &report);
             let plan = downlink.plan();
             prop_assert!(downlink.level() <= most.min(4));
-            prop_assert!(plan.copies.len() <= usize::from(DEEPEST));
+            prop_assert!(plan.copies.len() <= MOST_COPIES);
             prop_assert!(red || plan.copies.is_empty());
             prop_assert!(plan.copies.windows(2).all(|pair| pair[0] < pair[1]));
-            prop_assert!(plan.copies.iter().all(|distance| u32::from(*distance) * 960 <= MOST_OFFSET));
+            prop_assert!(plan.copies.iter().all(|distance| (1..=OLDEST).contains(distance)));
             prop_assert!(plan.hold() <= 5 * TICK);
             prop_assert!(encoder.tune(plan.opus).is_ok());
         }

@@ -29,10 +29,10 @@ fn stream(first: u16, count: u16) -> Vec<RtpPacket> {
 }
 
 /// The same stream as a sender with redundancy puts it on the wire.
-fn redundant(packets: &[RtpPacket], depth: u8) -> Vec<RtpPacket> {
+fn redundant(packets: &[RtpPacket], copies: &[u8]) -> Vec<RtpPacket> {
     let mut repeats = Repeats::default();
     let wrap = |packet: &RtpPacket| {
-        let (payload, _) = repeats.pack(OPUS, packet.timestamp, &packet.payload, depth);
+        let (payload, _) = repeats.pack(OPUS, packet.timestamp, &packet.payload, copies);
         RtpPacket { payload_type: RED, payload, ..packet.clone() }
     };
     packets.iter().map(wrap).collect()
@@ -72,15 +72,20 @@ proptest! {
         prop_assert!(unpacker.open(&packet, OPUS).len() <= MOST_BLOCKS);
     }
 
-    /// A packet is back when one of the `depth` after it arrives, in order, once, as it was.
+    /// A packet is back when one of those that carry it arrives: once, and as it was.
     #[test]
-    fn the_lost_are_back_with_the_next_that_arrives(lost in prop::collection::vec(prop::bool::weighted(0.3), 60), depth in 0_u8..=DEEPEST, first in any::<u16>()) {
+    fn the_lost_are_back_with_the_next_that_carries_them(
+        lost in prop::collection::vec(prop::bool::weighted(0.3), 60),
+        copies in prop::sample::subsequence((1..=OLDEST).collect::<Vec<_>>(), 0..=MOST_COPIES),
+        first in any::<u16>(),
+    ) {
         let packets = stream(first, 60);
         let mut unpacker = Unpacker::default();
-        let arrived: Vec<_> = redundant(&packets, depth).into_iter().zip(&lost).filter(|(_, lost)| !**lost).collect();
-        let opened: Vec<RtpPacket> = arrived.iter().flat_map(|(packet, _)| unpacker.open(packet, OPUS)).collect();
+        let arrived: Vec<_> = redundant(&packets, &copies).into_iter().zip(&lost).filter(|(_, lost)| !**lost).collect();
+        let mut opened: Vec<RtpPacket> = arrived.iter().flat_map(|(packet, _)| unpacker.open(packet, OPUS)).collect();
+        opened.sort_by_key(|packet| packet.timestamp);
         let expected: Vec<RtpPacket> = (0..60)
-            .filter(|n| (*n..=(*n + usize::from(depth)).min(59)).any(|carrier| !lost[carrier]))
+            .filter(|n| [0].iter().chain(&copies).any(|distance| lost.get(n + usize::from(*distance)) == Some(&false)))
             .map(|n| packets[n].clone())
             .collect();
         prop_assert_eq!(&opened, &expected);
@@ -117,7 +122,7 @@ fn faults_are_told_apart() {
 #[test]
 fn a_packet_that_came_before_is_not_given_again() {
     let packets = stream(0, 6);
-    let wrapped = redundant(&packets, 2);
+    let wrapped = redundant(&packets, &[1, 2]);
     let mut unpacker = Unpacker::default();
     unpacker.saw(&packets[0]);
     assert_eq!(unpacker.open(&wrapped[2], OPUS).len(), 2, "packet 1 is new, packet 0 is not");
