@@ -25,6 +25,7 @@ export type CallEvent =
   | { type: "turn-started"; turn: number; latency: LatencyParts }
   | { type: "words"; turn: number; heard: string }
   | TurnEnded
+  | { type: "line"; loss: number; jitter_ms: number; rtt_ms?: number; copies: number; hold_ms: number }
   | { type: "trouble"; code: string; detail: string }
   | { type: "call-ended"; reason: string; detail: string };
 
@@ -147,6 +148,14 @@ const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { t
     heard: text(f, "heard"),
     generated: text(f, "generated"),
     latency: latency(f),
+  }),
+  line: (f) => ({
+    type: "line",
+    loss: number(f, "loss"),
+    jitter_ms: number(f, "jitter_ms"),
+    ...(f["rtt_ms"] === undefined ? {} : { rtt_ms: number(f, "rtt_ms") }),
+    copies: number(f, "copies"),
+    hold_ms: number(f, "hold_ms"),
   }),
   trouble: (f) => ({ type: "trouble", code: text(f, "code"), detail: text(f, "detail") }),
   "call-ended": (f) => ({ type: "call-ended", reason: text(f, "reason"), detail: text(f, "detail") }),

@@ -41,12 +41,13 @@ fn event_name(event: &Event) -> &'static str {
         Event::TurnStarted { .. } => "turn-started",
         Event::Words { .. } => "words",
         Event::TurnEnded { .. } => "turn-ended",
+        Event::Line { .. } => "line",
         Event::Trouble { .. } => "trouble",
         Event::CallEnded { .. } => "call-ended",
     }
 }
 
-const EVENT_NAMES: [&str; 10] = [
+const EVENT_NAMES: [&str; 11] = [
     "call-started",
     "floor",
     "partial",
@@ -55,6 +56,7 @@ const EVENT_NAMES: [&str; 10] = [
     "turn-started",
     "words",
     "turn-ended",
+    "line",
     "trouble",
     "call-ended",
 ];
