@@ -40,6 +40,8 @@ fn event_name(event: &Event) -> &'static str {
         Event::Judgement { .. } => "judgement",
         Event::TurnStarted { .. } => "turn-started",
         Event::Words { .. } => "words",
+        Event::Backchannel { .. } => "backchannel",
+        Event::Draft { .. } => "draft",
         Event::TurnEnded { .. } => "turn-ended",
         Event::Line { .. } => "line",
         Event::Trouble { .. } => "trouble",
@@ -47,7 +49,7 @@ fn event_name(event: &Event) -> &'static str {
     }
 }
 
-const EVENT_NAMES: [&str; 11] = [
+const EVENT_NAMES: [&str; 13] = [
     "call-started",
     "floor",
     "partial",
@@ -55,6 +57,8 @@ const EVENT_NAMES: [&str; 11] = [
     "judgement",
     "turn-started",
     "words",
+    "backchannel",
+    "draft",
     "turn-ended",
     "line",
     "trouble",
