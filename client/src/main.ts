@@ -141,6 +141,7 @@ function hear(message: string): void {
   const { event } = parsed;
   if (event.type === "call-started") startedAt = performance.now() - event.at_ms;
   dispatch({ kind: "event", event });
+  if (event.type === "line") call?.hold(event.hold_ms);
   if (event.type === "call-ended") {
     call?.close();
     over(event.reason);

@@ -2,6 +2,8 @@
 
 use duologue_signaling::event::{LatencyParts, Stamped, TurnOutcome};
 
+use crate::media::downlink::LinkReport;
+
 /// A call's name: a UUID of version 7, so that names sort by time.
 pub type CallId = String;
 
@@ -78,6 +80,8 @@ pub enum Entry {
     },
     /// A finished turn of either side.
     Turn(TurnRow),
+    /// How the agent's sound has arrived at the caller, and how it is sent.
+    Downlink(DownlinkRow),
     /// An event as it was sent to the client.
     Event { call: CallId, event: Stamped },
     /// Something to remember about the call's caller.
@@ -114,6 +118,24 @@ pub struct TurnRow {
     pub reason: Option<String>,
     /// Agent only.
     pub latency: LatencyParts,
+}
+
+/// A stretch of the way to the caller: one row of `downlink_stats` in SQL.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DownlinkRow {
+    pub call: CallId,
+    /// Milliseconds since the call began.
+    pub at_ms: u64,
+    /// The caller's report at that moment; absent at the end of the call.
+    pub report: Option<LinkReport>,
+    /// Sent since the row before: packets, copies of earlier packets in them, and their payload all together.
+    pub packets_sent: u64,
+    pub copies_sent: u64,
+    pub payload_bytes: u64,
+    /// From here on: copies in each packet, the loss that in-band FEC is for, bits a second of the voice itself.
+    pub copies: u8,
+    pub fec_percent: u8,
+    pub bitrate_bps: u32,
 }
 
 /// A call's media in numbers.
