@@ -76,6 +76,7 @@ impl Server {
             default_persona: config.personas.default.clone(),
             conversation: conversation_settings(config),
             ear: ear_settings(config),
+            redundancy_most: config.media.redundancy_most as u8,
             max_calls: config.calls.max as usize,
             longest_call: Duration::from_secs(u64::from(config.calls.max_minutes) * 60),
         });

@@ -143,6 +143,13 @@ export class Call {
     this.#playout.speaking(on);
   }
 
+  /** Holds the agent's sound back for so long, where the browser lets a page say so: copies of lost packets come later. */
+  hold(ms: number): void {
+    for (const receiver of this.#peer.getReceivers()) {
+      if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = ms > 0 ? ms : null;
+    }
+  }
+
   mute(on: boolean): void {
     this.#source.track.enabled = !on;
     this.send({ type: "mute", on });

@@ -145,6 +145,7 @@ function hear(message: string): void {
   if (event.type === "call-started") startedAt = performance.now() - event.at_ms;
   dispatch({ kind: "event", event });
   if (event.type === "floor") call?.otherSpeaks(event.state === "agent" || event.state === "suspect");
+  if (event.type === "line") call?.hold(event.hold_ms);
   if (event.type === "call-ended") {
     call?.close();
     over(event.reason);

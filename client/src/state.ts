@@ -179,6 +179,9 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
         outcome: event.outcome,
         latency: event.latency,
       }));
+    case "line":
+      // The call itself acts on it; there is nothing to show.
+      return state;
     case "trouble":
       return { ...state, lines: [...state.lines, { kind: "trouble", at_ms, code: event.code, detail: event.detail }] };
     case "call-ended":

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use duologue_signaling::event::{LatencyParts, Stamped, TurnOutcome};
 
+use crate::media::downlink::LinkReport;
 use crate::media::far_ear::{Evidence, ReportCounts};
 use crate::time::CallTime;
 
@@ -95,6 +96,8 @@ pub enum Entry {
     },
     /// How a call's client reported what it played, and the way to its ear at the end.
     Playout { call: CallId, reports: ReportCounts, way_ms: u64 },
+    /// How the agent's sound has arrived at the caller, and how it is sent.
+    Downlink(DownlinkRow),
     /// An event as it was sent to the client.
     Event { call: CallId, event: Stamped },
     /// Something to remember about the call's caller.
@@ -179,6 +182,24 @@ impl WordFate {
             WordState::Generated
         }
     }
+}
+
+/// A stretch of the way to the caller: one row of `downlink_stats` in SQL.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DownlinkRow {
+    pub call: CallId,
+    /// Milliseconds since the call began.
+    pub at_ms: u64,
+    /// The caller's report at that moment; absent at the end of the call.
+    pub report: Option<LinkReport>,
+    /// Sent since the row before: packets, copies of earlier packets in them, and their payload all together.
+    pub packets_sent: u64,
+    pub copies_sent: u64,
+    pub payload_bytes: u64,
+    /// From here on: copies in each packet, the loss that in-band FEC is for, bits a second of the voice itself.
+    pub copies: u8,
+    pub fec_percent: u8,
+    pub bitrate_bps: u32,
 }
 
 /// A call's media in numbers.

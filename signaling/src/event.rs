@@ -112,6 +112,18 @@ pub enum Event {
     Draft { turn: u32, caller_turn: u32, adopted: bool, tokens: u32, spent_ms: u64 },
     /// An agent turn is over.
     TurnEnded { turn: u32, outcome: TurnOutcome, heard: String, generated: String, latency: LatencyParts },
+    /// How the agent's sound arrives, by the client's own reports, and what is done about it. `loss` is the share of packets
+    /// lost of late; `copies` how many earlier packets go along with each; `hold_ms` what a client should hold back so
+    /// that all of them come in time.
+    Line {
+        loss: f32,
+        jitter_ms: f32,
+        /// Absent until a report has answered one of the server's.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rtt_ms: Option<f32>,
+        copies: u8,
+        hold_ms: u32,
+    },
     /// Something failed and the call goes on; `detail` says what is being done about it.
     Trouble { code: String, detail: String },
     /// The call is over; always the last event.

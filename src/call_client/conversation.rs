@@ -79,8 +79,13 @@ pub async fn converse(
         tokio::select! {
             biased;
             event = peer.events.recv() => match event {
-                Some(PeerEvent::Rtp { packet, at }) if packet.payload_type == peer.agreed.opus => {
-                    listener.take(&packet, at.saturating_duration_since(begun));
+                Some(PeerEvent::Rtp { packet, at }) => {
+                    let (opus, at) = (peer.agreed.opus, at.saturating_duration_since(begun));
+                    if packet.payload_type == opus {
+                        listener.take(&packet, at);
+                    } else if Some(packet.payload_type) == peer.agreed.red {
+                        listener.take_redundant(&packet, opus, at);
+                    }
                 }
                 Some(PeerEvent::Message(text)) => told(begun.elapsed(), &text),
                 Some(PeerEvent::Gone(why)) => {

@@ -5,7 +5,7 @@ use sqlx::SqliteConnection;
 use duologue_signaling::event::{Stamped, TurnOutcome};
 
 use super::error;
-use crate::journal::{CallId, EndReason, Entry, MediaTotals, Speaker, TurnRow, WordFate};
+use crate::journal::{CallId, DownlinkRow, EndReason, Entry, MediaTotals, Speaker, TurnRow, WordFate};
 use crate::media::far_ear::{Evidence, ReportCounts};
 use crate::time::CallTime;
 
@@ -29,6 +29,7 @@ pub(super) async fn put(connection: &mut SqliteConnection, entry: &Entry) -> Res
         Entry::Turn(turn) => put_turn(connection, turn).await,
         Entry::Words { call, turn, text, heard, words } => put_words(connection, call, *turn, text, heard, words).await,
         Entry::Playout { call, reports, way_ms } => put_playout(connection, call, reports, *way_ms).await,
+        Entry::Downlink(row) => put_downlink(connection, row).await,
         Entry::Event { call, event } => put_event(connection, call, event).await,
         Entry::Remembered { call, turn, text, created_utc_ms } => {
             remember(connection, call, *turn, text, *created_utc_ms).await
@@ -60,6 +61,7 @@ fn kind(entry: &Entry) -> &'static str {
         Entry::Turn(_) => "a turn",
         Entry::Words { .. } => "the words of a turn",
         Entry::Playout { .. } => "the playout reports",
+        Entry::Downlink(_) => "a report on the line",
         Entry::Event { .. } => "an event",
         Entry::Remembered { .. } => "a memory",
     }
@@ -74,6 +76,7 @@ fn call_of(entry: &Entry) -> &CallId {
         | Entry::Event { call, .. }
         | Entry::Remembered { call, .. } => call,
         Entry::Turn(turn) => &turn.call,
+        Entry::Downlink(row) => &row.call,
     }
 }
 
@@ -244,6 +247,31 @@ async fn put_playout(
     .bind(reports.absurd)
     .bind(reports.future)
     .bind(whole(way_ms))
+    .execute(connection)
+    .await?;
+    Ok(Kept::Yes)
+}
+
+async fn put_downlink(connection: &mut SqliteConnection, row: &DownlinkRow) -> Result<Kept, sqlx::Error> {
+    let ms = |time: std::time::Duration| time.as_secs_f64() * 1_000.0;
+    let report = row.report.as_ref();
+    sqlx::query(
+        "INSERT INTO downlink_stats (call, at_ms, packets_expected, packets_lost, jitter_ms, rtt_ms, packets_sent,
+             copies_sent, payload_bytes, copies, fec_percent, bitrate_bps)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    )
+    .bind(&row.call)
+    .bind(whole(row.at_ms))
+    .bind(report.map(|report| report.expected))
+    .bind(report.map(|report| report.lost))
+    .bind(report.map(|report| ms(report.jitter)))
+    .bind(report.and_then(|report| report.rtt).map(ms))
+    .bind(whole(row.packets_sent))
+    .bind(whole(row.copies_sent))
+    .bind(whole(row.payload_bytes))
+    .bind(row.copies)
+    .bind(row.fec_percent)
+    .bind(row.bitrate_bps)
     .execute(connection)
     .await?;
     Ok(Kept::Yes)

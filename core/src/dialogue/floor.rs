@@ -175,6 +175,11 @@ impl Floor {
         }
     }
 
+    /// The agent finished while a sound over it was doubted: that sound has the floor.
+    pub fn caller_takes(&mut self, at: CallTime) {
+        self.enter(at, FloorState::Caller);
+    }
+
     /// Somebody asked for a reply without a sound: typed text, or a timer.
     pub fn thinks(&mut self, at: CallTime) {
         self.enter(at, FloorState::Thinking);

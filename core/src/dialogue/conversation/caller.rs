@@ -3,18 +3,16 @@
 
 use duologue_signaling::event::{Event, FloorState, LatencyParts};
 
-use super::{Conversation, Effect, HOLD_ON_PATIENCE};
+use super::reply::{Owed, Reply};
+use super::{Conversation, Effect};
 use crate::backend::AsrPurpose;
 use crate::dialogue::endpoint::{EndEvidence, Shape};
 use crate::dialogue::floor::Hearing;
-use crate::dialogue::judge::{Action, Situation, Verdict};
+use crate::dialogue::judge::{Action, Verdict};
 use crate::dialogue::question::Asked;
 use crate::dialogue::suspicion::Suspicion;
 use crate::journal::{Entry, Speaker, TurnRow};
 use crate::time::CallTime;
-
-/// History that a judge sees, in turns.
-const JUDGE_TURNS: usize = 8;
 
 /// Longest typed turn, characters: more than anybody types in a call, less than a model's context.
 const TYPED_MAX_CHARS: usize = 2_000;
@@ -23,13 +21,13 @@ const TYPED_MAX_CHARS: usize = 2_000;
 #[derive(Debug)]
 pub(super) struct CallerTurn {
     pub turn: u32,
-    revision: u32,
+    pub revision: u32,
     started: CallTime,
     /// When the caller got the floor for it; later than its onset where the agent yielded.
     pub opened: CallTime,
     /// The last voiced sound.
     pub speech_end: CallTime,
-    speaking_ms: u32,
+    pub speaking_ms: u32,
     /// Mean level of it, dBFS; 0.0 while nobody measured it.
     level_dbfs: f32,
     /// Words of parts that were cut off the front of a long utterance.
@@ -51,11 +49,11 @@ pub(super) struct CallerTurn {
     partial_in_flight: bool,
     partial_at: CallTime,
     /// The judge has been asked about the words of this revision, and what it said while the turn was not over.
-    judge_asked: bool,
-    verdict: Option<(&'static str, Verdict, f32)>,
+    pub judge_asked: bool,
+    pub verdict: Option<(&'static str, Verdict, f32)>,
     /// Drafts that were begun for this turn.
     pub drafts: u32,
-    typed: bool,
+    pub typed: bool,
     /// When each step of the reply to this turn was taken.
     pub latency: LatencyParts,
 }
@@ -139,7 +137,7 @@ impl CallerTurn {
         self.shape = Some(Shape::of(words, self.asked));
     }
 
-    fn is(&self, turn: u32, revision: u32) -> bool {
+    pub fn is(&self, turn: u32, revision: u32) -> bool {
         self.turn == turn && self.revision == revision
     }
 }
@@ -177,11 +175,12 @@ impl Conversation {
 
     /// The caller goes on after what looked like the end. Nothing of the reply was heard.
     pub(super) fn caller_resumes(&mut self, at: CallTime, heard: Hearing) {
+        let fixed = self.reply.as_ref().and_then(Reply::fixed_words);
         self.drop_reply(at);
         if self.caller.as_ref().is_none_or(|caller| caller.typed) {
+            self.owed = if self.caller.is_some() { Some(Owed::Answer) } else { fixed };
             self.commit_caller(at);
             self.caller_starts(at, heard);
-            self.owes_answer = true;
         } else if let Some(caller) = &mut self.caller {
             caller.revise();
             caller.hear(at, heard);
@@ -338,7 +337,7 @@ impl Conversation {
         }
         self.drop_reply(at);
         self.commit_caller(at);
-        self.owes_answer = false;
+        self.owed = None;
         let turn = self.next_turn();
         let mut caller = CallerTurn::new(turn, at, true);
         caller.words = text.into();
@@ -349,85 +348,6 @@ impl Conversation {
         self.patience = 1;
         self.floor.thinks(at);
         self.ask_judge(at);
-    }
-
-    pub(super) fn ask_judge(&mut self, at: CallTime) {
-        let Some(caller) = &mut self.caller else { return };
-        caller.judge_asked = true;
-        let situation = Situation {
-            persona: self.persona.clone(),
-            history: self.history.last(JUDGE_TURNS),
-            text: caller.words.clone(),
-            speaking_s: caller.speaking_ms as f32 / 1_000.0,
-            silence_s: at.since(caller.speech_end).as_secs_f32(),
-            typed: caller.typed,
-        };
-        let (turn, revision) = (caller.turn, caller.revision);
-        self.effects.push(Effect::Judge { turn, revision, situation: Box::new(situation) });
-    }
-
-    pub(super) fn on_verdict(
-        &mut self,
-        at: CallTime,
-        (turn, revision): (u32, u32),
-        judge: &'static str,
-        verdict: Verdict,
-        took_ms: f32,
-    ) {
-        let Some(caller) = self.caller.as_mut().filter(|caller| caller.is(turn, revision)) else { return };
-        match self.floor.state() {
-            FloorState::Thinking if self.reply.as_ref().is_none_or(|reply| reply.draft.is_some()) => {
-                self.decide(at, judge, &verdict, took_ms);
-            }
-            // Asked ahead of the end: it stands if the turn ends with these words.
-            FloorState::Caller => {
-                let wanted = verdict.action == Action::Respond;
-                caller.verdict = Some((judge, verdict, took_ms));
-                if !wanted {
-                    self.drop_reply(at);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// The turn is over and judged.
-    fn decide(&mut self, at: CallTime, judge: &str, verdict: &Verdict, took_ms: f32) {
-        let Some(caller) = &mut self.caller else { return };
-        caller.latency.judge_ms = Some(at.ms());
-        let (turn, text, typed) = (caller.turn, caller.words.clone(), caller.typed);
-        let nothing_said = text.is_empty();
-        if !nothing_said {
-            self.emit(at, Event::Transcript { turn, text, typed });
-        }
-        self.emit(
-            at,
-            Event::Judgement {
-                turn,
-                judge: judge.into(),
-                action: verdict.action.as_str().into(),
-                reason: verdict.reason.into(),
-                probabilities: verdict.probabilities.iter().map(|(action, p)| (action.as_str().into(), *p)).collect(),
-                took_ms,
-            },
-        );
-        match verdict.action {
-            Action::Silence if nothing_said && self.owes_answer => {
-                self.answer(at, &Verdict::certain(Action::Respond, "typed-turn-unanswered"));
-            }
-            Action::Silence => self.keep_quiet(at, 1),
-            Action::Listen | Action::Backchannel => self.keep_quiet(at, HOLD_ON_PATIENCE),
-            _ => self.answer(at, verdict),
-        }
-    }
-
-    /// The turn is answered by listening.
-    fn keep_quiet(&mut self, at: CallTime, patience: u32) {
-        self.owes_answer = false;
-        self.drop_reply(at);
-        self.commit_caller(at);
-        self.patience = patience;
-        self.rest(at);
     }
 
     /// The caller's turn can no longer change: into the history and the journal with it.

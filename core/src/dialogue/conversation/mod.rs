@@ -12,6 +12,7 @@ mod caller;
 mod doubt;
 mod draft;
 mod reply;
+mod verdict;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -35,7 +36,7 @@ use crate::time::CallTime;
 use arriving::Arriving;
 use caller::CallerTurn;
 pub use draft::DraftSettings;
-use reply::Reply;
+use reply::{Owed, Reply};
 
 /// The conversation's own numbers; each comes from the configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -140,8 +141,8 @@ pub struct Conversation {
     patience: u32,
     history: History,
     last_turn: u32,
-    /// A typed turn lost its reply to a sound: if that sound has no words, the turn is still to be answered.
-    owes_answer: bool,
+    /// What was lost to a sound before it was heard, to be made good if the sound has no words.
+    owed: Option<Owed>,
     /// The caller's open turn, until the agent is heard answering it.
     caller: Option<CallerTurn>,
     /// The agent's open turn. Dropping it is silence.
@@ -181,7 +182,7 @@ impl Conversation {
             patience: 1,
             history: History::default(),
             last_turn: 0,
-            owes_answer: false,
+            owed: None,
             caller: None,
             reply: None,
             arriving: VecDeque::new(),
@@ -231,7 +232,8 @@ impl Conversation {
             Some(Turnover::Reject(why)) => self.resume_reply(at, why),
             None => self.listen(at, heard),
         }
-        if before.speech && !heard.speech && self.caller.is_none() && self.suspicion.is_none() {
+        let nobodys = self.caller.as_ref().is_none_or(|caller| caller.typed) && self.suspicion.is_none();
+        if before.speech && !heard.speech && nobodys {
             // A sound that became nobody's turn: the next onset begins with its own.
             self.effects.push(Effect::CloseUtterance);
         }

@@ -54,6 +54,15 @@ pub(super) struct Reply {
     latency: LatencyParts,
 }
 
+/// What the agent owes the caller after a sound took it away unheard.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Owed {
+    /// The answer to a typed turn.
+    Answer,
+    /// Fixed words: a greeting, a rung of the ladder.
+    Words { reason: &'static str, words: String, hang_up: bool },
+}
+
 impl Reply {
     pub fn new(turn: u32, at: CallTime, action: Action, reason: &'static str) -> Self {
         Self {
@@ -78,6 +87,13 @@ impl Reply {
             playout: Playout::new(),
             latency: LatencyParts::default(),
         }
+    }
+
+    /// The words of a turn that no model makes, to be said again.
+    pub fn fixed_words(&self) -> Option<Owed> {
+        let words = || self.ledger.text().to_owned();
+        let fixed = !self.once_more && self.action == Action::Initiate;
+        fixed.then(|| Owed::Words { reason: self.reason, words: words(), hang_up: self.hang_up })
     }
 
     /// The draft is the answer.
@@ -308,7 +324,7 @@ impl Conversation {
     /// The first packet leaves: the caller's turn is settled.
     fn reply_starts(&mut self, at: CallTime) {
         self.commit_caller(at);
-        self.owes_answer = false;
+        self.owed = None;
         self.ladder.disarm();
         let Some(reply) = &mut self.reply else { return };
         reply.started = Some(at);
@@ -319,7 +335,8 @@ impl Conversation {
 
     /// All of it has been played, or there was nothing to play.
     fn reply_done(&mut self, at: CallTime) {
-        self.forget_suspicion();
+        // What was being doubted is over nobody's voice now: it is the caller's turn, or shows itself to be nothing.
+        let doubt = self.suspicion.take();
         let Some(reply) = self.reply.take() else { return };
         let hang_up = reply.hang_up;
         let outcome = if reply.failed { TurnOutcome::Failed } else { TurnOutcome::Completed };
@@ -328,7 +345,10 @@ impl Conversation {
             self.commit_caller(at);
         }
         self.close_reply(at, reply, outcome);
-        if self.floor.state() != FloorState::Caller {
+        if let Some(doubt) = doubt {
+            self.floor.caller_takes(at);
+            self.caller_took_over(at, self.heard, &doubt);
+        } else if self.floor.state() != FloorState::Caller {
             self.rest(at);
         }
         if hang_up {
