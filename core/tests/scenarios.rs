@@ -221,7 +221,7 @@ fn tell(record: &Record) -> String {
 
 fn tell_event(event: &Event) -> Option<String> {
     Some(match event {
-        Event::CallStarted { .. } | Event::Words { .. } => return None,
+        Event::CallStarted { .. } | Event::Words { .. } | Event::Line { .. } => return None,
         Event::Floor { state } => format!("floor {}", format!("{state:?}").to_lowercase()),
         Event::Partial { turn, text } => format!("partial {turn}: {text}"),
         Event::Transcript { turn, text, typed } => {
