@@ -9,8 +9,10 @@ const QUIET_MS = 1000;
 const CARD_EVERY_MS = 2000;
 /** Until the browser has told better: what a sound card usually takes. */
 const CARD_MS = 20;
-/** A source that has not played for so long says nothing about now. */
-const OLD_MS = 500;
+/** Frames are handed over every 10 ms. A source that has had none for so long says nothing about now. */
+const OLD_MS = 200;
+/** Opus's clock, whatever it carries. */
+const RTP_PER_MS = 48;
 
 type Report = Extract<ClientMessage, { type: "playout" }>;
 
@@ -23,14 +25,15 @@ export interface PlayedSource {
 
 /**
  * The report to send now, or null when there is nothing to tell. `now_ms` is `performance.now()`, `origin_ms` its origin,
- * `card_ms` the way from the track to the ear.
+ * `card_ms` the way from the track to the ear: what is heard now was handed to the track so long ago.
  */
 export function reportOf(source: PlayedSource | undefined, now_ms: number, origin_ms: number, card_ms: number): Report | null {
   if (source?.rtpTimestamp === undefined) return null;
   const delivered_ms = source.timestamp - origin_ms;
   const age_ms = now_ms - delivered_ms;
   if (!(age_ms >= -OLD_MS && age_ms < OLD_MS)) return null;
-  return { type: "playout", rtp_timestamp: source.rtpTimestamp >>> 0, at_ms: Math.max(0, Math.round(delivered_ms + card_ms)) };
+  const heard = source.rtpTimestamp + Math.round((age_ms - card_ms) * RTP_PER_MS);
+  return { type: "playout", rtp_timestamp: heard >>> 0, at_ms: Math.max(0, Math.round(now_ms)) };
 }
 
 /** The sound card's delay from two readings of its totals: seconds of delay summed over samples, and samples. */
@@ -45,7 +48,6 @@ export class PlayoutReporter {
   readonly #send: (report: Report) => boolean;
   #timer = 0;
   #speaking = false;
-  #newest_ms = 0;
   #card_ms = CARD_MS;
   #asked_ms = -Infinity;
   #totals = { delay_s: 0, samples: 0 };
@@ -76,8 +78,7 @@ export class PlayoutReporter {
     // Chromium, Firefox and Safari have rtpTimestamp; TypeScript's list of the DOM may lag behind.
     const source = receiver?.getSynchronizationSources?.()[0] as PlayedSource | undefined;
     const report = reportOf(source, now_ms, performance.timeOrigin, this.#card_ms);
-    // The delay of the card may shrink: the clock of the reports must not run backwards for it.
-    if (report && report.at_ms >= this.#newest_ms && this.#send(report)) this.#newest_ms = report.at_ms;
+    if (report) this.#send(report);
     if (now_ms - this.#asked_ms >= CARD_EVERY_MS) {
       this.#asked_ms = now_ms;
       void this.#askCard();

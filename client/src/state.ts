@@ -47,7 +47,14 @@ export interface TroubleLine {
   detail: string;
 }
 
-export type Line = CallerLine | AgentLine | JudgementLine | TroubleLine;
+/** The caller showed that they listen; the agent went on. */
+export interface AsideLine {
+  kind: "aside";
+  at_ms: number;
+  text: string;
+}
+
+export type Line = CallerLine | AgentLine | JudgementLine | AsideLine | TroubleLine;
 
 /**
  * `ready`: the page waits for the Call button. `starting`: microphone and offer. `connecting`: answered, no media yet.
@@ -168,8 +175,9 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
     case "words":
       return withAgent(state, event.turn, at_ms, (line) => ({ ...line, heard: event.heard }));
     case "backchannel":
+      return { ...state, lines: [...state.lines, { kind: "aside", at_ms, text: event.text }] };
     case "draft":
-      // Neither is a line of the transcript: nobody took the floor, or nobody heard it.
+      // Nobody heard it, and an adopted one is told by the turn that follows.
       return state;
     case "turn-ended":
       return withAgent(state, event.turn, at_ms, (line) => ({

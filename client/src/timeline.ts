@@ -12,6 +12,8 @@ export interface Stretch {
 /** The caller's voice. `aside`: it held the agent up for a moment and did not take the floor. */
 export interface CallerStretch extends Stretch {
   kind: "turn" | "aside" | "typed";
+  /** What was understood of an aside: that the caller listens. */
+  said?: string;
 }
 
 export interface AgentStretch extends Stretch {
@@ -59,6 +61,10 @@ export function extend(timeline: Timeline, event: Stamped): Timeline {
       return withAgent(ended(timeline, event.latency), event.turn, at_ms, (turn) => ({ ...turn, latency: event.latency }));
     case "words":
       return withAgent(timeline, event.turn, at_ms, (turn) => ({ ...turn, heard: event.heard, heard_ms: at_ms }));
+    case "backchannel":
+      return aside(timeline, event.text);
+    case "draft":
+      return event.adopted ? timeline : thrownAway(timeline, event.turn, Math.max(0, at_ms - event.spent_ms), at_ms);
     case "turn-ended":
       return withAgent(ended(timeline, event.latency), event.turn, at_ms, (turn, fresh) => ({
         ...turn,
@@ -138,6 +144,21 @@ function enter(timeline: Timeline, state: FloorState, at_ms: number): Timeline {
 
 function typed(timeline: Timeline, at_ms: number): Timeline {
   return { ...timeline, caller: [...close(timeline.caller, at_ms), { kind: "typed", from_ms: at_ms, to_ms: at_ms }] };
+}
+
+function aside(timeline: Timeline, said: string): Timeline {
+  const index = timeline.caller.findLastIndex(({ kind }) => kind === "aside");
+  const stretch = timeline.caller[index];
+  return stretch ? { ...timeline, caller: timeline.caller.with(index, { ...stretch, said }) } : timeline;
+}
+
+/** A reply was begun too early. */
+function thrownAway(timeline: Timeline, turn: number, from_ms: number, at_ms: number): Timeline {
+  return withAgent(timeline, turn, from_ms, (stretch) => ({
+    ...stretch,
+    to_ms: Math.max(at_ms, stretch.from_ms),
+    outcome: "revoked",
+  }));
 }
 
 /** The server tells afterwards when the caller's last sound was: the silence behind it is no speech. */

@@ -4,9 +4,15 @@ import { cardDelayMs, reportOf } from "../src/playout.js";
 
 const origin = 1_767_607_200_000;
 
-test("a report names the sample and when it is heard: the track's moment and the sound card's delay", () => {
+test("a report names the sample that is heard now: what the track got a sound card's delay ago", () => {
   const source = { rtpTimestamp: 960_000, timestamp: origin + 5_000 };
-  assert.deepEqual(reportOf(source, 5_010, origin, 23.4), { type: "playout", rtp_timestamp: 960_000, at_ms: 5_023 });
+  const report = { type: "playout", rtp_timestamp: 960_000 - 20 * 48, at_ms: 5_010 };
+  assert.deepEqual(reportOf(source, 5_010, origin, 30), report);
+});
+
+test("RTP times wrap", () => {
+  const source = { rtpTimestamp: 100, timestamp: origin + 5_000 };
+  assert.equal(reportOf(source, 5_000, origin, 10)?.rtp_timestamp, 2 ** 32 - 380);
 });
 
 test("nothing is told of a stream that has not played, or no longer plays", () => {

@@ -16,6 +16,8 @@ test("the example call lies on its timeline as it happened", () => {
     caller.map(({ kind, from_ms, to_ms }) => [kind, from_ms, to_ms]),
     [
       ["turn", 3120, 4820],
+      // A mm-hm that the agent spoke on over.
+      ["aside", 7060, 7440],
       // Held up at 7900, and certain at 8240.
       ["turn", 7900, 8900],
       ["turn", 9420, 9900],
@@ -32,7 +34,11 @@ test("the example call lies on its timeline as it happened", () => {
       [8, "completed", 15390, 17320],
     ],
   );
-  assert.deepEqual(agent[1]?.holds, [{ from_ms: 7900, to_ms: 8240 }]);
+  assert.equal(caller[1]?.said, "Mm-hm.");
+  assert.deepEqual(agent[1]?.holds, [
+    { from_ms: 7060, to_ms: 7440 },
+    { from_ms: 7900, to_ms: 8240 },
+  ]);
   assert.ok(floor.every(({ to_ms }) => to_ms !== null));
 });
 
@@ -57,6 +63,19 @@ test("a sound that did not take the floor is told apart from a turn, and the age
 test("the silence at the end of a turn is no speech", () => {
   const events = [floor(100, "caller"), floor(1200, "thinking"), at(1800, { type: "turn-started", turn: 2, latency })];
   assert.deepEqual(after(events).caller, [{ kind: "turn", from_ms: 100, to_ms: 900 }]);
+});
+
+test("a draft that was thrown away is a withdrawn answer; one that was adopted is the answer itself", () => {
+  const draft = { type: "draft", caller_turn: 1, tokens: 4 } as const;
+  const { agent } = after([
+    at(2000, { ...draft, turn: 2, adopted: false, spent_ms: 400 }),
+    at(3000, { ...draft, turn: 3, adopted: true, spent_ms: 300 }),
+    at(3200, { type: "turn-started", turn: 3, latency }),
+  ]);
+  assert.deepEqual(agent.map(({ turn, from_ms, to_ms, outcome }) => [turn, from_ms, to_ms, outcome]), [
+    [2, 1600, 2000, "revoked"],
+    [3, 3200, null, null],
+  ]);
 });
 
 test("what was left unsaid is as long as its letters take at the pace of what was said", () => {

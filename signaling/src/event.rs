@@ -138,11 +138,12 @@ pub enum ClientMessage {
     Text { text: String },
     /// The client's microphone is off (or on again): silence now says nothing about the end of a turn.
     Mute { on: bool },
-    /// What is coming out of the client's loudspeaker.
+    /// What is coming out of the client's loudspeaker as this is sent.
     Playout {
         /// The RTP timestamp of the sample that is being played.
         rtp_timestamp: u32,
-        /// When it is: milliseconds on the client's own clock, whose zero may be anywhere and which never runs backwards.
+        /// The present moment: milliseconds on the client's own clock, whose zero may be anywhere and which never runs
+        /// backwards.
         at_ms: u64,
     },
     /// The caller hangs up.

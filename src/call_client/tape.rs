@@ -13,6 +13,8 @@ use crate::media::rtp::RtpPacket;
 const JOINED: u64 = LINE_RATE as u64 / 100;
 /// Lost packets in a row that are concealed; a longer gap is left silent.
 const CONCEALED: u16 = 5;
+/// A stream that has sent nothing for so many samples (200 ms) is not playing.
+const STOPPED: u64 = LINE_RATE as u64 / 5;
 const FRAME_TIME: Duration = Duration::from_millis(20);
 
 /// Samples from the beginning of the call to a moment of it.
@@ -94,6 +96,15 @@ impl Listener {
     /// When the agent was last audible.
     pub fn heard(&self) -> Option<Duration> {
         self.heard
+    }
+
+    /// The RTP timestamp of the sample that is being played at `now`; `None` before the first, and where the stream has
+    /// stopped.
+    pub fn playing(&self, now: Duration) -> Option<u32> {
+        let last = self.last?;
+        // More than a frame where the newest packet waits for its moment: then one before it is being played.
+        let ahead = last.end as i64 - samples(now) as i64;
+        (ahead > -(STOPPED as i64)).then(|| last.timestamp.wrapping_add(LINE_FRAME as u32).wrapping_sub(ahead as u32))
     }
 
     /// Takes a packet of Opus that arrived `at`.
@@ -233,6 +244,21 @@ mod tests {
             listener.take(packet, at(1_000 + 20 * n + n % 2 * 7));
         }
         assert_eq!(listener.track.sound().len(), 48_000 + 10 * LINE_FRAME);
+    }
+
+    #[test]
+    fn what_is_being_played_is_known_to_the_sample() {
+        let delayed = |delay_ms: u64| {
+            let mut listener = Listener::new(at(delay_ms)).expect("a listener");
+            assert_eq!(listener.playing(at(1_000)), None);
+            for (n, packet) in (0..).zip(&packets(10)) {
+                listener.take(packet, at(1_000 + 20 * n));
+            }
+            listener
+        };
+        assert_eq!(delayed(0).playing(at(1_190)), Some(9 * 960 + 480));
+        assert_eq!(delayed(100).playing(at(1_190)), Some(4 * 960 + 480));
+        assert_eq!(delayed(0).playing(at(1_500)), None, "the stream has stopped");
     }
 
     #[test]
