@@ -173,7 +173,13 @@ impl Agent for Baseline {
         Ok(())
     }
 
-    fn frame(&mut self, at: CallTime, out: &mut [f32; LINE_FRAME], _: &mut Models) -> anyhow::Result<Option<u32>> {
+    fn frame(
+        &mut self,
+        at: CallTime,
+        out: &mut [f32; LINE_FRAME],
+        _: &mut Ear,
+        _: &mut Models,
+    ) -> anyhow::Result<Option<u32>> {
         let Some(reply) = &mut self.reply else { return Ok(None) };
         while reply.clauses.front().is_some_and(|(ready, _)| *ready <= at.us()) {
             let clause = reply.clauses.pop_front();

@@ -102,10 +102,8 @@ fn main() -> anyhow::Result<()> {
     let recipe = Recipe::parse(include_str!("corpus.txt")).map_err(anyhow::Error::msg)?;
     let cache = arguments.cache.clone().unwrap_or_else(|| cache_folder().join("duologue/corpus"));
     let models = Models::open(config.models.folder(), &cache)?;
-    let testdata = arguments
-        .testdata
-        .clone()
-        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/testdata"));
+    let testdata =
+        arguments.testdata.clone().unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/testdata"));
     let csv = arguments.csv.clone().unwrap_or_else(|| cache.join("floor.csv"));
     let mut rig = Rig {
         weights: models.silero()?,
@@ -248,9 +246,7 @@ fn settings(arguments: &Arguments) -> anyhow::Result<Config> {
 
 fn cache_folder() -> PathBuf {
     let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    from("XDG_CACHE_HOME")
-        .or_else(|| from("HOME").map(|home| home.join(".cache")))
-        .unwrap_or_else(std::env::temp_dir)
+    from("XDG_CACHE_HOME").or_else(|| from("HOME").map(|home| home.join(".cache"))).unwrap_or_else(std::env::temp_dir)
 }
 
 fn load() -> String {

@@ -83,7 +83,8 @@ impl Models {
 
     fn onnx_runtime(&self) -> anyhow::Result<PathBuf> {
         let files = std::fs::read_dir(&self.folder)?.flatten().map(|entry| entry.path());
-        let mut found: Vec<PathBuf> = files.filter(|path| path.to_string_lossy().contains("libonnxruntime.so")).collect();
+        let mut found: Vec<PathBuf> =
+            files.filter(|path| path.to_string_lossy().contains("libonnxruntime.so")).collect();
         found.sort();
         found.pop().context("ONNX Runtime is absent; `make models` fetches it")
     }
@@ -115,7 +116,8 @@ impl Models {
         let key = key("smart-turn", audio);
         if !self.known.contains_key(&key) {
             if self.smart_turn.is_none() {
-                self.smart_turn = Some(SmartTurn::load(&self.model("smart-turn-v3.2-cpu.onnx")?, &self.onnx_runtime()?)?);
+                self.smart_turn =
+                    Some(SmartTurn::load(&self.model("smart-turn-v3.2-cpu.onnx")?, &self.onnx_runtime()?)?);
             }
             let model = self.smart_turn.as_ref().context("loaded above")?;
             let meter = Meter::start();

@@ -57,49 +57,41 @@ impl Ours {
         self.due.insert((at.us() + (ms.max(0.0) * 1_000.0) as u64, self.count), input);
     }
 
-    fn execute(&mut self, at: CallTime, ear: Option<&mut Ear>, models: &mut Models) -> anyhow::Result<()> {
-        let mut ear = ear;
+    fn execute(&mut self, at: CallTime, ear: &mut Ear, models: &mut Models) -> anyhow::Result<()> {
         loop {
             let effects: Vec<Effect> = self.talk.effects().collect();
             if effects.is_empty() {
                 return Ok(());
             }
             for effect in effects {
-                self.perform(at, effect, ear.as_deref_mut(), models)?;
+                self.perform(at, effect, ear, models)?;
             }
         }
     }
 
-    fn perform(
-        &mut self,
-        at: CallTime,
-        effect: Effect,
-        ear: Option<&mut Ear>,
-        models: &mut Models,
-    ) -> anyhow::Result<()> {
-        match (effect, ear) {
-            (Effect::Transcribe { turn, revision, purpose }, Some(ear)) => {
+    fn perform(&mut self, at: CallTime, effect: Effect, ear: &mut Ear, models: &mut Models) -> anyhow::Result<()> {
+        match effect {
+            Effect::Transcribe { turn, revision, purpose } => {
                 // As in a call: the newest request overtakes a partial.
-                self.due
-                    .retain(|_, due| !matches!(due, Input::Transcribed { purpose: AsrPurpose::Partial, .. }));
+                self.due.retain(|_, due| !matches!(due, Input::Transcribed { purpose: AsrPurpose::Partial, .. }));
                 let (text, ms) = models.transcribe(&ear.utterance(), purpose)?;
                 let _ = write!(self.trace, " {}:{}'{text}'", at.ms(), short(purpose));
                 self.later(at, ms, Input::Transcribed { turn, revision, purpose, text: Ok(text) });
             }
-            (Effect::AskTurnModel { turn, revision }, Some(ear)) => {
+            Effect::AskTurnModel { turn, revision } => {
                 let (probability, ms) = models.complete(&ear.utterance())?;
                 let _ = write!(self.trace, " {}:p={probability:.2}", at.ms());
                 self.later(at, ms, Input::Complete { turn, revision, probability });
             }
-            (Effect::Judge { turn, revision, situation }, _) => {
+            Effect::Judge { turn, revision, situation } => {
                 let verdict = RulesJudge.judge(&situation);
                 let judge = RulesJudge.name();
                 self.talk.on(at, Input::Judged { turn, revision, judge, verdict, took_ms: 0.0 });
             }
-            (Effect::CloseUtterance, Some(ear)) => ear.close_utterance(),
-            (Effect::Generate { turn, .. }, _) => self.generate(at, turn),
-            (Effect::Speak { turn, clause, what }, _) => self.speak(at, (turn, clause), &what.text, models)?,
-            (Effect::Emit(event), _) => self.follow(at, &event.event),
+            Effect::CloseUtterance => ear.close_utterance(),
+            Effect::Generate { turn, .. } => self.generate(at, turn),
+            Effect::Speak { turn, clause, what } => self.speak(at, (turn, clause), &what.text, models)?,
+            Effect::Emit(event) => self.follow(at, &event.event),
             _ => {}
         }
         Ok(())
@@ -116,7 +108,13 @@ impl Ours {
         self.later(at, ms, Input::Generated { turn, result: Ok(()) });
     }
 
-    fn speak(&mut self, at: CallTime, (turn, clause): (u32, u32), text: &str, models: &mut Models) -> anyhow::Result<()> {
+    fn speak(
+        &mut self,
+        at: CallTime,
+        (turn, clause): (u32, u32),
+        text: &str,
+        models: &mut Models,
+    ) -> anyhow::Result<()> {
         let pcm = models.speak(text)?;
         let mut words = Vec::new();
         let mut offset = 0;
@@ -171,7 +169,7 @@ impl Agent for Ours {
     fn tick(&mut self, at: CallTime, heard: Heard, ear: &mut Ear, models: &mut Models) -> anyhow::Result<()> {
         if at == CallTime::ZERO {
             self.talk.start(at);
-            self.execute(at, Some(ear), models)?;
+            self.execute(at, ear, models)?;
         }
         while let Some((&(when, n), _)) = self.due.first_key_value()
             && when <= at.us()
@@ -179,17 +177,23 @@ impl Agent for Ours {
             if let Some(input) = self.due.remove(&(when, n)) {
                 let when = CallTime::from_us(when);
                 self.talk.on(when, input);
-                self.execute(when, Some(ear), models)?;
+                self.execute(when, ear, models)?;
             }
         }
         self.talk.tick(at, heard.hearing());
-        self.execute(at, Some(ear), models)
+        self.execute(at, ear, models)
     }
 
-    fn frame(&mut self, at: CallTime, out: &mut [f32; LINE_FRAME], models: &mut Models) -> anyhow::Result<Option<u32>> {
+    fn frame(
+        &mut self,
+        at: CallTime,
+        out: &mut [f32; LINE_FRAME],
+        ear: &mut Ear,
+        models: &mut Models,
+    ) -> anyhow::Result<Option<u32>> {
         let before = self.sounding;
         self.talk.frame(at, out);
-        self.execute(at, None, models)?;
+        self.execute(at, ear, models)?;
         Ok(self.sounding.or(before))
     }
 

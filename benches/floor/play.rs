@@ -41,7 +41,13 @@ pub trait Agent {
     /// 20 ms were heard.
     fn tick(&mut self, at: CallTime, heard: Heard, ear: &mut Ear, models: &mut Models) -> anyhow::Result<()>;
     /// The agent's next 20 ms, and the number of the reply that they belong to.
-    fn frame(&mut self, at: CallTime, out: &mut [f32; LINE_FRAME], models: &mut Models) -> anyhow::Result<Option<u32>>;
+    fn frame(
+        &mut self,
+        at: CallTime,
+        out: &mut [f32; LINE_FRAME],
+        ear: &mut Ear,
+        models: &mut Models,
+    ) -> anyhow::Result<Option<u32>>;
     /// The replies that the caller stopped.
     fn stopped(&self) -> &[u32];
     /// What happened, for people.
@@ -136,7 +142,7 @@ pub fn play(
         let listened = ear.listen(at);
         agent.tick(at, listened, &mut ear, models)?;
         let mut frame = [0.0; LINE_FRAME];
-        let reply = agent.frame(at, &mut frame, models)?;
+        let reply = agent.frame(at, &mut frame, &mut ear, models)?;
         if let Some(reply) = reply {
             note(replies.entry(reply).or_default(), &frame, heard.len());
         }

@@ -161,7 +161,9 @@ impl<'a> Renderer<'a> {
                 out
             }
             Source::Formula { kind, seed } if kind == "babble" => self.babble(*seed)?,
-            Source::Formula { kind, seed } => formula(kind, *seed).with_context(|| format!("no noise called {kind}"))?,
+            Source::Formula { kind, seed } => {
+                formula(kind, *seed).with_context(|| format!("no noise called {kind}"))?
+            }
             Source::Recording { path, part } => {
                 let sound = self.recording(path)?;
                 let place = |seconds: f32| ((seconds * RATE as f32) as usize).min(sound.len());

@@ -71,7 +71,10 @@ pub fn tables(rows: &[Row], policies: &[&'static str]) -> String {
 }
 
 fn turns(out: &mut String, name: &str, rows: &[&Row], policies: &[&'static str]) {
-    let _ = writeln!(out, "\n| {name} | response p50, ms | p95 | p99 | pauses cut into, heard | under 200 ms | before the last word was over | unanswered |");
+    let _ = writeln!(
+        out,
+        "\n| {name} | response p50, ms | p95 | p99 | pauses cut into, heard | under 200 ms | before the last word was over | unanswered |"
+    );
     let _ = writeln!(out, "|---|---|---|---|---|---|---|---|");
     for policy in policies {
         let rows: Vec<&&Row> = rows.iter().filter(|row| row.policy == *policy).collect();
@@ -124,8 +127,11 @@ fn barge_in(out: &mut String, rows: &[Row], policies: &[&'static str]) {
 
 fn selectivity(out: &mut String, rows: &[Row], policies: &[&'static str]) {
     let kinds = [Kind::Backchannel, Kind::Side, Kind::Noise, Kind::Echo];
-    let _ = writeln!(out, "\n| selectivity: the agent goes on | backchannels | background voices | noises | own echo | all but echo | hole left, p50 ms | p95 |");
-    let _ = writeln!(out, "|---|---|---|---|---|---|---|---|");
+    let _ = writeln!(
+        out,
+        "\n| selectivity: the agent goes on | backchannels | background voices | noises | own echo | echo stops an agent-hour | all but echo | hole left, p50 ms | p95 |"
+    );
+    let _ = writeln!(out, "|---|---|---|---|---|---|---|---|---|");
     for policy in policies {
         let mut cells = Vec::new();
         let (mut together, mut holes) = (Vec::new(), Vec::new());
@@ -137,6 +143,11 @@ fn selectivity(out: &mut String, rows: &[Row], policies: &[&'static str]) {
                 holes.extend(all.iter().filter(|over| !over.stopped).map(|over| over.hole_ms));
             }
             cells.push(format!("{} of {}", share(&kept), all.len()));
+            if kind == Kind::Echo {
+                let hours = all.iter().map(|over| over.sounding_ms).sum::<f32>() / 3_600_000.0;
+                let stops: usize = all.iter().map(|over| over.stops).sum();
+                cells.push(format!("{:.0}", stops as f32 / hours.max(1e-6)));
+            }
         }
         let _ = writeln!(
             out,
@@ -150,7 +161,9 @@ fn selectivity(out: &mut String, rows: &[Row], policies: &[&'static str]) {
 }
 
 pub fn csv(rows: &[Row]) -> String {
-    let mut out = "scene,kind,synthetic,policy,latency_ms,pauses,cut_heard,cut_brief,stopped,stop_ms,duck_ms,hole_ms,trace\n".to_owned();
+    let mut out =
+        "scene,kind,synthetic,policy,latency_ms,pauses,cut_heard,cut_brief,stopped,stop_ms,duck_ms,hole_ms,trace\n"
+            .to_owned();
     for row in rows {
         let number = |value: Option<f32>| value.map_or(String::new(), |value| format!("{value:.0}"));
         let over = row.over;

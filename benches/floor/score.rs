@@ -28,7 +28,7 @@ pub struct Row {
     pub pauses: usize,
     pub cut_heard: usize,
     pub cut_brief: usize,
-    /// The longest pause that was cut into, and where after its beginning.
+    /// `None` for a turn, and where the agent was silent at the onset.
     pub over: Option<Over>,
     pub trace: String,
 }
@@ -37,6 +37,8 @@ pub struct Row {
 #[derive(Clone, Copy, Debug)]
 pub struct Over {
     pub stopped: bool,
+    /// Replies of the call that were stopped.
+    pub stops: usize,
     /// Onset to the last audible sample of the stopped reply.
     pub stop_ms: Option<f32>,
     /// Onset to the first 20 ms that are softer by 6 dB than without the event.
@@ -67,7 +69,8 @@ pub fn score(kind: Kind, labels: &Labels, policy: &'static str, run: &Played, un
     if kind == Kind::Echo {
         let sounding_ms = run.replies.values().map(|reply| reply.sounding_ms).sum();
         let stopped = !run.stopped.is_empty();
-        row.over = Some(Over { stopped, stop_ms: None, duck_ms: None, hole_ms: 0.0, sounding_ms });
+        row.over =
+            Some(Over { stopped, stops: run.stopped.len(), stop_ms: None, duck_ms: None, hole_ms: 0.0, sounding_ms });
     } else if let (Some(event), Some(undisturbed)) = (&labels.event, undisturbed) {
         row.over = over(event, run, undisturbed);
     } else {
@@ -116,6 +119,7 @@ fn over(event: &Span, run: &Played, undisturbed: &Played) -> Option<Over> {
     };
     Some(Over {
         stopped,
+        stops: run.stopped.len(),
         stop_ms: stopped.then_some(reply.last_ms - onset),
         duck_ms: duck.map(|n| (n as f32 * 20.0 - onset).max(0.0)),
         hole_ms: (audible(undisturbed) - audible(run)).max(0.0) * 20.0,
