@@ -150,7 +150,8 @@ pub fn load_personas(folder: &Path, default: &str) -> Result<Vec<Arc<Persona>>, 
     if faults.is_empty() { Ok(personas) } else { Err(ServeError::Personas(faults.join("\n"))) }
 }
 
-fn conversation_settings(config: &Config) -> ConversationSettings {
+/// The conversation's numbers as they are configured.
+pub fn conversation_settings(config: &Config) -> ConversationSettings {
     let floor = &config.floor;
     ConversationSettings {
         floor: FloorSettings {
@@ -182,7 +183,8 @@ fn conversation_settings(config: &Config) -> ConversationSettings {
     }
 }
 
-fn ear_settings(config: &Config) -> EarSettings {
+/// The ear's numbers as they are configured.
+pub fn ear_settings(config: &Config) -> EarSettings {
     EarSettings {
         jitter_min_ms: config.media.jitter_min_ms,
         jitter_max_ms: config.media.jitter_max_ms,
