@@ -184,7 +184,7 @@ impl CallTask {
             let text = asr.transcribe(job).await.map(|transcript| transcript.text).map_err(|fault| fault.to_string());
             let _ = inbox.send(Input::Transcribed { turn, revision, purpose, text }).await;
         });
-        if purpose == AsrPurpose::Partial {
+        if purpose.is_passing() {
             self.work.partial = Some(running);
         }
     }

@@ -246,7 +246,7 @@ impl Stage {
         match effect {
             Effect::Transcribe { turn, revision, purpose } => {
                 // Whoever runs the recogniser lets the newest request overtake a partial.
-                self.due.retain(|_, due| !matches!(due, Input::Transcribed { purpose: AsrPurpose::Partial, .. }));
+                self.due.retain(|_, due| !matches!(due, Input::Transcribed { purpose, .. } if purpose.is_passing()));
                 let text = Ok(self.words());
                 let late =
                     if purpose == AsrPurpose::Final { self.script.pace.asr_ms } else { self.script.pace.asr_ms / 2 };

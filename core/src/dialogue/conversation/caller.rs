@@ -275,7 +275,7 @@ impl Conversation {
                 match purpose {
                     AsrPurpose::Partial => caller.words_until = caller.partial_at,
                     AsrPurpose::Final if fresh => caller.words_until = caller.tail_at,
-                    AsrPurpose::Final => {}
+                    AsrPurpose::Doubt | AsrPurpose::Final => {}
                 }
                 if changed {
                     // The model reads along, so that the end of the turn finds its prompt in the cache but for a few words.
