@@ -175,7 +175,8 @@ impl CallTask {
     }
 
     fn transcribe(&mut self, turn: u32, revision: u32, purpose: AsrPurpose) {
-        if let Some(partial) = self.work.partial.take() {
+        // A tail lets the partial before it finish, where there is a core for both: a draft may begin from it.
+        if let Some(partial) = self.work.partial.take_if(|_| purpose.is_passing()) {
             partial.abort();
         }
         let (asr, inbox) = (self.engines.asr.clone(), self.inbox.0.clone());

@@ -237,7 +237,7 @@ impl Conversation {
         }
         caller.tail_asked = true;
         caller.tail_at = at;
-        // The tail overtakes a partial: whoever runs the recogniser drops it.
+        // A partial that is under way may still come: it is the better of what is known until the tail is.
         caller.partial_in_flight = false;
         let (turn, revision) = (caller.turn, caller.revision);
         self.effects.push(Effect::Transcribe { turn, revision, purpose: AsrPurpose::Final });
