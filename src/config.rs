@@ -63,6 +63,12 @@ section! {
         jitter_min_ms: u32 = 20, 0..=200, "ms";
         /// The most that it may grow to before late packets are given up.
         jitter_max_ms: u32 = 240, 40..=1_000, "ms";
+        /// What a caller's own jitter buffer and sound card hold back, until the client reports what it plays. It decides
+        /// which words count as heard when the caller cuts in or hangs up.
+        far_ear_ms: u32 = 100, 0..=1_000, "ms";
+        /// How many earlier packets may go along with each while the caller's line loses them. Each costs the
+        /// voice's bitrate once more (24 kb/s); 0 leaves it to Opus's own redundancy, which restores less.
+        redundancy_most: u16 = 4, 0..=4, "packets";
     }
 }
 

@@ -30,6 +30,8 @@ enum Command {
     Models(ModelsCommand),
     /// Play WAV files into a call, record both sides, print the response latency of each turn at the ear
     Call(duologue::call_client::CallArguments),
+    /// Put a bad network between two programs on this machine: a seeded UDP relay
+    Relay(duologue::relay::RelayArguments),
     /// Speak a text into a WAV file, in the configured voice
     Say(duologue::say::SayArguments),
 }
@@ -73,6 +75,10 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         }
         Command::Say(arguments) => {
             duologue::say::run(config, arguments).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Relay(arguments) => {
+            duologue::relay::run(arguments).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Call(arguments) => {

@@ -18,6 +18,7 @@ use crate::dialogue::endpoint::{EndWeights, EndpointSettings};
 use crate::dialogue::floor::FloorSettings;
 use crate::dialogue::persona::Persona;
 use crate::media::ear::EarSettings;
+use crate::media::far_ear::FarEarSettings;
 use crate::peer::{Port, PortConfig, PortError};
 use crate::store::{Store, StoreError};
 use crate::web::{self, Web};
@@ -75,6 +76,7 @@ impl Server {
             default_persona: config.personas.default.clone(),
             conversation: conversation_settings(config),
             ear: ear_settings(config),
+            redundancy_most: config.media.redundancy_most as u8,
             max_calls: config.calls.max as usize,
             longest_call: Duration::from_secs(u64::from(config.calls.max_minutes) * 60),
         });
@@ -176,6 +178,7 @@ fn conversation_settings(config: &Config) -> ConversationSettings {
         },
         draft: DraftSettings { most: floor.drafts, probability: floor.draft_probability, lag_ms: floor.draft_lag_ms },
         pace: Pace { longest_turn_s: floor.longest_turn_s, ..Pace::default() },
+        far_ear: FarEarSettings { buffer_ms: config.media.far_ear_ms },
     }
 }
 

@@ -63,6 +63,7 @@ async fn stage_in(opening: &str, asks: &[&str], network: Memory) -> Stage {
         default_persona: "porter".into(),
         conversation: ConversationSettings::default(),
         ear: EAR,
+        redundancy_most: 4,
         max_calls: 4,
         longest_call: Duration::from_secs(3_600),
     });

@@ -12,7 +12,7 @@ use duologue::audio::{HEAR_RATE, wav};
 use duologue::backend::whisper::{Whisper, WhisperConfig};
 use duologue::backend::{Asr, AsrJob, AsrPurpose};
 use duologue::models::Library;
-use house::{House, models_are_here};
+use house::{House, browser_scenes, keep_screenshots, models_are_here};
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -126,15 +126,7 @@ async fn a_browser_calls_speaks_types_and_hangs_up() {
     if !can_run() {
         return;
     }
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
-    if !Path::new("/usr/bin/chromium").exists() || !script.join("node_modules").exists() {
-        assert!(
-            std::env::var_os("DUOLOGUE_REQUIRE_MODELS").is_none(),
-            "install Chromium and run npm ci in tests/browser"
-        );
-        println!("not tried: Chromium or tests/browser/node_modules is missing; `make test` installs them");
-        return;
-    }
+    let Some(script) = browser_scenes() else { return };
     let house = open().await;
     let question = house.folder.path().join("question.wav");
     line("What time does the kitchen close tonight?", &question).await;
@@ -179,14 +171,5 @@ async fn a_browser_calls_speaks_types_and_hangs_up() {
     let typed = rows(&database, "SELECT text FROM turns WHERE typed = 1").await;
     assert_eq!(typed, ["Are dogs welcome?"]);
     assert_eq!(rows(&database, "SELECT end_reason FROM calls").await, ["caller-hangup"]);
-    if let Some(folder) = std::env::var_os("DUOLOGUE_SCREENSHOTS") {
-        for shot in std::fs::read_dir(&out)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter(|file| file.file_name().to_string_lossy().ends_with(".png"))
-        {
-            std::fs::copy(shot.path(), Path::new(&folder).join(shot.file_name())).expect("a writable folder");
-        }
-    }
+    keep_screenshots(&out);
 }

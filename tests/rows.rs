@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{MONDAY_UTC_MS, agent_turn, caller_turn, closed, event, opened, partial, place};
+use common::{MONDAY_UTC_MS, agent_turn, caller_turn, closed, event, opened, partial, place, words};
 use duologue::journal::{EndReason, Entry, MediaTotals};
 use duologue::store::{Counts, Reader, Store};
 use duologue_signaling::event::{Event, TurnOutcome};
@@ -97,6 +97,39 @@ async fn every_word_for_an_end_or_an_outcome_is_known_to_the_schema() {
     assert_eq!(
         ended.into_iter().map(|(_, reason)| reason).collect::<Vec<_>>(),
         reasons.map(|reason| reason.as_str().to_owned())
+    );
+}
+
+#[tokio::test]
+async fn every_word_of_the_agent_is_kept_with_how_far_it_came() {
+    let text = "We open at nine. On Sundays at ten.";
+    let entries = vec![
+        opened("c", None),
+        Entry::Turn(agent_turn("c", 2, 900, text, "We open at nine. On Sundays")),
+        // The call ended while two words were on their way: they were promised as heard, and are told again.
+        words("c", 2, text, 2_000, 6, 4),
+        words("c", 3, "of no turn", 2_000, 0, 0),
+    ];
+    let question =
+        "SELECT n, words.text, state, sent_ms, heard_ms, heard_by, heard FROM words JOIN turns USING (call, turn)
+                    ORDER BY n";
+    type Row = (i64, String, String, Option<i64>, Option<i64>, Option<String>, String);
+    let (counts, rows) = rows_after::<Row>(entries, question).await;
+    assert_eq!(counts, Counts { kept: 3, lost: 0, refused: 1 });
+    let states: Vec<&str> = rows.iter().map(|row| row.2.as_str()).collect();
+    assert_eq!(states, ["heard", "heard", "heard", "heard", "sent", "sent", "synthesised", "synthesised"]);
+    assert!(rows.iter().all(|row| row.6 == "We open at nine."), "{rows:?}");
+    assert_eq!(
+        rows[3],
+        (
+            4,
+            "nine.".into(),
+            "heard".into(),
+            Some(2_800),
+            Some(2_900),
+            Some("estimate".into()),
+            "We open at nine.".into()
+        )
     );
 }
 

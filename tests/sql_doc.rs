@@ -4,8 +4,9 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{MONDAY_UTC_MS, agent_turn, caller_turn, closed, event, opened, place};
+use common::{MONDAY_UTC_MS, agent_turn, caller_turn, closed, event, opened, place, words};
 use duologue::journal::{EndReason, Entry, MediaTotals};
+use duologue::media::far_ear::ReportCounts;
 use duologue::store::Store;
 use duologue_signaling::event::{Event, LatencyParts, TurnOutcome};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -38,11 +39,13 @@ fn a_morning() -> Vec<Entry> {
         detail: "no packets for 5 s".into(),
         media: MediaTotals { packets_received: 80, packets_lost: 20, ..MediaTotals::default() },
     };
+    let reports = ReportCounts { taken: 21, stale: 1, ..ReportCounts::default() };
     vec![
         opened("a", Some("Ada")),
         Entry::Turn(caller_turn("a", 1, 0, "When do you open?")),
         event("a", 880, Event::Draft { turn: 2, caller_turn: 1, adopted: true, tokens: 3, spent_ms: 240 }),
         Entry::Turn(agent_turn("a", 2, 900, "We open at nine. On Sundays at ten.", "We open at nine.")),
+        words("a", 2, "We open at nine. On Sundays at ten.", 1_900, 6, 4),
         event("a", 1_900, Event::Backchannel { turn: 2, text: "Mm-hm.".into() }),
         Entry::Turn(caller_turn("a", 3, 2_600, "And on Sundays?")),
         Entry::Turn(written),
@@ -53,10 +56,12 @@ fn a_morning() -> Vec<Entry> {
             text: "asks about Sundays".into(),
             created_utc_ms: MONDAY_UTC_MS,
         },
+        Entry::Playout { call: "a".into(), reports, way_ms: 64 },
         closed("a", 12_000),
         opened("b", None),
         Entry::Turn(caller_turn("b", 1, 0, "Hello, are you... no, wait.")),
         Entry::Turn(unheard),
+        words("b", 2, "We open at nine.", 1_900, 0, 0),
         closed("b", 3_000),
         opened("c", Some("Ada")),
         event("c", 1_500, Event::Trouble { code: "llm-unreachable".into(), detail: "asking again".into() }),
@@ -124,6 +129,19 @@ async fn the_views_tell_what_happened() {
     let expected =
         ("a".into(), 2, 3, 160, "We open at nine.".into(), " On Sundays at ten.".into(), "And on Sundays?".into());
     assert_eq!(barge_in, expected);
+
+    let cut_in: (String, i64, i64, i64) =
+        sqlx::query_as("SELECT after_word, words_before, words_over, words_lost FROM cut_ins")
+            .fetch_one(&mut connection)
+            .await
+            .expect("one cut-in");
+    assert_eq!(cut_in, ("at".into(), 3, 1, 4));
+    let unheard: (i64, i64, i64, f64) =
+        sqlx::query_as("SELECT words, words_sent, words_heard, heard_share FROM heard_vs_generated WHERE call = 'b'")
+            .fetch_one(&mut connection)
+            .await
+            .expect("the answer that nobody heard");
+    assert_eq!(unheard, (4, 0, 0, 0.0));
 
     let steps: Vec<(String, i64, i64)> =
         sqlx::query_as("SELECT step, since_speech_end_ms, took_ms FROM latency_steps WHERE call = 'a' AND turn = 2")

@@ -3,6 +3,7 @@
 import type { ClientMessage } from "./events.js";
 import type { Source } from "./microphone.js";
 import { Refused } from "./microphone.js";
+import { PlayoutReporter } from "./playout.js";
 import { problemOfResponse, unreachable } from "./problem.js";
 
 export interface Persona {
@@ -64,6 +65,7 @@ export class Call {
   readonly #peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
   readonly #channel: RTCDataChannel;
   readonly #source: Source;
+  readonly #playout: PlayoutReporter;
   #location: string | null = null;
   #closed = false;
 
@@ -71,6 +73,7 @@ export class Call {
     this.#source = source;
     this.#peer.addTransceiver(source.track, { direction: "sendrecv", streams: [new MediaStream([source.track])] });
     this.#channel = this.#peer.createDataChannel("events", { ordered: true });
+    this.#playout = new PlayoutReporter(this.#peer, (report) => this.send(report));
     this.#channel.addEventListener("message", ({ data }) => {
       if (typeof data === "string") listener.message(data);
     });
@@ -135,6 +138,18 @@ export class Call {
     return true;
   }
 
+  /** The other side speaks, or does not: what is played matters more while it does. */
+  otherSpeaks(on: boolean): void {
+    this.#playout.speaking(on);
+  }
+
+  /** Holds the agent's sound back for so long, where the browser lets a page say so: copies of lost packets come later. */
+  hold(ms: number): void {
+    for (const receiver of this.#peer.getReceivers()) {
+      if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = ms > 0 ? ms : null;
+    }
+  }
+
   mute(on: boolean): void {
     this.#source.track.enabled = !on;
     this.send({ type: "mute", on });
@@ -167,6 +182,7 @@ export class Call {
     if (this.#closed) return;
     this.#closed = true;
     this.#location = null;
+    this.#playout.close();
     this.#peer.close();
     this.#source.close();
   }

@@ -27,6 +27,7 @@ export type CallEvent =
   | { type: "backchannel"; turn: number; text: string }
   | { type: "draft"; turn: number; caller_turn: number; adopted: boolean; tokens: number; spent_ms: number }
   | TurnEnded
+  | { type: "line"; loss: number; jitter_ms: number; rtt_ms?: number; copies: number; hold_ms: number }
   | { type: "trouble"; code: string; detail: string }
   | { type: "call-ended"; reason: string; detail: string };
 
@@ -55,6 +56,8 @@ export type Stamped = CallEvent & { at_ms: number };
 export type ClientMessage =
   | { type: "text"; text: string }
   | { type: "mute"; on: boolean }
+  /** What is coming out of the loudspeaker: an RTP timestamp, and when, on the page's own clock. */
+  | { type: "playout"; rtp_timestamp: number; at_ms: number }
   | { type: "hangup" };
 
 /** The longest typed turn that the server takes. */
@@ -158,6 +161,14 @@ const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { t
     heard: text(f, "heard"),
     generated: text(f, "generated"),
     latency: latency(f),
+  }),
+  line: (f) => ({
+    type: "line",
+    loss: number(f, "loss"),
+    jitter_ms: number(f, "jitter_ms"),
+    ...(f["rtt_ms"] === undefined ? {} : { rtt_ms: number(f, "rtt_ms") }),
+    copies: number(f, "copies"),
+    hold_ms: number(f, "hold_ms"),
   }),
   trouble: (f) => ({ type: "trouble", code: text(f, "code"), detail: text(f, "detail") }),
   "call-ended": (f) => ({ type: "call-ended", reason: text(f, "reason"), detail: text(f, "detail") }),

@@ -11,6 +11,7 @@ import { byId } from "./view/dom.js";
 import { ProblemView } from "./view/problem.js";
 import { StageView } from "./view/stage.js";
 import { StartView } from "./view/start.js";
+import { TimelineView } from "./view/timeline.js";
 import { TranscriptView } from "./view/transcript.js";
 
 /** How long media may take to flow after the answer. */
@@ -33,6 +34,7 @@ let connecting = 0;
 
 const start = new StartView({ call: (persona, typing) => void dial(persona, typing) });
 const stage = new StageView();
+const timeline = new TimelineView();
 const transcript = new TranscriptView();
 const problem = new ProblemView({
   retry: () => (personas.length === 0 ? void loadPersonas() : redial(byTyping)),
@@ -68,6 +70,7 @@ function draw(): void {
   start.render(state);
   controls.render(state);
   stage.render(state, other);
+  timeline.render(state, other);
   transcript.render(state, other);
   problem.render(state.problem, state.phase === "ready");
 }
@@ -141,6 +144,8 @@ function hear(message: string): void {
   const { event } = parsed;
   if (event.type === "call-started") startedAt = performance.now() - event.at_ms;
   dispatch({ kind: "event", event });
+  if (event.type === "floor") call?.otherSpeaks(event.state === "agent" || event.state === "suspect");
+  if (event.type === "line") call?.hold(event.hold_ms);
   if (event.type === "call-ended") {
     call?.close();
     over(event.reason);
@@ -190,10 +195,16 @@ function release(): void {
 }
 
 function frame(): void {
-  if (state.phase === "live") stage.tick(performance.now() - startedAt);
   if (state.phase === "live" || state.phase === "connecting") {
-    stage.levels(meters.caller?.read() ?? 0, meters.agent?.read() ?? 0);
+    const [caller, agent] = [meters.caller?.read() ?? 0, meters.agent?.read() ?? 0];
+    stage.levels(caller, agent);
+    if (state.phase === "live") {
+      const ms = performance.now() - startedAt;
+      stage.tick(ms);
+      timeline.tick(ms, caller, agent);
+    }
   }
+  timeline.frame();
   requestAnimationFrame(frame);
 }
 

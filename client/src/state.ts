@@ -5,6 +5,7 @@
 import type { FloorState, LatencyParts, Stamped, TurnOutcome } from "./events.js";
 import type { Problem } from "./problem.js";
 import { endingInWords } from "./problem.js";
+import { emptyTimeline, extend, type Timeline } from "./timeline.js";
 
 export interface CallerLine {
   kind: "caller";
@@ -46,7 +47,14 @@ export interface TroubleLine {
   detail: string;
 }
 
-export type Line = CallerLine | AgentLine | JudgementLine | TroubleLine;
+/** The caller showed that they listen; the agent went on. */
+export interface AsideLine {
+  kind: "aside";
+  at_ms: number;
+  text: string;
+}
+
+export type Line = CallerLine | AgentLine | JudgementLine | AsideLine | TroubleLine;
 
 /**
  * `ready`: the page waits for the Call button. `starting`: microphone and offer. `connecting`: answered, no media yet.
@@ -66,6 +74,7 @@ export interface ViewState {
   persona: string | null;
   floor: FloorState;
   lines: readonly Line[];
+  timeline: Timeline;
   /** The newest moment that the server has told, milliseconds since the call began. */
   at_ms: number;
   muted: boolean;
@@ -95,6 +104,7 @@ export const initial: ViewState = {
   persona: null,
   floor: "idle",
   lines: [],
+  timeline: emptyTimeline,
   at_ms: 0,
   muted: false,
   microphone: true,
@@ -118,7 +128,10 @@ export function reduce(state: ViewState, action: Action): ViewState {
     case "microphone-gone":
       return { ...state, microphone: false };
     case "event":
-      return applyEvent({ ...state, at_ms: Math.max(state.at_ms, action.event.at_ms) }, action.event);
+      return applyEvent(
+        { ...state, at_ms: Math.max(state.at_ms, action.event.at_ms), timeline: extend(state.timeline, action.event) },
+        action.event,
+      );
     case "problem":
       // A problem while dialling puts the page back to where a call can be tried again.
       return { ...state, problem: action.problem, phase: state.phase === "starting" ? "ready" : state.phase };
@@ -162,8 +175,9 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
     case "words":
       return withAgent(state, event.turn, at_ms, (line) => ({ ...line, heard: event.heard }));
     case "backchannel":
+      return { ...state, lines: [...state.lines, { kind: "aside", at_ms, text: event.text }] };
     case "draft":
-      // Neither is a line of the transcript: nobody took the floor, or nobody heard it.
+      // Nobody heard it, and an adopted one is told by the turn that follows.
       return state;
     case "turn-ended":
       return withAgent(state, event.turn, at_ms, (line) => ({
@@ -173,6 +187,9 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
         outcome: event.outcome,
         latency: event.latency,
       }));
+    case "line":
+      // The call itself acts on it; there is nothing to show.
+      return state;
     case "trouble":
       return { ...state, lines: [...state.lines, { kind: "trouble", at_ms, code: event.code, detail: event.detail }] };
     case "call-ended":
@@ -185,7 +202,8 @@ function end(state: ViewState, reason: string, detail: string, at_ms: number): V
   if (state.ending) return state;
   const ending = { reason, sentence: endingInWords(reason, detail), at_ms: Math.max(state.at_ms, at_ms) };
   const lines = state.lines.filter((line) => line.kind !== "caller" || line.final || line.text.trim() !== "");
-  return { ...state, phase: "ended", floor: "idle", wavering: false, lines, ending };
+  const timeline = extend(state.timeline, { type: "call-ended", at_ms: ending.at_ms, reason, detail });
+  return { ...state, phase: "ended", floor: "idle", wavering: false, lines, timeline, ending };
 }
 
 function replaceOrAppend(state: ViewState, index: number, line: Line): ViewState {

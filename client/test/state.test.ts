@@ -32,6 +32,7 @@ test("the example call reads as a conversation in the order in which it happened
     "caller 2",
     "judgement 2",
     "agent 3",
+    "aside",
     "caller 4",
     "judgement 4",
     "agent 5",

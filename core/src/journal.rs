@@ -1,6 +1,12 @@
 //! What a call leaves behind, as values: each entry becomes a row. The store writes them; nobody waits for it.
 
+use std::ops::Range;
+
 use duologue_signaling::event::{LatencyParts, Stamped, TurnOutcome};
+
+use crate::media::downlink::LinkReport;
+use crate::media::far_ear::{Evidence, ReportCounts};
+use crate::time::CallTime;
 
 /// A call's name: a UUID of version 7, so that names sort by time.
 pub type CallId = String;
@@ -78,6 +84,20 @@ pub enum Entry {
     },
     /// A finished turn of either side.
     Turn(TurnRow),
+    /// The word ledger of an agent turn, once nothing of it is on its way any more.
+    Words {
+        call: CallId,
+        turn: u32,
+        /// What was generated; the words lie in it.
+        text: String,
+        /// The prefix of `text` that was heard: the last word on it, where the turn's own row said more.
+        heard: String,
+        words: Vec<WordFate>,
+    },
+    /// How a call's client reported what it played, and the way to its ear at the end.
+    Playout { call: CallId, reports: ReportCounts, way_ms: u64 },
+    /// How the agent's sound has arrived at the caller, and how it is sent.
+    Downlink(DownlinkRow),
     /// An event as it was sent to the client.
     Event { call: CallId, event: Stamped },
     /// Something to remember about the call's caller.
@@ -103,7 +123,7 @@ pub struct TurnRow {
     pub ended_ms: u64,
     /// Caller: what was recognised. Agent: what the model generated.
     pub text: String,
-    /// Agent only: the prefix of `text` that was played.
+    /// Agent only: the prefix of `text` that was heard, or had left and could not be called back.
     pub heard: Option<String>,
     /// Caller only: came from the keyboard.
     pub typed: bool,
@@ -114,6 +134,72 @@ pub struct TurnRow {
     pub reason: Option<String>,
     /// Agent only.
     pub latency: LatencyParts,
+}
+
+/// How far a word has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WordState {
+    Generated,
+    Synthesised,
+    Sent,
+    Heard,
+}
+
+impl WordState {
+    /// As it stands in SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Generated => "generated",
+            Self::Synthesised => "synthesised",
+            Self::Sent => "sent",
+            Self::Heard => "heard",
+        }
+    }
+}
+
+/// A word's way so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WordFate {
+    /// Its bytes in the turn's text, its punctuation included.
+    pub text: Range<usize>,
+    pub generated: CallTime,
+    pub synthesised: Option<CallTime>,
+    /// The tick in which its last sample left.
+    pub sent: Option<CallTime>,
+    /// When its last sample was heard, and how that is known.
+    pub heard: Option<(CallTime, Evidence)>,
+}
+
+impl WordFate {
+    pub fn state(&self) -> WordState {
+        if self.heard.is_some() {
+            WordState::Heard
+        } else if self.sent.is_some() {
+            WordState::Sent
+        } else if self.synthesised.is_some() {
+            WordState::Synthesised
+        } else {
+            WordState::Generated
+        }
+    }
+}
+
+/// A stretch of the way to the caller: one row of `downlink_stats` in SQL.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DownlinkRow {
+    pub call: CallId,
+    /// Milliseconds since the call began.
+    pub at_ms: u64,
+    /// The caller's report at that moment; absent at the end of the call.
+    pub report: Option<LinkReport>,
+    /// Sent since the row before: packets, copies of earlier packets in them, and their payload all together.
+    pub packets_sent: u64,
+    pub copies_sent: u64,
+    pub payload_bytes: u64,
+    /// From here on: copies in each packet, the loss that in-band FEC is for, bits a second of the voice itself.
+    pub copies: u8,
+    pub fec_percent: u8,
+    pub bitrate_bps: u32,
 }
 
 /// A call's media in numbers.

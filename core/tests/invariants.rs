@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use duologue_core::dialogue::conversation::Input;
 use duologue_core::dialogue::ladder::Rung;
 use duologue_core::dialogue::persona::Persona;
-use duologue_core::journal::{Entry, Speaker};
+use duologue_core::journal::{Entry, Speaker, WordFate};
+use duologue_core::time::CallTime;
 use duologue_signaling::event::{Event, FloorState, TurnOutcome};
 use proptest::prelude::*;
-use stage::{Line, Pace, Script, Sound, play, stretches};
+use stage::{Line, Pace, Record, Script, Sound, play, stretches};
 
 fn persona() -> Persona {
     let mut persona = Persona::blank("porter");
@@ -257,19 +258,76 @@ proptest! {
         }
     }
 
-    /// The model never sees a word that was not heard: its requests hold only what turns kept as heard, and the caller.
+    /// The model never sees a word that was not heard: at every moment its view of an agent turn is what the ledger says had
+    /// come out of the caller's loudspeaker by then.
     #[test]
     fn the_model_sees_only_what_was_heard(script in script()) {
         let record = play(script);
-        let heard: Vec<String> = record.entries.iter().filter_map(|entry| match entry {
-            Entry::Turn(row) => row.heard.clone(),
-            _ => None,
-        }).collect();
-        for request in &record.requests {
+        let ledgers = ledgers(&record);
+        for (at, request) in &record.requests {
             for message in request.messages.iter().filter(|m| m.role == duologue_core::backend::Role::Assistant) {
                 let said = message.content.split(" — [").next().unwrap_or("");
-                prop_assert!(heard.iter().any(|h| h.trim() == said), "{said:?} was never heard");
+                // The history follows the ear tick by tick: it may be one behind, never ahead.
+                let is_view = |ledger: &Told| {
+                    let (now, before) = (ledger.heard_by(*at).trim(), ledger.heard_by(at.saturating_sub(20)).trim());
+                    !said.is_empty() && now.starts_with(said) && said.starts_with(before)
+                };
+                prop_assert!(ledgers.iter().any(is_view), "at {at} ms the model sees {said:?}, which no turn had brought to the ear");
             }
         }
     }
+
+    /// Every agent turn leaves a ledger; its words reach their states one after the other, in the order of the text.
+    #[test]
+    fn a_ledger_is_a_prefix_of_a_prefix_of_a_prefix(script in script()) {
+        let record = play(script);
+        let ledgers = ledgers(&record);
+        let agent_turns = record.entries.iter().filter_map(|entry| match entry {
+            Entry::Turn(row) => row.heard.as_ref().map(|heard| (row, heard)),
+            _ => None,
+        });
+        let mut turns = 0;
+        for (row, heard) in agent_turns {
+            turns += 1;
+            let of_it: Vec<&Told> = ledgers.iter().filter(|ledger| ledger.turn == row.turn).collect();
+            prop_assert_eq!(of_it.len(), 1, "one ledger of turn {}", row.turn);
+            let told = of_it[0];
+            prop_assert_eq!(&told.text, &row.text);
+            prop_assert!(heard.starts_with(told.heard.as_str()), "{heard:?} was promised, {:?} came", told.heard);
+            prop_assert_eq!(told.heard_by(u64::MAX), told.heard.as_str());
+            prop_assert!(told.words.is_sorted_by_key(|word| std::cmp::Reverse(word.state())), "{:?}", told.words);
+            prop_assert!(told.words.is_sorted_by_key(|word| word.heard.map_or(CallTime::from_us(u64::MAX), |(at, _)| at)));
+            for word in &told.words {
+                let moments = [Some(word.generated), word.synthesised, word.sent, word.heard.map(|(at, _)| at)];
+                prop_assert!(moments.iter().flatten().is_sorted(), "{word:?}");
+                prop_assert!(moments.windows(2).all(|two| two[0].is_some() || two[1].is_none()), "{word:?}");
+            }
+        }
+        prop_assert_eq!(ledgers.len(), turns);
+    }
+}
+
+/// The ledger of a turn, as it was kept.
+struct Told {
+    turn: u32,
+    text: String,
+    heard: String,
+    words: Vec<WordFate>,
+}
+
+impl Told {
+    fn heard_by(&self, at_ms: u64) -> &str {
+        let heard = |word: &&WordFate| word.heard.is_some_and(|(at, _)| at.ms() <= at_ms);
+        self.words.iter().take_while(heard).last().map_or("", |word| &self.text[..word.text.end])
+    }
+}
+
+fn ledgers(record: &Record) -> Vec<Told> {
+    let told = record.entries.iter().filter_map(|entry| match entry {
+        Entry::Words { turn, text, heard, words, .. } => {
+            Some(Told { turn: *turn, text: text.clone(), heard: heard.clone(), words: words.clone() })
+        }
+        _ => None,
+    });
+    told.collect()
 }

@@ -1,6 +1,7 @@
 //! Scenarios: text files with a timeline in and a timeline out, played in virtual time.
 //!
-//! A file begins with what it shows, then what is set, then what happens when; below `---` stands what came of it. After a
+//! A file begins with what it shows, then what is set, then what happens when; below `---` stands what came of it, with `show
+//! words` also how far the words of each agent turn came. After a
 //! deliberate change, `DUOLOGUE_BLESS=1 make core` writes the outcomes anew: read the difference before committing it.
 
 mod stage;
@@ -11,7 +12,8 @@ use std::path::{Path, PathBuf};
 use duologue_core::dialogue::conversation::Input;
 use duologue_core::dialogue::ladder::Rung;
 use duologue_core::dialogue::persona::Persona;
-use duologue_core::journal::{Entry, Speaker};
+use duologue_core::journal::{Entry, Speaker, WordFate, WordState};
+use duologue_core::media::far_ear::PlayoutReport;
 use duologue_signaling::event::Event;
 use stage::{Line, Record, Script, Sound, play, stretches};
 
@@ -56,14 +58,15 @@ fn every_setting_changes_a_scenario() {
         ("49-talks-without-end", "longest_turn_s 4"),
         ("49-talks-without-end", "insist_ms 2000"),
         ("11-model-hangs", "think_limit_ms 3000"),
+        ("57-what-is-on-its-way", "far_ear_ms 20"),
     ];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     for (name, setting) in settings {
         let file = folder.join(name).with_extension("txt");
         let text = std::fs::read_to_string(&file).expect("a readable scenario");
         let head = text.split_once("\n---\n").map_or(text.as_str(), |(head, _)| head);
-        let as_it_is = tell(&play(parse(head, &file)));
-        let changed = tell(&play(parse(&format!("{head}\nset {setting}"), &file)));
+        let as_it_is = tell(&play(parse(head, &file)), true);
+        let changed = tell(&play(parse(&format!("{head}\nset {setting}"), &file)), true);
         assert_ne!(as_it_is, changed, "{name} does not change with {setting}");
     }
 }
@@ -71,7 +74,8 @@ fn every_setting_changes_a_scenario() {
 fn differs(file: &Path) -> Option<String> {
     let text = std::fs::read_to_string(file).expect("a readable scenario");
     let (head, expected) = text.split_once("\n---\n").unwrap_or((text.trim_end(), ""));
-    let outcome = tell(&play(parse(head, file)));
+    let show_words = head.lines().any(|line| line == "show words");
+    let outcome = tell(&play(parse(head, file)), show_words);
     if outcome.trim() == expected.trim() {
         return None;
     }
@@ -89,7 +93,7 @@ fn parse(head: &str, file: &Path) -> Script {
     let mut script = Script::new(persona);
     for (n, line) in head.lines().enumerate().skip(1) {
         let line = line.split('#').next().unwrap_or("").trim();
-        if line.is_empty() {
+        if line.is_empty() || line == "show words" {
             continue;
         }
         statement(&mut script, line).unwrap_or_else(|| panic!("{}:{}: cannot read '{line}'", file.display(), n + 1));
@@ -148,6 +152,7 @@ fn set(script: &mut Script, rest: &str) -> Option<()> {
         "think_limit_ms" => script.settings.pace.think_limit_ms = ms,
         "partial_every_ms" => script.settings.pace.partial_every_ms = ms,
         "speech_ahead_ms" => script.settings.pace.speech_ahead_ms = ms,
+        "far_ear_ms" => script.settings.far_ear.buffer_ms = ms,
         "asr_ms" => script.pace.asr_ms = value,
         "first_token_ms" => script.pace.first_token_ms = value,
         "token_ms" => script.pace.token_ms = value,
@@ -178,6 +183,12 @@ fn happening(script: &mut Script, at: u64, rest: &str) -> Option<()> {
             script.sounds.push(sound);
         }
         "types" => script.inputs.push((at, Input::Typed(rest.into()))),
+        // `3000 hears 2600 2850`: the client plays at its moment 2850 what left when the line had run for 2600 ms.
+        "hears" => {
+            let (line_ms, at_ms) = rest.split_once(' ')?;
+            let line = line_ms.parse::<u32>().ok()?.wrapping_mul(48);
+            script.inputs.push((at, Input::Playout(PlayoutReport { line, at_ms: at_ms.parse().ok()? })));
+        }
         "mutes" => script.inputs.push((at, Input::Muted(true))),
         "unmutes" => script.inputs.push((at, Input::Muted(false))),
         _ => return None,
@@ -186,7 +197,7 @@ fn happening(script: &mut Script, at: u64, rest: &str) -> Option<()> {
 }
 
 /// The outcome as text: events, then what was kept.
-fn tell(record: &Record) -> String {
+fn tell(record: &Record, show_words: bool) -> String {
     let mut lines: Vec<(u64, String)> = Vec::new();
     for event in &record.events {
         if let Some(told) = tell_event(&event.event) {
@@ -215,13 +226,36 @@ fn tell(record: &Record) -> String {
                 row.turn, row.started_ms, row.ended_ms, row.text
             );
         }
+        if let Entry::Playout { reports, way_ms, .. } = entry {
+            let _ = writeln!(out, "  playout {reports:?}, {way_ms} ms away");
+        }
+        if let Entry::Words { turn, words, .. } = entry
+            && show_words
+        {
+            let _ = writeln!(out, "  words {turn}: {}", tell_words(words));
+        }
     }
     out
 }
 
+/// How many words got how far, and when the last of them was heard.
+fn tell_words(words: &[WordFate]) -> String {
+    let states = [WordState::Generated, WordState::Synthesised, WordState::Sent, WordState::Heard];
+    let counted = states.map(|state| {
+        let count = words.iter().filter(|word| word.state() >= state).count();
+        format!("{count} {}", state.as_str())
+    });
+    let last = words
+        .iter()
+        .filter_map(|word| word.heard)
+        .last()
+        .map_or(String::new(), |(at, _)| format!(", the last at {}", at.ms()));
+    format!("{}{last}", counted.join(", "))
+}
+
 fn tell_event(event: &Event) -> Option<String> {
     Some(match event {
-        Event::CallStarted { .. } | Event::Words { .. } => return None,
+        Event::CallStarted { .. } | Event::Words { .. } | Event::Line { .. } => return None,
         Event::Floor { state } => format!("floor {}", format!("{state:?}").to_lowercase()),
         Event::Partial { turn, text } => format!("partial {turn}: {text}"),
         Event::Transcript { turn, text, typed } => {

@@ -112,6 +112,18 @@ pub enum Event {
     Draft { turn: u32, caller_turn: u32, adopted: bool, tokens: u32, spent_ms: u64 },
     /// An agent turn is over.
     TurnEnded { turn: u32, outcome: TurnOutcome, heard: String, generated: String, latency: LatencyParts },
+    /// How the agent's sound arrives, by the client's own reports, and what is done about it. `loss` is the share of packets
+    /// lost of late; `copies` how many earlier packets go along with each; `hold_ms` what a client should hold back so
+    /// that all of them come in time.
+    Line {
+        loss: f32,
+        jitter_ms: f32,
+        /// Absent until a report has answered one of the server's.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rtt_ms: Option<f32>,
+        copies: u8,
+        hold_ms: u32,
+    },
     /// Something failed and the call goes on; `detail` says what is being done about it.
     Trouble { code: String, detail: String },
     /// The call is over; always the last event.
@@ -126,6 +138,14 @@ pub enum ClientMessage {
     Text { text: String },
     /// The client's microphone is off (or on again): silence now says nothing about the end of a turn.
     Mute { on: bool },
+    /// What is coming out of the client's loudspeaker as this is sent.
+    Playout {
+        /// The RTP timestamp of the sample that is being played.
+        rtp_timestamp: u32,
+        /// The present moment: milliseconds on the client's own clock, whose zero may be anywhere and which never runs
+        /// backwards.
+        at_ms: u64,
+    },
     /// The caller hangs up.
     Hangup,
 }

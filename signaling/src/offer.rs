@@ -31,6 +31,8 @@ pub struct Codecs {
     pub opus: Option<u8>,
     /// At 48 kHz, the clock of Opus; those at 8 kHz belong to other codecs.
     pub telephone_event: Option<u8>,
+    /// Redundant audio (RFC 2198) that carries that Opus and nothing else.
+    pub red: Option<u8>,
 }
 
 /// What is wrong with an offer, and the way out.
@@ -271,11 +273,22 @@ impl<'a> Section<'a> {
         let find = |wanted: &[&str]| {
             self.maps().find(|(_, codec)| wanted.iter().any(|name| codec.eq_ignore_ascii_case(name))).map(|(n, _)| n)
         };
+        // RFC 7587, section 7: always 48000/2, whatever is sent.
+        let opus = find(&["opus/48000/2"]);
         Codecs {
-            // RFC 7587, section 7: always 48000/2, whatever is sent.
-            opus: find(&["opus/48000/2"]),
+            opus,
             telephone_event: find(&["telephone-event/48000", "telephone-event/48000/1"]),
+            red: find(&["red/48000/2"]).filter(|red| opus.is_some_and(|opus| self.carries_only(*red, opus))),
         }
+    }
+
+    /// RFC 2198, section 5: `a=fmtp:63 111/111` says what the blocks are. Without the line they are what is agreed besides.
+    fn carries_only(&self, red: u8, codec: u8) -> bool {
+        let formats = self.attributes.iter().filter(|(name, _)| *name == "fmtp").filter_map(|(_, value)| {
+            let (number, formats) = value.split_once(' ')?;
+            (number.parse() == Ok(red)).then_some(formats)
+        });
+        formats.flat_map(|formats| formats.split('/')).all(|format| format.trim().parse() == Ok(codec))
     }
 
     fn codec_names(&self) -> String {
@@ -294,7 +307,7 @@ mod tests {
         m=audio 9 UDP/TLS/RTP/SAVPF 111 63 0 110 126\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:aB3+\r\n\
         a=ice-pwd:abcdefghijklmnopqrstuv\r\na=fingerprint:sha-256 AA:BB:CC\r\na=setup:actpass\r\na=mid:0\r\na=sendrecv\r\n\
         a=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\na=rtpmap:63 red/48000/2\r\n\
-        a=rtpmap:0 PCMU/8000\r\na=rtpmap:110 telephone-event/48000\r\na=rtpmap:126 telephone-event/8000\r\n\
+        a=fmtp:63 111/111\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:110 telephone-event/48000\r\na=rtpmap:126 telephone-event/8000\r\n\
         m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:aB3+\r\n\
         a=ice-pwd:abcdefghijklmnopqrstuv\r\na=fingerprint:sha-256 AA:BB:CC\r\na=mid:1\r\na=sctp-port:5000\r\n";
 
@@ -310,6 +323,15 @@ mod tests {
         assert_eq!(facts.telephone_event_payload_type, Some(110), "the one at 48 kHz");
         assert!(facts.has_data_channel && facts.sends_audio && facts.wants_audio);
         assert!(check(&OFFER.replace("\r\n", "\n")).is_ok(), "bare line feeds are borne");
+    }
+
+    #[test]
+    fn redundant_audio_counts_where_it_carries_opus() {
+        assert_eq!(audio_codecs(OFFER).red, Some(63));
+        assert_eq!(audio_codecs(&OFFER.replace("a=fmtp:63 111/111\r\n", "")).red, Some(63), "nothing else is agreed");
+        assert_eq!(audio_codecs(&OFFER.replace("a=fmtp:63 111/111", "a=fmtp:63 111/0")).red, None);
+        assert_eq!(audio_codecs(&OFFER.replace("red/48000/2", "red/8000")).red, None);
+        assert_eq!(audio_codecs(&OFFER.replace("111 63 0", "111 0")).red, None, "the media line does not name it");
     }
 
     #[test]

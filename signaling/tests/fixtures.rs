@@ -43,12 +43,13 @@ fn event_name(event: &Event) -> &'static str {
         Event::Backchannel { .. } => "backchannel",
         Event::Draft { .. } => "draft",
         Event::TurnEnded { .. } => "turn-ended",
+        Event::Line { .. } => "line",
         Event::Trouble { .. } => "trouble",
         Event::CallEnded { .. } => "call-ended",
     }
 }
 
-const EVENT_NAMES: [&str; 12] = [
+const EVENT_NAMES: [&str; 13] = [
     "call-started",
     "floor",
     "partial",
@@ -59,6 +60,7 @@ const EVENT_NAMES: [&str; 12] = [
     "backchannel",
     "draft",
     "turn-ended",
+    "line",
     "trouble",
     "call-ended",
 ];
@@ -111,10 +113,11 @@ fn every_client_message_has_an_example_that_survives_the_way_there_and_back() {
         .map(|message| match message {
             ClientMessage::Text { .. } => "text",
             ClientMessage::Mute { .. } => "mute",
+            ClientMessage::Playout { .. } => "playout",
             ClientMessage::Hangup => "hangup",
         })
         .collect();
-    assert_eq!(seen, BTreeSet::from(["hangup", "mute", "text"]));
+    assert_eq!(seen, BTreeSet::from(["hangup", "mute", "playout", "text"]));
 }
 
 #[test]
@@ -125,7 +128,7 @@ fn every_example_on_the_protocol_page_is_what_it_says() {
     let described: Vec<&str> = events.iter().map(|stamped| event_name(&stamped.event)).collect();
     assert_eq!(BTreeSet::from_iter(described), BTreeSet::from(EVENT_NAMES));
     let messages: Vec<ClientMessage> = read_and_write_back(&starting("{\"type\":"));
-    assert_eq!(messages.len(), 3, "text, mute, hangup");
+    assert_eq!(messages.len(), 4, "text, mute, playout, hangup");
     for event in &events {
         assert!(page.contains(&format!("### `{}`", event_name(&event.event))), "{event:?} has its heading");
     }

@@ -1,18 +1,30 @@
-//! The agent's end of the line: one Opus packet per tick, silence included, never ahead of real time.
+//! The agent's end of the line: one Opus packet per tick, silence included, never ahead of real time; alone or with copies
+//! of earlier ones, as the line needs it.
 
 use crate::audio::LINE_FRAME;
-use crate::audio::opus::{OpusEncoder, OpusError, OpusSettings};
+use crate::audio::opus::{OpusEncoder, OpusError};
+use crate::journal::DownlinkRow;
+use crate::media::downlink::{Downlink, DownlinkSettings, LinkReport, Plan};
+use crate::media::red::Repeats;
 use crate::peer::PeerLine;
+use crate::time::CallTime;
 
 /// Sequence, timestamp and encoder of one outgoing stream.
 pub struct Mouth {
     encoder: OpusEncoder,
+    downlink: Downlink,
+    plan: Plan,
+    repeats: Repeats,
     sequence: u16,
     /// RTP clock of Opus: 48 kHz. Advances every tick, silence included, so that the receiver never sees a gap.
     timestamp: u32,
+    /// Of the first packet.
+    first_timestamp: u32,
     /// The next packet begins a talk spurt (RFC 3551, section 4.1).
     quiet: bool,
     sent: u64,
+    /// What was sent since the last row about it.
+    unwritten: DownlinkRow,
 }
 
 impl Mouth {
@@ -20,8 +32,21 @@ impl Mouth {
     ///
     /// # Errors
     /// When libopus cannot make an encoder.
-    pub fn new(sequence: u16, timestamp: u32) -> Result<Self, OpusError> {
-        Ok(Self { encoder: OpusEncoder::new(OpusSettings::default())?, sequence, timestamp, quiet: true, sent: 0 })
+    pub fn new(sequence: u16, timestamp: u32, settings: DownlinkSettings) -> Result<Self, OpusError> {
+        let downlink = Downlink::new(settings);
+        let plan = downlink.plan();
+        Ok(Self {
+            encoder: OpusEncoder::new(plan.opus)?,
+            downlink,
+            plan,
+            repeats: Repeats::default(),
+            sequence,
+            timestamp,
+            first_timestamp: timestamp,
+            quiet: true,
+            sent: 0,
+            unwritten: DownlinkRow::default(),
+        })
     }
 
     /// Sends one frame.
@@ -29,11 +54,70 @@ impl Mouth {
         let marker = speech && self.quiet;
         self.quiet = !speech;
         if let Ok(payload) = self.encoder.encode(frame) {
-            line.send_rtp(self.sequence, self.timestamp, marker, payload);
+            let agreed = line.agreed();
+            let (payload_type, payload, copies) = match agreed.red.filter(|_| !self.plan.copies.is_empty()) {
+                Some(red) => {
+                    let (packed, copies) = self.repeats.pack(agreed.opus, self.timestamp, &payload, self.plan.copies);
+                    (red, packed, copies)
+                }
+                None => {
+                    self.repeats.remember(self.timestamp, payload.clone());
+                    (agreed.opus, payload, 0)
+                }
+            };
+            self.unwritten.packets_sent += 1;
+            self.unwritten.copies_sent += u64::from(copies);
+            self.unwritten.payload_bytes += payload.len() as u64;
+            line.send_as(payload_type, self.sequence, self.timestamp, marker, payload);
             self.sent += 1;
         }
         self.sequence = self.sequence.wrapping_add(1);
         self.timestamp = self.timestamp.wrapping_add(LINE_FRAME as u32);
+    }
+
+    /// Where on the line an RTP timestamp of ours lies: samples since the first packet, modulo 2^32.
+    pub fn line(&self, timestamp: u32) -> u32 {
+        timestamp.wrapping_sub(self.first_timestamp)
+    }
+
+    /// The other side has told how our packets arrive. True when something is done differently from here on.
+    pub fn report(&mut self, at: CallTime, report: &LinkReport) -> bool {
+        self.downlink.report(at, report);
+        self.follow()
+    }
+
+    /// Time passes. True when something is done differently from here on.
+    pub fn tick(&mut self, at: CallTime) -> bool {
+        self.downlink.tick(at);
+        self.follow()
+    }
+
+    fn follow(&mut self) -> bool {
+        let plan = self.downlink.plan();
+        // libopus takes every plan's settings (core/src/media/downlink/tests.rs); should it not, the old ones stand.
+        plan != std::mem::replace(&mut self.plan, plan) && self.encoder.tune(plan.opus).is_ok()
+    }
+
+    /// What is done now.
+    pub fn plan(&self) -> Plan {
+        self.plan
+    }
+
+    /// Share of packets lost of late by the other side's count, 0.0..=1.0.
+    pub fn loss(&self) -> f32 {
+        self.downlink.window_loss()
+    }
+
+    /// What was sent since the last time this was asked, and how it is sent from here on. The call, the moment and the
+    /// report are the asker's to fill in.
+    pub fn take_row(&mut self) -> DownlinkRow {
+        let row = std::mem::take(&mut self.unwritten);
+        DownlinkRow {
+            copies: self.plan.copies.len() as u8,
+            fec_percent: self.plan.opus.expected_loss_percent,
+            bitrate_bps: self.plan.opus.bitrate_bps,
+            ..row
+        }
     }
 
     /// Packets sent so far.

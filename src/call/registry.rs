@@ -21,6 +21,7 @@ use crate::dialogue::conversation::{Conversation, ConversationSettings};
 use crate::dialogue::judge::RulesJudge;
 use crate::dialogue::persona::Persona;
 use crate::journal::{CallId, EndReason, Entry, MediaTotals};
+use crate::media::downlink::{DownlinkSettings, Level};
 use crate::media::ear::{Ear, EarSettings};
 use crate::media::echo::Echo;
 use crate::peer::{OfferRefused, Peer, PeerLine, Port, PortCounts};
@@ -35,6 +36,8 @@ pub struct House {
     pub default_persona: String,
     pub conversation: ConversationSettings,
     pub ear: EarSettings,
+    /// Copies of earlier packets that may go along with each: 0..=4.
+    pub redundancy_most: Level,
     pub max_calls: usize,
     pub longest_call: Duration,
 }
@@ -137,8 +140,13 @@ impl Registry {
         let house = &self.house;
         Ok(CallTask {
             call: call.clone(),
-            ear: Ear::new(house.ear, house.engines.voice_detector(), peer.agreed.opus)?,
-            mouth: Mouth::new(rand::random(), rand::random())?,
+            ear: Ear::new(house.ear, house.engines.voice_detector(), peer.agreed.opus)?
+                .with_redundancy(peer.agreed.red),
+            mouth: Mouth::new(
+                rand::random(),
+                rand::random(),
+                DownlinkSettings { red: peer.agreed.red.is_some(), most: house.redundancy_most },
+            )?,
             echo: if persona.echo { Some(Echo::new()?) } else { None },
             hotwords: persona.recogniser_prompt().map(Into::into),
             conversation: Conversation::new(call, persona, house.conversation.clone()),

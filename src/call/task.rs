@@ -16,9 +16,11 @@ use crate::audio::LINE_FRAME;
 use crate::backend::{AsrJob, AsrPurpose, ChatRequest};
 use crate::dialogue::conversation::{Conversation, Effect, Input};
 use crate::dialogue::judge::Judge;
-use crate::journal::{CallId, EndReason, Entry, MediaTotals};
+use crate::journal::{CallId, DownlinkRow, EndReason, Entry, MediaTotals};
+use crate::media::downlink::LinkReport;
 use crate::media::ear::Ear;
 use crate::media::echo::Echo;
+use crate::media::far_ear::PlayoutReport;
 use crate::peer::{GoneWhy, Peer, PeerEvent};
 use crate::store::Recorder;
 use crate::time::{CallTime, TICK};
@@ -55,8 +57,13 @@ pub struct Work {
     partial: Option<AbortHandle>,
     priming: Option<AbortHandle>,
     connected: bool,
+    /// The last event about the line, and when it was sent.
+    line_told: Option<CallTime>,
     ended: Option<(EndReason, String)>,
 }
+
+/// A line that changes nothing is told of so often.
+const LINE_EVERY: Duration = Duration::from_secs(5);
 
 impl CallTask {
     /// Runs the call to its end; what it leaves behind is with the recorder.
@@ -105,6 +112,9 @@ impl CallTask {
             self.conversation.frame(at, &mut frame)
         };
         self.mouth.send(&frame, speech, &self.peer.line);
+        if self.mouth.tick(at) {
+            self.tell_line(at, None);
+        }
     }
 
     /// Does what the conversation wants. In order; nothing waits.
@@ -252,9 +262,46 @@ impl CallTask {
                 };
                 self.end(reason, &format!("{why}."));
             }
-            Some(PeerEvent::Connected | PeerEvent::Report(_) | PeerEvent::MessagesOpen | PeerEvent::Disconnected) => {}
+            Some(PeerEvent::Report(report)) => self.on_report(report),
+            Some(PeerEvent::Connected | PeerEvent::MessagesOpen | PeerEvent::Disconnected) => {}
             None => self.end(EndReason::NetworkGone, "The connection is gone."),
         }
+    }
+
+    /// How our packets arrive: a row, and an event where something changes or has not been told for a while.
+    fn on_report(&mut self, report: LinkReport) {
+        let at = self.now();
+        if let Some(rtt) = report.rtt {
+            self.conversation.on(at, Input::RoundTrip(rtt));
+        }
+        let changed = self.mouth.report(at, &report);
+        self.keep_downlink(at, Some(report));
+        if changed || self.work.line_told.is_none_or(|told| at.since(told) >= LINE_EVERY) {
+            self.tell_line(at, Some(report));
+        }
+    }
+
+    fn keep_downlink(&mut self, at: CallTime, report: Option<LinkReport>) {
+        let row = self.mouth.take_row();
+        // A call that never connected has no way out to tell of.
+        if report.is_none() && row.packets_sent == 0 {
+            return;
+        }
+        self.recorder.record(Entry::Downlink(DownlinkRow { call: self.call.clone(), at_ms: at.ms(), report, ..row }));
+    }
+
+    fn tell_line(&mut self, at: CallTime, report: Option<LinkReport>) {
+        let ms = |time: Duration| (time.as_secs_f32() * 10_000.0).round() / 10.0;
+        let plan = self.mouth.plan();
+        self.work.line_told = Some(at);
+        let event = Event::Line {
+            loss: (self.mouth.loss() * 1_000.0).round() / 1_000.0,
+            jitter_ms: ms(report.map_or(Duration::ZERO, |report| report.jitter)),
+            rtt_ms: report.and_then(|report| report.rtt).map(ms),
+            copies: plan.copies.len() as u8,
+            hold_ms: plan.hold().as_millis() as u32,
+        };
+        self.emit(Stamped { at_ms: at.ms(), event });
     }
 
     fn on_message(&mut self, text: &str) {
@@ -262,6 +309,12 @@ impl CallTask {
         match serde_json::from_str(text) {
             Ok(ClientMessage::Text { text }) => self.conversation.on(at, Input::Typed(text)),
             Ok(ClientMessage::Mute { on }) => self.conversation.on(at, Input::Muted(on)),
+            // An echo sends no words of ours whose hearing could be of interest.
+            Ok(ClientMessage::Playout { .. }) if self.echo.is_some() => {}
+            Ok(ClientMessage::Playout { rtp_timestamp, at_ms }) => {
+                let report = PlayoutReport { line: self.mouth.line(rtp_timestamp), at_ms };
+                self.conversation.on(at, Input::Playout(report));
+            }
             Ok(ClientMessage::Hangup) => self.end(EndReason::CallerHangup, "The caller hung up."),
             Err(fault) => {
                 let detail = format!("Not a client message ({fault}); see PROTOCOL.md.");
@@ -287,6 +340,7 @@ impl CallTask {
         let at = self.now();
         self.conversation.finish(at, reason, &detail);
         self.execute();
+        self.keep_downlink(at, None);
         self.recorder.record(Entry::CallClosed {
             call: self.call.clone(),
             ended_utc_ms: super::registry::utc_ms(),

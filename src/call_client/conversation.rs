@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use duologue_signaling::event::ClientMessage;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::conductor::{Conductor, Cue, Pace};
@@ -72,6 +73,7 @@ pub async fn converse(
     let mut caller = Caller::new(utterances, pace)?;
     let mut listener = Listener::new(playout_delay)?;
     let mut gone = None;
+    let mut reported = Duration::ZERO;
     let mut tick = tokio::time::interval(TICK);
     // A late tick is made up for: the other side must get every frame.
     tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -79,8 +81,13 @@ pub async fn converse(
         tokio::select! {
             biased;
             event = peer.events.recv() => match event {
-                Some(PeerEvent::Rtp { packet, at }) if packet.payload_type == peer.agreed.opus => {
-                    listener.take(&packet, at.saturating_duration_since(begun));
+                Some(PeerEvent::Rtp { packet, at }) => {
+                    let (opus, at) = (peer.agreed.opus, at.saturating_duration_since(begun));
+                    if packet.payload_type == opus {
+                        listener.take(&packet, at);
+                    } else if Some(packet.payload_type) == peer.agreed.red {
+                        listener.take_redundant(&packet, opus, at);
+                    }
                 }
                 Some(PeerEvent::Message(text)) => told(begun.elapsed(), &text),
                 Some(PeerEvent::Gone(why)) => {
@@ -94,6 +101,7 @@ pub async fn converse(
                 if !caller.tick(peer, due.duration_since(begun), begun.elapsed(), listener.heard())? {
                     break;
                 }
+                report_playout(peer, &listener, begun.elapsed(), &mut reported);
             }
         }
     }
@@ -107,6 +115,23 @@ pub async fn converse(
         connected_after: begun - answered,
         gone,
     })
+}
+
+/// Tells the server what is being played: it cannot know otherwise which words were heard. Five times a second while
+/// the agent is audible, once a second in silence.
+fn report_playout(peer: &Peer, listener: &Listener, now: Duration, reported: &mut Duration) {
+    let audible = listener.heard().is_some_and(|heard| now.saturating_sub(heard) < Duration::from_millis(500));
+    let every = Duration::from_millis(if audible { 200 } else { 1_000 });
+    if now.saturating_sub(*reported) < every {
+        return;
+    }
+    let Some(rtp_timestamp) = listener.playing(now) else { return };
+    let report = ClientMessage::Playout { rtp_timestamp, at_ms: now.as_millis() as u64 };
+    if let Ok(json) = serde_json::to_string(&report) {
+        *reported = now;
+        // Dropped when the data channel is not open: the next one is as good.
+        peer.line.send_message(json);
+    }
 }
 
 async fn connected(peer: &mut Peer) -> Result<(), ConversationFault> {

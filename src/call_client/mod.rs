@@ -21,11 +21,14 @@ use serde_json::json;
 use crate::audio::LINE_RATE;
 use crate::audio::resample::Resampler;
 use crate::audio::wav;
+use crate::media::network::Impairment;
 use crate::peer::client::Caller;
-use crate::peer::{OfferRefused, Port, PortConfig, PortError};
+use crate::peer::relay::{Relay, RelayConfig, RelayCounts};
+use crate::peer::{OfferRefused, Peer, Port, PortConfig, PortError};
 use conductor::Pace;
 use conversation::{ConversationFault, Outcome, Utterance};
 use dial::{DialFault, dial};
+use duologue_signaling::detour;
 use ear::{Label, Response, Stretch, Summary};
 
 /// `duologue call`.
@@ -67,6 +70,13 @@ pub struct CallArguments {
     /// Play the agent with a fixed delay instead of as it arrives
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub playout_delay_ms: u64,
+    /// Put a bad network between this caller and the server, both ways: loss=0.1,burst=3,jitter=0..60 and so on, as
+    /// the options of `duologue relay`
+    #[arg(long, value_name = "SPEC")]
+    pub impair: Option<Impairment>,
+    /// The seed of its trace
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub impair_seed: u64,
 }
 
 /// Why a call could not be made.
@@ -88,6 +98,8 @@ pub enum CallFault {
     Dial(#[from] DialFault),
     #[error(transparent)]
     Conversation(#[from] ConversationFault),
+    #[error("cannot put a bad network between: {0}")]
+    Impair(String),
     #[error("cannot write {path}: {why}")]
     Record { path: PathBuf, why: String },
 }
@@ -101,12 +113,17 @@ pub async fn run(args: CallArguments) -> Result<(Vec<Response>, Summary), CallFa
     let pace = pace(&args)?;
     let port = Port::bind(PortConfig::local(SocketAddr::from(([0, 0, 0, 0], 0)))).await?;
     let caller = Caller::new(&port).await?;
-    let dialled = dial(&args.url, args.persona.as_deref(), caller.offer()).await?;
-    let mut peer = match caller.answered(&dialled.answer).await {
-        Ok(peer) => peer,
-        Err(refused) => {
+    let offer = match args.impair {
+        // The server must have no way around the relay.
+        Some(_) => detour::without_candidates(caller.offer()),
+        None => caller.offer().to_owned(),
+    };
+    let dialled = dial(&args.url, args.persona.as_deref(), &offer).await?;
+    let (mut peer, relay) = match connect(&args, caller, &dialled.answer).await {
+        Ok(connected) => connected,
+        Err(fault) => {
             dialled.hang_up().await;
-            return Err(refused.into());
+            return Err(fault);
         }
     };
     let playout_delay = Duration::from_millis(args.playout_delay_ms);
@@ -114,6 +131,10 @@ pub async fn run(args: CallArguments) -> Result<(Vec<Response>, Summary), CallFa
     let outcome = conversation::converse(&mut peer, &utterances, pace, playout_delay, told).await;
     dialled.hang_up().await;
     peer.close().await;
+    let relayed = match relay {
+        Some(relay) => Some(relay.stop().await),
+        None => None,
+    };
     let outcome = outcome?;
     if let Some(path) = &args.out {
         record(path, &outcome)?;
@@ -121,7 +142,30 @@ pub async fn run(args: CallArguments) -> Result<(Vec<Response>, Summary), CallFa
     let responses = ear::responses(&outcome.turns, outcome.agent.sound());
     let summary = ear::summary(&responses);
     print_outcome(args.json, &outcome, &responses, &summary);
+    if let Some(counts) = relayed {
+        print_relayed(args.json, &counts);
+    }
     Ok((responses, summary))
+}
+
+/// Takes the answer and connects, by way of a relay where a bad network is asked for.
+async fn connect(args: &CallArguments, caller: Caller, answer: &str) -> Result<(Peer, Option<Relay>), CallFault> {
+    let Some(impairment) = args.impair else { return Ok((caller.answered(answer).await?, None)) };
+    let candidates = detour::candidates(answer);
+    // A server on this machine is reached over loopback; any other by its first address.
+    let nearest = candidates.iter().find(|to| to.ip().is_loopback() && to.is_ipv4()).or(candidates.first());
+    let to = *nearest.ok_or_else(|| CallFault::Impair("the answer has no address for UDP".to_owned()))?;
+    let config = RelayConfig {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        to,
+        there: impairment,
+        back: impairment,
+        seed: args.impair_seed,
+        spare_setup: false,
+    };
+    let relay = Relay::start(config).await.map_err(|why| CallFault::Impair(why.to_string()))?;
+    let peer = caller.answered(&detour::through(answer, relay.local_addr())).await?;
+    Ok((peer, Some(relay)))
 }
 
 fn pace(args: &CallArguments) -> Result<Pace, CallFault> {
@@ -220,12 +264,24 @@ fn print_outcome(as_json: bool, outcome: &Outcome, responses: &[Response], summa
         summary.cut_ins,
     );
     println!(
-        "connected after {} ms; {} packets sent, the latest {latest_ms} ms late; {} received, {} lost, {} late{}",
+        "connected after {} ms; {} packets sent, the latest {latest_ms} ms late; {} received, {} restored, {} lost, {} late{}",
         outcome.connected_after.as_millis(),
         outcome.packets_sent,
         received.packets,
+        received.recovered,
         received.lost,
         received.late,
         gone.map(|why| format!("; {why}")).unwrap_or_default(),
     );
+}
+
+fn print_relayed(as_json: bool, counts: &RelayCounts) {
+    if as_json {
+        println!("{}", json!({ "relay": counts }));
+        return;
+    }
+    for (way, path) in [("to the server", counts.rtp_there), ("from the server", counts.rtp_back)] {
+        let lost = path.lost + path.overflowed;
+        println!("relay, {way}: {} packets of audio, {lost} of them lost, {} doubled", path.offered, path.duplicated);
+    }
 }

@@ -6,12 +6,15 @@ use super::ear::AUDIBLE_DBFS;
 use crate::audio::level::level_dbfs;
 use crate::audio::opus::{OpusDecoder, OpusError};
 use crate::audio::{LINE_FRAME, LINE_RATE};
+use crate::media::red::Unpacker;
 use crate::media::rtp::RtpPacket;
 
 /// Packets of one stream stay joined while they come within this of their time; the recording's error is no larger.
 const JOINED: u64 = LINE_RATE as u64 / 100;
 /// Lost packets in a row that are concealed; a longer gap is left silent.
 const CONCEALED: u16 = 5;
+/// A stream that has sent nothing for so many samples (200 ms) is not playing.
+const STOPPED: u64 = LINE_RATE as u64 / 5;
 const FRAME_TIME: Duration = Duration::from_millis(20);
 
 /// Samples from the beginning of the call to a moment of it.
@@ -46,11 +49,14 @@ pub struct Received {
     pub lost: u64,
     /// Arrived after a later packet had been played, or twice.
     pub late: u64,
+    /// Lost, and restored from a later packet that carried a copy; not counted as lost.
+    pub recovered: u64,
 }
 
 /// The listening side: a receiver that plays each packet the moment it arrives, or with a fixed delay.
 pub struct Listener {
     decoder: OpusDecoder,
+    unpacker: Unpacker,
     pub track: Track,
     pub received: Received,
     /// Zero: place packets by arrival. Otherwise by timestamp, this long after the first one's arrival.
@@ -77,6 +83,7 @@ impl Listener {
     pub fn new(playout_delay: Duration) -> Result<Self, OpusError> {
         Ok(Self {
             decoder: OpusDecoder::new(LINE_RATE)?,
+            unpacker: Unpacker::default(),
             track: Track::default(),
             received: Received::default(),
             delay: samples(playout_delay),
@@ -91,9 +98,53 @@ impl Listener {
         self.heard
     }
 
-    /// Takes a packet that arrived `at`.
+    /// The RTP timestamp of the sample that is being played at `now`; `None` before the first, and where the stream has
+    /// stopped.
+    pub fn playing(&self, now: Duration) -> Option<u32> {
+        let last = self.last?;
+        // More than a frame where the newest packet waits for its moment: then one before it is being played.
+        let ahead = last.end as i64 - samples(now) as i64;
+        (ahead > -(STOPPED as i64)).then(|| last.timestamp.wrapping_add(LINE_FRAME as u32).wrapping_sub(ahead as u32))
+    }
+
+    /// Takes a packet of Opus that arrived `at`.
     pub fn take(&mut self, packet: &RtpPacket, at: Duration) {
         self.received.packets += 1;
+        self.unpacker.saw(packet);
+        self.place_packet(packet, at);
+    }
+
+    /// Takes a packet of redundant audio around payload type `opus`: what is missing comes out of it first.
+    pub fn take_redundant(&mut self, packet: &RtpPacket, opus: u8, at: Duration) {
+        self.received.packets += 1;
+        let mut opened = self.unpacker.open(packet, opus);
+        let Some(primary) = opened.pop() else { return };
+        for copy in opened {
+            self.restore(&copy, at);
+        }
+        self.place_packet(&primary, at);
+    }
+
+    /// A copy of a lost packet: right behind the one before it, where it belongs. One whose place has been filled by
+    /// something else comes too late to be of use.
+    fn restore(&mut self, copy: &RtpPacket, at: Duration) {
+        let Some(last) = self.last else { return };
+        let ahead = copy.sequence.wrapping_sub(last.sequence);
+        if (1..0x8000).contains(&ahead) {
+            self.received.recovered += 1;
+            self.received.lost += u64::from(ahead - 1);
+            let place = last.end + u64::from(ahead - 1) * LINE_FRAME as u64;
+            if (1..=CONCEALED).contains(&(ahead - 1)) {
+                self.conceal(ahead - 1, copy, place);
+            }
+            if self.delay > 0 {
+                self.anchor += u64::from(copy.timestamp.wrapping_sub(last.timestamp));
+            }
+            self.play(copy, at, place);
+        }
+    }
+
+    fn place_packet(&mut self, packet: &RtpPacket, at: Duration) {
         let now = samples(at);
         let Some(last) = self.last else {
             self.anchor = now + self.delay;
@@ -152,6 +203,7 @@ impl Listener {
 mod tests {
     use super::*;
     use crate::audio::opus::{OpusEncoder, OpusSettings};
+    use crate::media::red::Repeats;
     use bytes::Bytes;
 
     /// A stream of `frames` packets of a tone.
@@ -195,6 +247,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_being_played_is_known_to_the_sample() {
+        let delayed = |delay_ms: u64| {
+            let mut listener = Listener::new(at(delay_ms)).expect("a listener");
+            assert_eq!(listener.playing(at(1_000)), None);
+            for (n, packet) in (0..).zip(&packets(10)) {
+                listener.take(packet, at(1_000 + 20 * n));
+            }
+            listener
+        };
+        assert_eq!(delayed(0).playing(at(1_190)), Some(9 * 960 + 480));
+        assert_eq!(delayed(100).playing(at(1_190)), Some(4 * 960 + 480));
+        assert_eq!(delayed(0).playing(at(1_500)), None, "the stream has stopped");
+    }
+
+    #[test]
     fn after_a_gap_the_stream_goes_on_where_it_arrives() {
         let mut listener = Listener::new(Duration::ZERO).expect("a listener");
         let packets = packets(2);
@@ -211,7 +278,7 @@ mod tests {
                 listener.take(packet, at(20 * n));
             }
         }
-        assert_eq!(listener.received, Received { packets: 9, lost: 1, late: 0 });
+        assert_eq!(listener.received, Received { packets: 9, lost: 1, ..Received::default() });
         assert!(level_dbfs(&listener.track.sound()[5 * LINE_FRAME..6 * LINE_FRAME]) > -20.0);
     }
 
@@ -222,7 +289,25 @@ mod tests {
         for n in [0, 2, 1, 2] {
             listener.take(&packets[n], at(40));
         }
-        assert_eq!(listener.received, Received { packets: 4, lost: 1, late: 2 });
+        assert_eq!(listener.received, Received { packets: 4, lost: 1, late: 2, recovered: 0 });
+    }
+
+    #[test]
+    fn a_lost_packet_that_comes_again_with_the_next_is_no_loss() {
+        let mut listener = Listener::new(Duration::ZERO).expect("a listener");
+        let mut repeats = Repeats::default();
+        for (n, packet) in (0..).zip(packets(12)) {
+            let (payload, _) = repeats.pack(111, packet.timestamp, &packet.payload, &[1, 2]);
+            if n != 5 && n != 6 {
+                listener.take_redundant(&RtpPacket { payload_type: 63, payload, ..packet }, 111, at(20 * n));
+            }
+        }
+        assert_eq!(listener.received, Received { packets: 10, lost: 0, late: 0, recovered: 2 });
+        let sound = listener.track.sound();
+        assert_eq!(sound.len(), 12 * LINE_FRAME);
+        for n in 5..7 {
+            assert!(level_dbfs(&sound[n * LINE_FRAME..(n + 1) * LINE_FRAME]) > -20.0, "packet {n}");
+        }
     }
 
     #[test]

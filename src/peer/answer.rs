@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-use duologue_signaling::offer::Codecs;
+pub(super) use duologue_signaling::offer::Codecs;
 
 /// The local ICE fragment of a description.
 pub(super) fn fragment(description: &str) -> Option<&str> {
     description.lines().find_map(|line| line.trim_end().strip_prefix("a=ice-ufrag:"))
 }
 
-/// Payload types of Opus and of telephone events at 48 kHz in the first audio section.
+/// Payload types of Opus, of telephone events at 48 kHz and of redundant audio in the first audio section.
 pub(super) fn codecs(description: &str) -> Codecs {
     duologue_signaling::offer::audio_codecs(description)
 }
@@ -19,10 +19,17 @@ pub(super) fn codecs(description: &str) -> Codecs {
 /// The description as it goes out: our candidates instead of the stack's inner ones, and no line twice.
 ///
 /// The stack matches telephone events by name alone: an offer with them at 48 kHz and at 8 kHz makes it write one
-/// payload type twice into the media line, with its attributes. Chromium bears that, stricter peers need not.
+/// payload type twice into the media line, with its attributes. Chromium bears that, stricter peers need not. And it
+/// knows nothing of what redundant audio consists of: that is written here.
 pub(super) fn finish(description: &str, addresses: &[SocketAddr]) -> String {
     let mut out = String::with_capacity(description.len() + 128 * addresses.len());
     let mut seen = HashSet::new();
+    let red = match codecs(description) {
+        Codecs { opus: Some(opus), red: Some(red), .. } => Some((red, format!("a=fmtp:{red} {opus}/{opus}"))),
+        _ => None,
+    };
+    let red_map = red.as_ref().map(|(red, _)| format!("a=rtpmap:{red} "));
+    let red_format = red.as_ref().map(|(red, _)| format!("a=fmtp:{red} "));
     let mut live_media = false;
     for line in description.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
         if line.starts_with("a=candidate:") || line == "a=end-of-candidates" {
@@ -35,11 +42,19 @@ pub(super) fn finish(description: &str, addresses: &[SocketAddr]) -> String {
             let _ = write!(out, "m={}\r\n", without_repeats(media));
             continue;
         }
+        if red_format.as_ref().is_some_and(|own| line.starts_with(own.as_str())) {
+            continue;
+        }
         let repeatable = ["a=rtpmap:", "a=fmtp:", "a=rtcp-fb:"].iter().any(|name| line.starts_with(name));
         if repeatable && !seen.insert(line.to_owned()) {
             continue;
         }
         let _ = write!(out, "{line}\r\n");
+        if let (Some(map), Some((_, format))) = (&red_map, &red)
+            && line.starts_with(map.as_str())
+        {
+            let _ = write!(out, "{format}\r\n");
+        }
     }
     candidates(&mut out, live_media, addresses);
     out
@@ -98,6 +113,17 @@ mod tests {
         let out = finish(ANSWER, &[]);
         assert!(out.contains("m=audio 9 UDP/TLS/RTP/SAVPF 111 110\r\n"));
         assert_eq!(out.matches("a=rtpmap:110").count(), 1);
+    }
+
+    #[test]
+    fn redundant_audio_names_what_it_carries() {
+        let with_red =
+            ANSWER.replace("a=rtpmap:110", "a=rtpmap:63 red/48000/2\r\na=rtpmap:110").replacen(" 110", " 63 110", 1);
+        let out = finish(&with_red, &[]);
+        assert!(out.contains("a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n"), "{out}");
+        assert_eq!(out.matches("a=fmtp:63").count(), 1);
+        assert_eq!(finish(&out, &[]), out, "once is enough");
+        assert_eq!(codecs(&out).red, Some(63));
     }
 
     #[test]

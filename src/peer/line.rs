@@ -114,10 +114,15 @@ impl PeerLine {
     /// Sends one Opus packet now. `timestamp` counts 48 kHz samples. False when it was dropped: the peer is not
     /// connected, or [`PACKETS_WAITING`] packets have not left yet.
     pub fn send_rtp(&self, sequence: u16, timestamp: u32, marker: bool, payload: Bytes) -> bool {
+        self.send_as(self.agreed.opus, sequence, timestamp, marker, payload)
+    }
+
+    /// As [`Self::send_rtp`], of any payload type that was agreed.
+    pub fn send_as(&self, payload_type: u8, sequence: u16, timestamp: u32, marker: bool, payload: Bytes) -> bool {
         let header = rtc::rtp::Header {
             version: 2,
             marker,
-            payload_type: self.agreed.opus,
+            payload_type,
             sequence_number: sequence,
             timestamp,
             ssrc: self.agreed.ssrc,

@@ -11,6 +11,7 @@ mod line;
 pub mod net;
 mod port;
 mod pumps;
+pub mod relay;
 mod reports;
 mod runtime;
 mod session;
@@ -25,6 +26,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::media::downlink::LinkReport;
 use crate::media::rtp::RtpPacket;
 
 pub use line::{LineCounts, PeerLine};
@@ -101,6 +103,8 @@ pub struct Agreed {
     pub opus: u8,
     /// RTP payload type of telephone events at 48 kHz (RFC 4733), where the other side has them.
     pub telephone_event: Option<u8>,
+    /// RTP payload type of redundant audio (RFC 2198) around that Opus, where the other side reads it.
+    pub red: Option<u8>,
     /// Whether a data channel was offered.
     pub data_channel: bool,
     /// The SSRC that our packets carry.
@@ -148,17 +152,6 @@ pub enum GoneWhy {
 
 /// How long a peer may take from the answer to the first `Connected`.
 pub const CONNECT_WITHIN: Duration = Duration::from_secs(20);
-
-/// An RTCP receiver report about our stream (RFC 3550, section 6.4.1), in units.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LinkReport {
-    /// Share of our packets lost since the report before, 0.0..=1.0.
-    pub loss: f32,
-    /// Interarrival jitter at the other side.
-    pub jitter: Duration,
-    /// Round trip, where the report answers one of our sender reports.
-    pub rtt: Option<Duration>,
-}
 
 /// One call's connection.
 #[derive(Debug)]

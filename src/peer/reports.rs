@@ -25,31 +25,60 @@ const REMEMBERED: usize = 16;
 /// Opus counts time in 48 kHz whatever it carries (RFC 7587, section 4.1).
 const CLOCK_HZ: f64 = 48_000.0;
 
-/// Sender reports that have left, by the middle 32 bits of their NTP time.
+/// More packets than this between two reports (twenty minutes' worth) are a counter that began anew, or a false one.
+const MOST_EXPECTED: u32 = 60_000;
+
+/// Our stream as it left, and as it was last reported.
 #[derive(Debug, Default)]
-struct Sent(VecDeque<(u32, Instant)>);
+struct Sent {
+    /// Sender reports, by the middle 32 bits of their NTP time.
+    reports: VecDeque<(u32, Instant)>,
+    /// Up to where the other side has counted: the packet before our first, then what its last report says.
+    counted: Option<Counted>,
+}
+
+/// The counters of a reception report: they go on from report to report, so that one which is lost takes nothing with it.
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    highest: u32,
+    lost: i32,
+}
 
 impl Sent {
     fn remember(&mut self, ntp_time: u64, at: Instant) {
-        self.0.push_back(((ntp_time >> 16) as u32, at));
-        if self.0.len() > REMEMBERED {
-            self.0.pop_front();
+        self.reports.push_back(((ntp_time >> 16) as u32, at));
+        if self.reports.len() > REMEMBERED {
+            self.reports.pop_front();
         }
     }
 
-    /// What a reception report that arrives `now` says in units.
-    fn read(&self, report: &ReceptionReport, now: Instant) -> LinkReport {
+    /// A packet of ours leaves.
+    fn leaves(&mut self, sequence: u16) {
+        self.counted.get_or_insert(Counted { highest: u32::from(sequence).wrapping_sub(1), lost: 0 });
+    }
+
+    /// What a reception report that arrives `now` says in units; `None` where it counts nothing new.
+    fn read(&mut self, report: &ReceptionReport, now: Instant) -> Option<LinkReport> {
         let answered = |(middle, at): &(u32, Instant)| {
             // Units of 1/65536 s.
             let held = Duration::from_secs_f64(f64::from(report.delay) / 65_536.0);
             (*middle == report.last_sender_report && report.last_sender_report != 0)
                 .then(|| now.saturating_duration_since(*at).saturating_sub(held))
         };
-        LinkReport {
-            loss: f32::from(report.fraction_lost) / 256.0,
-            jitter: Duration::from_secs_f64(f64::from(report.jitter) / CLOCK_HZ),
-            rtt: self.0.iter().rev().find_map(answered),
+        let rtt = self.reports.iter().rev().find_map(answered);
+        // 24 bits with a sign: duplicates count against losses (RFC 3550, section 6.4.1).
+        let counted = Counted { highest: report.last_sequence_number, lost: (report.total_lost << 8) as i32 >> 8 };
+        let before = self.counted.replace(counted)?;
+        let expected = counted.highest.wrapping_sub(before.highest);
+        if expected == 0 || expected > MOST_EXPECTED {
+            // Told twice, out of order, or another count: what was counted further stands.
+            if expected > u32::MAX / 2 {
+                self.counted = Some(before);
+            }
+            return None;
         }
+        let lost = counted.lost.saturating_sub(before.lost).clamp(0, expected as i32) as u32;
+        Some(LinkReport { expected, lost, jitter: Duration::from_secs_f64(f64::from(report.jitter) / CLOCK_HZ), rtt })
     }
 }
 
@@ -87,8 +116,10 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Tap {
                     .or_else(|| part.downcast_ref::<SenderReport>().map(|sender| &sender.reports));
                 let about_us = reports.into_iter().flatten().filter(|report| report.ssrc == self.ssrc);
                 for report in about_us {
-                    // Full means that nobody looks; the next report is a second away.
-                    let _ = self.out.try_send(Signal::Report(self.sent.read(report, packet.now)));
+                    if let Some(report) = self.sent.read(report, packet.now) {
+                        // Full means that nobody looks; the next report is a second away.
+                        let _ = self.out.try_send(Signal::Report(report));
+                    }
                 }
             }
         }
@@ -102,7 +133,10 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Tap {
 
     fn handle_write(&mut self, packet: TaggedPacket) -> Result<(), Error> {
         match &packet.message.packet {
-            Packet::Rtp(rtp) if rtp.header.ssrc == self.ssrc => self.departures.left(rtp.header.sequence_number),
+            Packet::Rtp(rtp) if rtp.header.ssrc == self.ssrc => {
+                self.sent.leaves(rtp.header.sequence_number);
+                self.departures.left(rtp.header.sequence_number);
+            }
             Packet::Rtcp(compound) => {
                 for part in compound {
                     if let Some(report) = part.as_any().downcast_ref::<SenderReport>()
@@ -134,35 +168,60 @@ impl Interceptor for Tap {
 mod tests {
     use super::*;
 
+    fn counts(highest: u32, total_lost: u32) -> ReceptionReport {
+        ReceptionReport { last_sequence_number: highest, total_lost, ..ReceptionReport::default() }
+    }
+
     #[test]
     fn the_round_trip_is_what_is_left_after_the_delay_that_the_other_side_declares() {
         let begun = Instant::now();
         let mut sent = Sent::default();
+        sent.leaves(1_000);
         sent.remember(0x1111_2222_3333_4444, begun);
-        let report = ReceptionReport {
-            last_sender_report: 0x2222_3333,
-            delay: 65_536 / 2,
-            fraction_lost: 64,
-            jitter: 480,
-            ..ReceptionReport::default()
-        };
-        let read = sent.read(&report, begun + Duration::from_millis(580));
+        let report =
+            ReceptionReport { last_sender_report: 0x2222_3333, delay: 65_536 / 2, jitter: 480, ..counts(1_099, 25) };
+        let read = sent.read(&report, begun + Duration::from_millis(580)).expect("a report");
         assert_eq!(read.rtt, Some(Duration::from_millis(80)));
         assert_eq!(read.jitter, Duration::from_millis(10));
-        assert!((read.loss - 0.25).abs() < 1e-6);
+        assert_eq!((read.expected, read.lost), (100, 25));
     }
 
     #[test]
     fn a_report_that_answers_no_report_of_ours_tells_no_round_trip() {
         let begun = Instant::now();
         let mut sent = Sent::default();
+        sent.leaves(0);
         sent.remember(0, begun);
-        assert_eq!(sent.read(&ReceptionReport::default(), begun).rtt, None, "zero means: none received yet");
+        let rtt = |sent: &mut Sent, report: &ReceptionReport| sent.read(report, begun).expect("a report").rtt;
+        assert_eq!(rtt(&mut sent, &counts(10, 0)), None, "zero means: none received yet");
         for n in 1..=40_u64 {
             sent.remember(n << 16, begun);
         }
-        let forgotten = ReceptionReport { last_sender_report: 1, ..ReceptionReport::default() };
-        assert_eq!(sent.read(&forgotten, begun).rtt, None);
-        assert!(sent.0.len() <= REMEMBERED);
+        let forgotten = ReceptionReport { last_sender_report: 1, ..counts(20, 0) };
+        assert_eq!(rtt(&mut sent, &forgotten), None);
+        assert!(sent.reports.len() <= REMEMBERED);
+    }
+
+    #[test]
+    fn a_lost_report_takes_no_lost_packet_with_it() {
+        let mut sent = Sent::default();
+        sent.leaves(65_500);
+        // The report at 65,549 is lost; its five losses are in the next one's count.
+        let read = sent.read(&counts(65_599, 20), Instant::now()).expect("a report");
+        assert_eq!((read.expected, read.lost), (100, 20));
+    }
+
+    #[test]
+    fn told_twice_or_in_another_order_counts_once() {
+        let (mut sent, now) = (Sent::default(), Instant::now());
+        sent.leaves(0);
+        assert!(sent.read(&counts(99, 10), now).is_some());
+        assert_eq!(sent.read(&counts(99, 10), now), None);
+        assert_eq!(sent.read(&counts(49, 5), now), None, "an older one");
+        let read = sent.read(&counts(199, 8), now).expect("a report");
+        assert_eq!((read.expected, read.lost), (100, 0), "duplicates: fewer lost than before");
+        assert_eq!(sent.read(&counts(4_000_000, 9), now), None, "a count that cannot be");
+        let negative = sent.read(&counts(4_000_100, 0x00ff_ffff), now).expect("a report");
+        assert_eq!(negative.lost, 0, "minus one of 24 bits");
     }
 }

@@ -101,6 +101,7 @@ pub(super) async fn accept(door: Door, offer: &str) -> Result<(Peer, String), Of
             let agreed = Agreed {
                 opus: codecs.opus.unwrap_or(facts.opus_payload_type),
                 telephone_event: codecs.telephone_event,
+                red: codecs.red,
                 data_channel: facts.has_data_channel,
                 ssrc: session.ssrc,
             };
@@ -132,8 +133,8 @@ impl Offering {
         let codecs = answer::codecs(answer);
         match (session.take(answer).await, codecs.opus) {
             (Ok(()), Some(opus)) => {
-                let telephone_event = codecs.telephone_event;
-                let agreed = Agreed { opus, telephone_event, data_channel: true, ssrc: session.ssrc };
+                let answer::Codecs { telephone_event, red, .. } = codecs;
+                let agreed = Agreed { opus, telephone_event, red, data_channel: true, ssrc: session.ssrc };
                 Ok(session.run(agreed, Some(channel)))
             }
             (taken, _) => {

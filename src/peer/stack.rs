@@ -1,4 +1,4 @@
-//! How the WebRTC stack is set up: one Opus track and telephone events, DTLS server, no multicast, short timeouts.
+//! How the WebRTC stack is set up: one Opus track, alone or as redundant audio, and telephone events, DTLS server, no multicast, short timeouts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,9 +38,21 @@ fn telephone_event() -> RTCRtpCodec {
     }
 }
 
+/// RFC 2198. Its blocks are named by payload type, which differs from offer to offer and which the stack would compare as
+/// text: `answer::finish` writes them.
+fn red() -> RTCRtpCodec {
+    RTCRtpCodec {
+        mime_type: "audio/red".to_owned(),
+        clock_rate: 48_000,
+        channels: 2,
+        sdp_fmtp_line: String::new(),
+        rtcp_feedback: vec![],
+    }
+}
+
 pub(super) fn codecs() -> Result<MediaEngine, Error> {
     let mut engine = MediaEngine::default();
-    for (rtp_codec, payload_type) in [(opus(), 111), (telephone_event(), 110)] {
+    for (rtp_codec, payload_type) in [(opus(), 111), (red(), 63), (telephone_event(), 110)] {
         let codec = RTCRtpCodecParameters { rtp_codec, payload_type };
         engine.register_codec(codec, RtpCodecKind::Audio)?;
     }

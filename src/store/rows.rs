@@ -5,7 +5,9 @@ use sqlx::SqliteConnection;
 use duologue_signaling::event::{Stamped, TurnOutcome};
 
 use super::error;
-use crate::journal::{CallId, EndReason, Entry, MediaTotals, Speaker, TurnRow};
+use crate::journal::{CallId, DownlinkRow, EndReason, Entry, MediaTotals, Speaker, TurnRow, WordFate};
+use crate::media::far_ear::{Evidence, ReportCounts};
+use crate::time::CallTime;
 
 /// What became of an entry.
 pub(super) enum Kept {
@@ -25,6 +27,9 @@ pub(super) async fn put(connection: &mut SqliteConnection, entry: &Entry) -> Res
             close_call(connection, call, *ended_utc_ms, *duration_ms, *reason, detail, media).await
         }
         Entry::Turn(turn) => put_turn(connection, turn).await,
+        Entry::Words { call, turn, text, heard, words } => put_words(connection, call, *turn, text, heard, words).await,
+        Entry::Playout { call, reports, way_ms } => put_playout(connection, call, reports, *way_ms).await,
+        Entry::Downlink(row) => put_downlink(connection, row).await,
         Entry::Event { call, event } => put_event(connection, call, event).await,
         Entry::Remembered { call, turn, text, created_utc_ms } => {
             remember(connection, call, *turn, text, *created_utc_ms).await
@@ -54,6 +59,9 @@ fn kind(entry: &Entry) -> &'static str {
         Entry::CallOpened { .. } => "the opening",
         Entry::CallClosed { .. } => "the end",
         Entry::Turn(_) => "a turn",
+        Entry::Words { .. } => "the words of a turn",
+        Entry::Playout { .. } => "the playout reports",
+        Entry::Downlink(_) => "a report on the line",
         Entry::Event { .. } => "an event",
         Entry::Remembered { .. } => "a memory",
     }
@@ -63,9 +71,12 @@ fn call_of(entry: &Entry) -> &CallId {
     match entry {
         Entry::CallOpened { call, .. }
         | Entry::CallClosed { call, .. }
+        | Entry::Words { call, .. }
+        | Entry::Playout { call, .. }
         | Entry::Event { call, .. }
         | Entry::Remembered { call, .. } => call,
         Entry::Turn(turn) => &turn.call,
+        Entry::Downlink(row) => &row.call,
     }
 }
 
@@ -172,6 +183,95 @@ async fn put_turn(connection: &mut SqliteConnection, row: &TurnRow) -> Result<Ke
     .bind(part(latency.first_clause_ms))
     .bind(part(latency.first_audio_ms))
     .bind(part(latency.first_packet_ms))
+    .execute(connection)
+    .await?;
+    Ok(Kept::Yes)
+}
+
+/// The turn's own row is told again what was heard of it: less, where words were on their way when the call ended.
+async fn put_words(
+    connection: &mut SqliteConnection,
+    call: &CallId,
+    turn: u32,
+    text: &str,
+    heard: &str,
+    words: &[WordFate],
+) -> Result<Kept, sqlx::Error> {
+    let done = sqlx::query("UPDATE turns SET heard = ?3 WHERE call = ?1 AND turn = ?2 AND speaker = 'agent'")
+        .bind(call)
+        .bind(turn)
+        .bind(heard)
+        .execute(&mut *connection)
+        .await?;
+    if done.rows_affected() == 0 {
+        return Ok(Kept::Refused(format!("the words of a turn that is not there: {turn} of {call}")));
+    }
+    let ms = |at: Option<CallTime>| at.map(|at| whole(at.ms()));
+    for (n, word) in (1_i64..).zip(words) {
+        let heard_by = word.heard.map(|(_, evidence)| match evidence {
+            Evidence::Report => "report",
+            Evidence::Estimate => "estimate",
+        });
+        sqlx::query(
+            "INSERT INTO words (call, turn, n, text, state, generated_ms, synthesised_ms, sent_ms, heard_ms, heard_by)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
+        )
+        .bind(call)
+        .bind(turn)
+        .bind(n)
+        .bind(text.get(word.text.clone()).unwrap_or("?"))
+        .bind(word.state().as_str())
+        .bind(whole(word.generated.ms()))
+        .bind(ms(word.synthesised))
+        .bind(ms(word.sent))
+        .bind(ms(word.heard.map(|(at, _)| at)))
+        .bind(heard_by)
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(Kept::Yes)
+}
+
+async fn put_playout(
+    connection: &mut SqliteConnection,
+    call: &CallId,
+    reports: &ReportCounts,
+    way_ms: u64,
+) -> Result<Kept, sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO playout_reports (call, taken, stale, absurd, future, way_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )
+    .bind(call)
+    .bind(reports.taken)
+    .bind(reports.stale)
+    .bind(reports.absurd)
+    .bind(reports.future)
+    .bind(whole(way_ms))
+    .execute(connection)
+    .await?;
+    Ok(Kept::Yes)
+}
+
+async fn put_downlink(connection: &mut SqliteConnection, row: &DownlinkRow) -> Result<Kept, sqlx::Error> {
+    let ms = |time: std::time::Duration| time.as_secs_f64() * 1_000.0;
+    let report = row.report.as_ref();
+    sqlx::query(
+        "INSERT INTO downlink_stats (call, at_ms, packets_expected, packets_lost, jitter_ms, rtt_ms, packets_sent,
+             copies_sent, payload_bytes, copies, fec_percent, bitrate_bps)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    )
+    .bind(&row.call)
+    .bind(whole(row.at_ms))
+    .bind(report.map(|report| report.expected))
+    .bind(report.map(|report| report.lost))
+    .bind(report.map(|report| ms(report.jitter)))
+    .bind(report.and_then(|report| report.rtt).map(ms))
+    .bind(whole(row.packets_sent))
+    .bind(whole(row.copies_sent))
+    .bind(whole(row.payload_bytes))
+    .bind(row.copies)
+    .bind(row.fec_percent)
+    .bind(row.bitrate_bps)
     .execute(connection)
     .await?;
     Ok(Kept::Yes)

@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
-use duologue::journal::{EndReason, Entry, MediaTotals, Speaker, TurnRow};
+use duologue::journal::{EndReason, Entry, MediaTotals, Speaker, TurnRow, WordFate};
+use duologue::media::far_ear::Evidence;
+use duologue::time::CallTime;
 use duologue_signaling::event::{Event, LatencyParts, Stamped, TurnOutcome};
 
 /// 2026-01-05T10:00:00Z, a Monday.
@@ -86,6 +88,27 @@ pub fn agent_turn(call: &str, turn: u32, speech_end_ms: u64, text: &str, heard: 
         },
         ..caller_turn(call, turn, 0, text)
     }
+}
+
+/// The words of an agent turn, 200 ms each from `from_ms` on: so many left, so many of those were heard, 100 ms later.
+pub fn words(call: &str, turn: u32, text: &str, from_ms: u64, sent: usize, heard: usize) -> Entry {
+    let ms = CallTime::from_ms;
+    let mut start = 0;
+    let mut fates = Vec::new();
+    for (n, word) in text.split_whitespace().enumerate() {
+        start += text[start..].find(word).expect("a word of the text");
+        let ends = from_ms + 200 * (n as u64 + 1);
+        fates.push(WordFate {
+            text: start..start + word.len(),
+            generated: ms(from_ms),
+            synthesised: Some(ms(from_ms)),
+            sent: (n < sent).then(|| ms(ends)),
+            heard: (n < heard).then(|| (ms(ends + 100), Evidence::Estimate)),
+        });
+        start += word.len();
+    }
+    let end = fates.iter().filter(|word| word.heard.is_some()).last().map_or(0, |word| word.text.end);
+    Entry::Words { call: call.into(), turn, text: text.into(), heard: text[..end].into(), words: fates }
 }
 
 pub fn event(call: &str, at_ms: u64, event: Event) -> Entry {

@@ -18,8 +18,13 @@ pub struct House {
 impl House {
     /// Opens with the scripted back ends: no models needed.
     pub async fn scripted() -> Self {
-        Self::open("[asr]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\n[tts]\nbackend = \"scripted\"\n")
-            .await
+        Self::scripted_with("").await
+    }
+
+    /// The same with `more` settings.
+    pub async fn scripted_with(more: &str) -> Self {
+        let scripted = "[asr]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\n[tts]\nbackend = \"scripted\"\n";
+        Self::open(&format!("{scripted}{more}")).await
     }
 
     /// Opens with `more` settings than ports and database.
@@ -33,6 +38,30 @@ impl House {
 
     pub fn database(&self) -> PathBuf {
         self.folder.path().join("calls.db")
+    }
+}
+
+/// The folder with the browser's scenes, where a browser can be started. `make test` installs it first and then insists on
+/// it.
+pub fn browser_scenes() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("client/dist/index.html");
+    if Path::new("/usr/bin/chromium").exists() && folder.join("node_modules").exists() && page.exists() {
+        return Some(folder);
+    }
+    let hint = "install Chromium, run npm ci in tests/browser, and build the page (make client)";
+    assert!(std::env::var_os("DUOLOGUE_REQUIRE_MODELS").is_none(), "{hint}");
+    println!("not tried: {hint}; `make test` does all of it");
+    None
+}
+
+/// Keeps a scene's pictures where `DUOLOGUE_SCREENSHOTS` says.
+pub fn keep_screenshots(out: &Path) {
+    let Some(folder) = std::env::var_os("DUOLOGUE_SCREENSHOTS") else { return };
+    for shot in std::fs::read_dir(out).into_iter().flatten().flatten() {
+        if shot.path().extension().is_some_and(|kind| kind == "png") {
+            std::fs::copy(shot.path(), Path::new(&folder).join(shot.file_name())).expect("a writable folder");
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 // The conversation as the text of a play: who, what was said, and what was thought in between.
 
 import { latencyOf } from "../latency.js";
-import type { AgentLine, CallerLine, JudgementLine, Line, TroubleLine, ViewState } from "../state.js";
+import type { AgentLine, AsideLine, CallerLine, JudgementLine, Line, TroubleLine, ViewState } from "../state.js";
 import { latencyBar } from "./bar.js";
 import { byId, clock, el } from "./dom.js";
 
@@ -74,6 +74,8 @@ function draw(line: Line, drawn: Drawn | undefined, other: string): HTMLLIElemen
       return grow(line, drawn) ?? agent(line, other);
     case "judgement":
       return judgement(line);
+    case "aside":
+      return aside(line);
     case "trouble":
       return trouble(line);
   }
@@ -133,6 +135,11 @@ function judgement(line: JudgementLine): HTMLLIElement {
     .sort(([, a], [, b]) => b - a)
     .map(([action, p]) => el("div", "", el("dt", "", action), el("dd", "", `${Math.round(p * 100)} %`)));
   return el("li", "line judgement", el("details", "", summary, el("dl", "", ...odds)));
+}
+
+function aside(line: AsideLine): HTMLLIElement {
+  const said = el("p", "said", line.text, " ", el("span", "mark", "while listening"));
+  return el("li", "line caller aside", who("You", line.at_ms), said);
 }
 
 function trouble(line: TroubleLine): HTMLLIElement {

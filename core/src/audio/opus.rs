@@ -156,11 +156,22 @@ pub struct OpusSettings {
     pub fec: bool,
     /// Loss that the encoder is to expect, 0..=100 %; FEC spends bits only when this is above zero.
     pub expected_loss_percent: u8,
+    /// What is sent of the sound.
+    pub width: Width,
+}
+
+/// How much of the audible band is encoded. At 24 to 32 kb/s a narrower band is a better one: the bits go where the voice is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// Up to 8 kHz: all that a voice needs.
+    Wide,
+    /// Up to 20 kHz.
+    Full,
 }
 
 impl Default for OpusSettings {
     fn default() -> Self {
-        Self { bitrate_bps: 28_000, complexity: 5, fec: true, expected_loss_percent: 10 }
+        Self { bitrate_bps: 28_000, complexity: 5, fec: true, expected_loss_percent: 10, width: Width::Full }
     }
 }
 
@@ -179,18 +190,34 @@ impl OpusEncoder {
         let refused = |error: opus::Error| OpusError::Settings(error.to_string());
         let mut inner =
             opus::Encoder::new(LINE_RATE, opus::Channels::Mono, opus::Application::Voip).map_err(refused)?;
+        // Left to itself the encoder takes held vowels for music and changes to a mode that has no in-band FEC.
+        inner.set_signal(opus::Signal::Voice).map_err(refused)?;
+        inner.set_dtx(false).map_err(refused)?;
+        let mut encoder = Self { inner, clean: [0.0; LINE_FRAME], packet: [0; MAX_PACKET_BYTES] };
+        encoder.tune(settings)?;
+        Ok(encoder)
+    }
+
+    /// Other settings from the next frame on; the stream goes on without a seam.
+    ///
+    /// # Errors
+    /// When a setting is out of its range; those before it in [`OpusSettings`] are in force then.
+    pub fn tune(&mut self, settings: OpusSettings) -> Result<(), OpusError> {
+        let refused = |error: opus::Error| OpusError::Settings(error.to_string());
         // libopus clamps a bitrate instead of refusing it; a wrong one is told here.
         if !(6_000..=510_000).contains(&settings.bitrate_bps) {
             return Err(OpusError::Settings(format!("bitrate {}", settings.bitrate_bps)));
         }
+        let inner = &mut self.inner;
         inner.set_bitrate(opus::Bitrate::Bits(settings.bitrate_bps as i32)).map_err(refused)?;
         inner.set_complexity(i32::from(settings.complexity)).map_err(refused)?;
         inner.set_inband_fec(settings.fec).map_err(refused)?;
         inner.set_packet_loss_perc(i32::from(settings.expected_loss_percent)).map_err(refused)?;
-        // Left to itself the encoder takes held vowels for music and changes to a mode that has no in-band FEC.
-        inner.set_signal(opus::Signal::Voice).map_err(refused)?;
-        inner.set_dtx(false).map_err(refused)?;
-        Ok(Self { inner, clean: [0.0; LINE_FRAME], packet: [0; MAX_PACKET_BYTES] })
+        let widest = match settings.width {
+            Width::Wide => opus::Bandwidth::Wideband,
+            Width::Full => opus::Bandwidth::Fullband,
+        };
+        inner.set_max_bandwidth(widest).map_err(refused)
     }
 
     /// Encodes 20 ms into one packet of at most [`MAX_PACKET_BYTES`]. Samples outside -1.0..=1.0 are clipped and those
@@ -207,14 +234,6 @@ impl OpusEncoder {
             .encode_float(&self.clean, &mut self.packet)
             .map_err(|error| OpusError::Encode(error.to_string()))?;
         Ok(Bytes::copy_from_slice(&self.packet[..bytes]))
-    }
-
-    /// Tells the encoder what share of its packets is being lost, 0..=100 %: more loss, more of the bits for FEC.
-    ///
-    /// # Errors
-    /// When it is above 100.
-    pub fn expect_loss(&mut self, percent: u8) -> Result<(), OpusError> {
-        self.inner.set_packet_loss_perc(i32::from(percent)).map_err(|error| OpusError::Settings(error.to_string()))
     }
 }
 

@@ -1,5 +1,5 @@
-//! What has been said and heard: the one list from which the language model's messages are made. An agent line holds what
-//! the caller heard of it, never what was merely generated.
+//! What has been said and heard: the one list from which the language model's messages are made. It is a view over the word
+//! ledgers: an agent line holds what the caller has heard by now, never what was merely generated, or is still on its way.
 
 use super::question::{Asked, asked};
 use crate::backend::{ChatMessage, Role};
@@ -13,6 +13,9 @@ pub struct Line {
     pub text: String,
     /// Agent only: the caller cut in before the end.
     pub cut: bool,
+    /// Agent only: which turn it is, since more of it may still be heard, and what has left of it.
+    turn: u32,
+    sent: String,
 }
 
 /// The lines of a call.
@@ -31,44 +34,53 @@ const DROP_BLOCK: usize = 8;
 const CUT_MARK: &str = " — [interrupted by the caller here]";
 
 impl History {
-    /// The caller said this. A caller who goes on before anything was answered continues the same line.
+    /// The caller said this.
     pub fn caller(&mut self, text: &str) {
-        if let Some(last) = self.lines.last_mut()
-            && last.who == Speaker::Caller
-        {
-            last.text.push(' ');
-            last.text.push_str(text);
-            return;
-        }
-        self.lines.push(Line { who: Speaker::Caller, text: text.into(), cut: false });
+        self.lines.push(Line { who: Speaker::Caller, text: text.into(), cut: false, turn: 0, sent: String::new() });
     }
 
-    /// The caller heard this of the agent.
-    pub fn agent(&mut self, heard: &str, cut: bool) {
-        if !heard.trim().is_empty() {
-            self.lines.push(Line { who: Speaker::Agent, text: heard.trim().into(), cut });
+    /// The agent's turn is over; this much of it has been heard by now, and that much has left.
+    pub fn agent(&mut self, turn: u32, heard: &str, sent: &str, cut: bool) {
+        if !sent.trim().is_empty() {
+            self.lines.push(Line {
+                who: Speaker::Agent,
+                text: heard.trim().into(),
+                cut,
+                turn,
+                sent: sent.trim().into(),
+            });
         }
     }
 
-    /// What the agent asked when it was last heard, if it asked something.
+    /// By now, this much of the turn has been heard.
+    pub fn heard(&mut self, turn: u32, heard: &str) {
+        if let Some(line) = self.lines.iter_mut().rev().find(|line| line.who == Speaker::Agent && line.turn == turn) {
+            line.text = heard.trim().into();
+        }
+    }
+
+    /// What the agent asked last, if it asked something.
     pub fn asked(&self) -> Option<Asked> {
         let agent = self.lines.iter().rev().find(|line| line.who == Speaker::Agent)?;
-        asked(&agent.text)
+        asked(&agent.sent)
     }
 
-    /// The last `n` lines, oldest first.
+    /// The last `n` lines that say something, oldest first.
     pub fn last(&self, n: usize) -> Vec<Line> {
-        self.lines[self.lines.len().saturating_sub(n)..].to_vec()
+        let mut lines = self.lines();
+        lines.split_off(lines.len().saturating_sub(n))
     }
 
     /// The model's view: the system prompt, then the lines that fit.
     pub fn messages(&self, system: &str) -> Vec<ChatMessage> {
+        let lines = self.lines();
+        let chars_from = |first: usize| lines[first..].iter().map(|line| line.text.len()).sum::<usize>();
         let mut first = 0;
-        while self.chars_from(first) > BUDGET_CHARS && first + DROP_BLOCK < self.lines.len() {
+        while chars_from(first) > BUDGET_CHARS && first + DROP_BLOCK < lines.len() {
             first += DROP_BLOCK;
         }
         let mut messages = vec![ChatMessage { role: Role::System, content: system.into() }];
-        messages.extend(self.lines[first..].iter().map(|line| {
+        messages.extend(lines[first..].iter().map(|line| {
             let role = match line.who {
                 Speaker::Caller => Role::User,
                 Speaker::Agent => Role::Assistant,
@@ -79,8 +91,19 @@ impl History {
         messages
     }
 
-    fn chars_from(&self, first: usize) -> usize {
-        self.lines[first..].iter().map(|line| line.text.len()).sum()
+    /// What was said and heard. A caller who goes on before anything was heard continues the same line.
+    fn lines(&self) -> Vec<Line> {
+        let mut lines: Vec<Line> = Vec::with_capacity(self.lines.len());
+        for line in self.lines.iter().filter(|line| !line.text.is_empty()) {
+            match lines.last_mut().filter(|last| last.who == Speaker::Caller && line.who == Speaker::Caller) {
+                Some(last) => {
+                    last.text.push(' ');
+                    last.text.push_str(&line.text);
+                }
+                None => lines.push(line.clone()),
+            }
+        }
+        lines
     }
 }
 
@@ -92,7 +115,7 @@ mod tests {
     fn unheard_speech_leaves_no_trace() {
         let mut history = History::default();
         history.caller("Hello?");
-        history.agent("  ", true);
+        history.agent(2, "  ", "  ", true);
         history.caller("Anybody there?");
         let messages = history.messages("You are a porter.");
         assert_eq!(messages.len(), 2);
@@ -100,10 +123,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_heard_later_is_seen_later() {
+        let mut history = History::default();
+        history.caller("Hello?");
+        history.agent(2, "", "Good evening.", true);
+        history.caller("Are you there?");
+        assert_eq!(history.last(8).len(), 1, "nothing of the answer has been heard yet");
+        history.heard(2, "Good evening.");
+        let seen: Vec<String> = history.last(8).into_iter().map(|line| line.text).collect();
+        assert_eq!(seen, ["Hello?", "Good evening.", "Are you there?"]);
+    }
+
+    #[test]
     fn the_model_is_told_where_it_was_cut_off() {
         let mut history = History::default();
         history.caller("Tell me about the rooms.");
-        history.agent("We have twelve", true);
+        history.agent(2, "We have twelve", "We have twelve", true);
         let messages = history.messages("You are a porter.");
         assert!(messages[2].content.starts_with("We have twelve"));
         assert!(messages[2].content.contains("interrupted"));
@@ -114,7 +149,8 @@ mod tests {
         let mut history = History::default();
         for i in 0..40 {
             history.caller(&format!("question {i} {}", "x".repeat(200)));
-            history.agent(&format!("answer {i} {}", "y".repeat(200)), false);
+            let answer = format!("answer {i} {}", "y".repeat(200));
+            history.agent(i, &answer, &answer, false);
         }
         let before = history.messages("s");
         history.caller("one more");

@@ -9,6 +9,7 @@ pub mod floor;
 pub mod history;
 pub mod judge;
 pub mod ladder;
+pub mod ledger;
 pub mod persona;
 pub mod question;
 pub mod sentence;

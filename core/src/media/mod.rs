@@ -1,8 +1,12 @@
 //! Ring 1: the media path as state machines, told the time. Packets in, frames out; frames in, packets out.
 
+pub mod downlink;
 pub mod ear;
 pub mod echo;
+pub mod far_ear;
 pub mod jitter;
+pub mod network;
 pub mod playout;
+pub mod red;
 pub mod rtp;
 pub mod segment;

@@ -1,12 +1,10 @@
 //! The agent's sound on its way out: a queue of clauses that is played tick by tick, held and resumed at a barge-in, and
-//! that knows which words have been played. It lives inside the agent's turn: dropping the turn drops it, and that is
-//! silence.
+//! that knows how much has left. It lives inside the agent's turn: dropping the turn drops it, and that is silence. Which
+//! words have left and which were heard, the turn's ledger says ([`crate::dialogue::ledger`]).
 
 use std::collections::VecDeque;
-use std::ops::Range;
 
 use crate::audio::LINE_FRAME;
-use crate::backend::WordMark;
 
 /// What [`Playout::frame`] put into the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,23 +17,12 @@ pub enum Played {
     Done,
 }
 
-/// A word's place: bytes of the turn's text, and the sample of the turn at which it ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Word {
-    text_end: usize,
-    sample_end: u64,
-}
-
 /// The queue of one agent turn. Samples are 48 kHz mono.
 #[derive(Debug)]
 pub struct Playout {
     samples: VecDeque<f32>,
-    words: VecDeque<Word>,
-    /// Samples of the turn played so far, and the sample at which the clause being queued begins.
+    /// Samples of the turn played so far.
     played: u64,
-    clause_start: u64,
-    queued: u64,
-    heard: usize,
     held: bool,
     /// Amplitude of the last sample that was played, and what it is on its way to.
     gain: f32,
@@ -56,11 +43,7 @@ impl Playout {
     pub fn new() -> Self {
         Self {
             samples: VecDeque::new(),
-            words: VecDeque::new(),
             played: 0,
-            clause_start: 0,
-            queued: 0,
-            heard: 0,
             held: false,
             gain: 1.0,
             gain_wanted: 1.0,
@@ -69,20 +52,9 @@ impl Playout {
         }
     }
 
-    /// A clause begins: `text` is its place in the turn's text, the marks come from the voice's plan.
-    pub fn begin_clause(&mut self, text: &Range<usize>, words: &[WordMark]) {
-        self.clause_start = self.queued;
-        self.words.extend(
-            words
-                .iter()
-                .map(|word| Word { text_end: text.start + word.text.end, sample_end: self.clause_start + word.end }),
-        );
-    }
-
-    /// Sound of the clause that was begun last.
+    /// More sound of the turn.
     pub fn push(&mut self, pcm: &[f32]) {
         self.samples.extend(pcm);
-        self.queued += pcm.len() as u64;
     }
 
     /// Nothing more will come.
@@ -135,33 +107,26 @@ impl Playout {
         if n == 0 {
             return if self.closed { Played::Done } else { Played::Waiting };
         }
-        for (slot, sample) in out.iter_mut().zip(self.samples.drain(..n)) {
-            *slot = sample;
-        }
+        // The queue is a ring: what is asked for may lie on both sides of its seam.
+        let (front, back) = self.samples.as_slices();
+        let seam = n.min(front.len());
+        out[..seam].copy_from_slice(&front[..seam]);
+        out[seam..n].copy_from_slice(&back[..n - seam]);
+        self.samples.drain(..n);
         self.played += n as u64;
         if self.held {
             self.tail = out[..n].to_vec();
             fade_out(&mut out[..n]);
-        } else {
-            self.count_heard();
         }
         ramp(out, self.gain, self.gain_wanted);
         self.gain = self.gain_wanted;
         Played::Speech
     }
 
-    /// How much of the turn's text has been played, in bytes. Never goes back; a word counts once its last sample has left.
-    pub fn heard(&self) -> usize {
-        self.heard
-    }
-
-    fn count_heard(&mut self) {
-        while let Some(word) = self.words.front()
-            && word.sample_end <= self.played
-        {
-            self.heard = self.heard.max(word.text_end);
-            self.words.pop_front();
-        }
+    /// Samples of the turn that have left for good: what was faded out for a hold is not among them, for it is played again
+    /// if the turn goes on, and lost if it does not.
+    pub fn played(&self) -> u64 {
+        self.played - self.tail.len() as u64
     }
 }
 
@@ -196,38 +161,33 @@ mod tests {
 
     fn playout(samples: usize) -> Playout {
         let mut playout = Playout::new();
-        let half = samples as u64 / 2;
-        let words = [WordMark { text: 0..5, end: half }, WordMark { text: 6..11, end: samples as u64 }];
-        playout.begin_clause(&(0..11), &words);
         playout.push(&ramp(samples));
         playout.close();
         playout
     }
 
     #[test]
-    fn a_word_is_heard_once_its_last_sample_has_left() {
+    fn what_was_faded_out_has_not_left_for_good() {
         let mut playout = playout(4 * LINE_FRAME);
         let mut frame = [0.0; LINE_FRAME];
-        let mut heard = Vec::new();
-        while playout.frame(&mut frame) != Played::Done {
-            heard.push(playout.heard());
-        }
-        assert_eq!(heard, [0, 5, 5, 11]);
+        playout.frame(&mut frame);
+        playout.hold();
+        playout.frame(&mut frame);
+        assert_eq!(playout.played(), LINE_FRAME as u64);
+        playout.resume();
+        playout.frame(&mut frame);
+        assert_eq!(playout.played(), 2 * LINE_FRAME as u64);
     }
 
     #[test]
-    fn the_second_clause_counts_from_where_the_first_ended() {
+    fn a_turn_that_is_not_closed_waits_for_more() {
         let mut playout = Playout::new();
-        playout.begin_clause(&(0..3), &[WordMark { text: 0..3, end: LINE_FRAME as u64 }]);
-        playout.push(&ramp(LINE_FRAME));
-        playout.begin_clause(&(4..8), &[WordMark { text: 0..4, end: LINE_FRAME as u64 }]);
         playout.push(&ramp(LINE_FRAME));
         let mut frame = [0.0; LINE_FRAME];
-        playout.frame(&mut frame);
-        assert_eq!(playout.heard(), 3);
-        playout.frame(&mut frame);
-        assert_eq!(playout.heard(), 8);
-        assert_eq!(playout.frame(&mut frame), Played::Waiting, "the turn is not closed");
+        assert_eq!(playout.frame(&mut frame), Played::Speech);
+        assert_eq!(playout.frame(&mut frame), Played::Waiting);
+        playout.close();
+        assert_eq!(playout.frame(&mut frame), Played::Done);
     }
 
     #[test]

@@ -104,7 +104,8 @@ pub struct Record {
     pub ducked_ticks: Vec<u64>,
     pub dropped: Vec<(u64, u32)>,
     pub opened: Vec<(u64, u32)>,
-    pub requests: Vec<duologue_core::backend::ChatRequest>,
+    /// What the model was shown, to answer or to read ahead, and when.
+    pub requests: Vec<(u64, duologue_core::backend::ChatRequest)>,
     /// Samples that the voice made, by turn.
     pub spoken: BTreeMap<u32, u64>,
     /// Final transcripts as they came back, and what the judge was shown of spoken turns: turn, revision, words.
@@ -270,7 +271,7 @@ impl Stage {
                 );
             }
             Effect::CloseUtterance => self.utterance_from_ms = now,
-            Effect::Prime(_) => {}
+            Effect::Prime(request) => self.record.requests.push((now, request)),
             Effect::Generate { turn, request } => self.generate(turn, request),
             Effect::Speak { turn, clause, what } => self.speak(turn, clause, &what.text),
             Effect::DropTurn { turn } => self.record.dropped.push((now, turn)),
@@ -282,7 +283,7 @@ impl Stage {
 
     fn generate(&mut self, turn: u32, request: duologue_core::backend::ChatRequest) {
         self.record.opened.push((self.now_ms, turn));
-        self.record.requests.push(request);
+        self.record.requests.push((self.now_ms, request));
         let line = self.script.replies.pop_front().unwrap_or_else(|| Line::Says("I see.".into()));
         let (text, result) = match line {
             Line::Says(text) => (text, Ok(())),

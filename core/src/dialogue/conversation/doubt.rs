@@ -20,7 +20,7 @@ impl Conversation {
         suspicion.usual_dbfs = self.usual_dbfs;
         let duck_db = self.settings.floor.duck_db;
         if let Some(reply) = &mut self.reply {
-            suspicion.answerable = near(reply.generated(), reply.heard().len()) == Some(Asked::YesOrNo);
+            suspicion.answerable = near(reply.ledger.text(), reply.ledger.sent().len()) == Some(Asked::YesOrNo);
             reply.playout.duck(duck_db);
         }
         self.suspicion = Some(suspicion);
@@ -56,7 +56,7 @@ impl Conversation {
         let Some(reply) = self.reply.as_ref().filter(|reply| reply.turn == turn) else { return false };
         let Some(suspicion) = self.suspicion.as_mut().filter(|doubt| doubt.number == revision) else { return true };
         match text {
-            Ok(text) => suspicion.understood(text, &self.names, reply.generated(), &self.settings.floor),
+            Ok(text) => suspicion.understood(text, &self.names, reply.ledger.text(), &self.settings.floor),
             Err(_) => suspicion.not_understood(),
         }
         true

@@ -57,7 +57,7 @@ impl Conversation {
         let mut reply = Reply::new(turn, at, Action::Respond, "draft");
         let request = self.request(Some(&words));
         reply.draft = Some(words);
-        reply.request = Some(request.clone());
+        reply.once_more = true;
         self.reply = Some(reply);
         self.effects.push(Effect::Generate { turn, request });
         self.judge_ahead(at);

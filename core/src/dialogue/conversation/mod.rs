@@ -7,13 +7,16 @@
 //! Results come back with the turn (and, for what was heard, the revision) they were asked for; whatever belongs to a
 //! turn that is gone is dropped here, in one place.
 
+mod arriving;
 mod caller;
 mod doubt;
 mod draft;
 mod reply;
 mod verdict;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use duologue_signaling::event::{Event, FloorState, Stamped};
 
@@ -27,8 +30,10 @@ use super::suspicion::Suspicion;
 use crate::audio::LINE_FRAME;
 use crate::backend::{AsrPurpose, ChatRequest, Clause, Speech};
 use crate::journal::{CallId, EndReason, Entry};
+use crate::media::far_ear::{FarEar, FarEarSettings, PlayoutReport};
 use crate::time::CallTime;
 
+use arriving::Arriving;
 use caller::CallerTurn;
 pub use draft::DraftSettings;
 use reply::{Owed, Reply};
@@ -40,6 +45,7 @@ pub struct ConversationSettings {
     pub endpoint: EndpointSettings,
     pub draft: DraftSettings,
     pub pace: Pace,
+    pub far_ear: FarEarSettings,
 }
 
 /// How far the machinery runs ahead.
@@ -89,6 +95,10 @@ pub enum Input {
     Typed(String),
     /// The caller's microphone was switched.
     Muted(bool),
+    /// The client says what it is playing.
+    Playout(PlayoutReport),
+    /// The round trip to the client, as RTCP measures it.
+    RoundTrip(Duration),
 }
 
 /// What the conversation wants done. The call task executes effects in order, at once, without waiting for any.
@@ -137,6 +147,9 @@ pub struct Conversation {
     caller: Option<CallerTurn>,
     /// The agent's open turn. Dropping it is silence.
     reply: Option<Reply>,
+    /// Agent turns that are over and not yet heard to their end.
+    arriving: VecDeque<Arriving>,
+    far_ear: FarEar,
     /// What the last tick heard.
     heard: Hearing,
     /// The sound over the agent's voice, while it is doubted; and how many there were in the call.
@@ -150,6 +163,8 @@ pub struct Conversation {
     muted_at: Option<CallTime>,
     /// The call is being ended: nothing more is begun.
     closing: bool,
+    /// It has been ended.
+    over: bool,
     effects: Vec<Effect>,
 }
 
@@ -170,6 +185,8 @@ impl Conversation {
             owed: None,
             caller: None,
             reply: None,
+            arriving: VecDeque::new(),
+            far_ear: FarEar::new(settings.far_ear),
             heard: Hearing::default(),
             suspicion: None,
             suspicions: 0,
@@ -177,6 +194,7 @@ impl Conversation {
             usual_dbfs: None,
             muted_at: None,
             closing: false,
+            over: false,
             effects: Vec::new(),
             persona,
             settings,
@@ -255,6 +273,9 @@ impl Conversation {
             Input::Spoken { turn, clause, result } => self.on_spoken(at, turn, clause, result),
             Input::Typed(text) => self.on_typed(at, &text),
             Input::Muted(on) => self.muted_at = on.then(|| self.muted_at.unwrap_or(at)),
+            // Counted there; a report that is not believed is no trouble of the call's.
+            Input::Playout(report) => drop(self.far_ear.report(at, report)),
+            Input::RoundTrip(rtt) => self.far_ear.round_trip(rtt),
         }
         self.show_floor(at);
     }
@@ -262,6 +283,8 @@ impl Conversation {
     /// The agent's next 20 ms; silence when it has nothing to say. `true` when there is speech in it.
     pub fn frame(&mut self, at: CallTime, out: &mut [f32; LINE_FRAME]) -> bool {
         let speech = self.play(at, out);
+        self.far_ear.left(at);
+        self.follow(at);
         self.show_floor(at);
         speech
     }
@@ -273,7 +296,9 @@ impl Conversation {
 
     /// The call is over: closes what is open, so that every turn that was opened is kept.
     pub fn finish(&mut self, at: CallTime, reason: EndReason, detail: &str) {
+        self.over = true;
         self.drop_reply(at);
+        self.settle_all();
         self.commit_caller(at);
         self.ladder.disarm();
         self.emit(at, Event::CallEnded { reason: reason.as_str().into(), detail: detail.into() });

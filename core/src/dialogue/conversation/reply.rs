@@ -3,17 +3,23 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::time::Duration;
 
 use duologue_signaling::event::{Event, FloorState, LatencyParts, TurnOutcome};
 
+use super::arriving::Arriving;
 use super::{Conversation, Effect};
 use crate::audio::{LINE_FRAME, LINE_RATE};
 use crate::backend::{ChatMessage, ChatRequest, Clause, Role, Speech, Urgency};
 use crate::dialogue::judge::{Action, Verdict};
+use crate::dialogue::ledger::Ledger;
 use crate::dialogue::sentence::{ClauseCutter, ClauseLimits, Cut, speakable};
-use crate::journal::{EndReason, Entry, Speaker, TurnRow};
+use crate::journal::{Entry, Speaker, TurnRow};
 use crate::media::playout::{Played, Playout};
 use crate::time::CallTime;
+
+/// Least time between two `words` events of a turn.
+const WORDS_EVERY: Duration = Duration::from_millis(100);
 
 /// The agent's open turn.
 #[derive(Debug)]
@@ -28,9 +34,10 @@ pub(super) struct Reply {
     pub tokens: u32,
     /// First packet with its sound.
     pub started: Option<CallTime>,
-    /// The request, to be made again once if the model breaks off before its first word; none for fixed words.
-    pub request: Option<ChatRequest>,
-    generated: String,
+    /// The model may be asked once more, if it breaks off before its first word; never for fixed words.
+    pub once_more: bool,
+    /// The text, and how far each word of it has come.
+    pub ledger: Ledger,
     cutter: ClauseCutter,
     waiting: VecDeque<Cut>,
     next_clause: u32,
@@ -41,7 +48,8 @@ pub(super) struct Reply {
     hang_up: bool,
     /// It is begun though the caller speaks.
     insists: bool,
-    shown: usize,
+    /// How much of what was heard the client has been told, in bytes, and when.
+    shown: (usize, CallTime),
     pub playout: Playout,
     latency: LatencyParts,
 }
@@ -65,8 +73,8 @@ impl Reply {
             draft: None,
             tokens: 0,
             started: None,
-            request: None,
-            generated: String::new(),
+            once_more: false,
+            ledger: Ledger::default(),
             cutter: ClauseCutter::new(ClauseLimits::default()),
             waiting: VecDeque::new(),
             next_clause: 0,
@@ -75,7 +83,7 @@ impl Reply {
             failed: false,
             hang_up: false,
             insists: false,
-            shown: 0,
+            shown: (0, at),
             playout: Playout::new(),
             latency: LatencyParts::default(),
         }
@@ -83,17 +91,9 @@ impl Reply {
 
     /// The words of a turn that no model makes, to be said again.
     pub fn fixed_words(&self) -> Option<Owed> {
-        let fixed = self.request.is_none() && self.action == Action::Initiate;
-        fixed.then(|| Owed::Words { reason: self.reason, words: self.generated.clone(), hang_up: self.hang_up })
-    }
-
-    /// All of the text so far.
-    pub fn generated(&self) -> &str {
-        &self.generated
-    }
-
-    pub fn heard(&self) -> &str {
-        self.generated.get(..self.playout.heard()).unwrap_or(&self.generated)
+        let words = || self.ledger.text().to_owned();
+        let fixed = !self.once_more && self.action == Action::Initiate;
+        fixed.then(|| Owed::Words { reason: self.reason, words: words(), hang_up: self.hang_up })
     }
 
     /// The draft is the answer.
@@ -105,8 +105,8 @@ impl Reply {
     }
 
     /// More text, whole or in pieces.
-    fn take(&mut self, text: &str) {
-        self.generated.push_str(text);
+    fn take(&mut self, at: CallTime, text: &str) {
+        self.ledger.generate(at, text);
         self.waiting.extend(self.cutter.push(text));
     }
 
@@ -132,7 +132,7 @@ impl Conversation {
         self.drop_reply(at);
         let mut reply = Reply::new(self.next_turn(), at, action, reason);
         reply.hang_up = hang_up;
-        reply.take(words);
+        reply.take(at, words);
         reply.finish_text();
         self.reply = Some(reply);
         self.floor.thinks(at);
@@ -159,7 +159,7 @@ impl Conversation {
             reply.latency = caller.latency;
         }
         let request = self.request(self.caller_words());
-        reply.request = Some(request.clone());
+        reply.once_more = true;
         let turn = reply.turn;
         self.reply = Some(reply);
         self.effects.push(Effect::Generate { turn, request });
@@ -188,20 +188,20 @@ impl Conversation {
     pub(super) fn on_token(&mut self, at: CallTime, turn: u32, text: &str) {
         let Some(reply) = self.reply.as_mut().filter(|reply| reply.turn == turn && !reply.text_done) else { return };
         // Models begin with a blank or a newline now and then; the heard prefix should not.
-        let text = if reply.generated.is_empty() { text.trim_start() } else { text };
+        let text = if reply.ledger.text().is_empty() { text.trim_start() } else { text };
         if text.is_empty() {
             return;
         }
         reply.tokens += 1;
         reply.latency.first_token_ms.get_or_insert(at.ms());
-        reply.take(text);
+        reply.take(at, text);
         self.pump(at);
     }
 
     pub(super) fn on_generated(&mut self, at: CallTime, turn: u32, result: Result<(), String>) {
         let Some(reply) = self.reply.as_mut().filter(|reply| reply.turn == turn && !reply.text_done) else { return };
         let why = match result {
-            Ok(()) if !reply.generated.trim().is_empty() => None,
+            Ok(()) if !reply.ledger.text().trim().is_empty() => None,
             Ok(()) => Some("the language model answered with nothing".to_owned()),
             Err(why) => Some(why),
         };
@@ -214,12 +214,14 @@ impl Conversation {
             self.pump(at);
             return;
         };
-        if !reply.generated.is_empty() {
+        if !reply.ledger.text().is_empty() {
             reply.finish_text();
             self.trouble(at, "llm-broke-off", &format!("{why}; what was said so far stands."));
             self.pump(at);
-        } else if let Some(request) = reply.request.take() {
+        } else if std::mem::take(&mut reply.once_more) {
             self.trouble(at, "llm-retry", &format!("{why}; asked once more."));
+            // Made anew: more may have been heard by now.
+            let request = self.request(self.caller_words());
             self.effects.push(Effect::Generate { turn, request });
         } else {
             self.trouble(at, "llm-failed", &format!("{why}; the caller is asked to say it again."));
@@ -232,9 +234,10 @@ impl Conversation {
         let Some(reply) = self.reply.as_mut().filter(|reply| reply.turn == turn) else { return };
         let Some((_, text)) = reply.speaking.as_ref().filter(|(speaking, _)| *speaking == clause) else { return };
         match speech {
-            Speech::Plan { words, .. } => reply.playout.begin_clause(text, &words),
+            Speech::Plan { words, .. } => reply.ledger.plan(text.clone(), &words),
             Speech::Pcm(pcm) => {
                 reply.latency.first_audio_ms.get_or_insert(at.ms());
+                reply.ledger.synthesise(at, pcm.len());
                 reply.playout.push(&pcm);
             }
         }
@@ -242,10 +245,10 @@ impl Conversation {
 
     pub(super) fn on_spoken(&mut self, at: CallTime, turn: u32, clause: u32, result: Result<(), String>) {
         let Some(reply) = self.reply.as_mut().filter(|reply| reply.turn == turn) else { return };
-        if reply.speaking.as_ref().is_none_or(|(speaking, _)| *speaking != clause) {
-            return;
+        let Some((_, text)) = reply.speaking.take_if(|(speaking, _)| *speaking == clause) else { return };
+        if result.is_ok() {
+            reply.ledger.end_clause(at, &text);
         }
-        reply.speaking = None;
         if result.is_err() && self.give_up_draft(at) {
             return;
         }
@@ -281,7 +284,7 @@ impl Conversation {
         let clause = reply.next_clause;
         reply.next_clause += 1;
         // A cut's range begins with the white space before the clause; its words are counted from the clause itself.
-        let blank = reply.generated.get(cut.range.clone()).map_or(0, |text| text.len() - text.trim_start().len());
+        let blank = reply.ledger.text().get(cut.range.clone()).map_or(0, |text| text.len() - text.trim_start().len());
         reply.speaking = Some((clause, cut.range.start + blank..cut.range.end));
         let urgency = if first { Urgency::FirstAudio } else { Urgency::Speech };
         let turn = reply.turn;
@@ -311,11 +314,7 @@ impl Conversation {
         }
         let Some(reply) = &mut self.reply else { return false };
         let played = reply.playout.frame(out);
-        if reply.playout.heard() > reply.shown {
-            reply.shown = reply.playout.heard();
-            let (turn, heard) = (reply.turn, reply.heard().to_owned());
-            self.emit(at, Event::Words { turn, heard });
-        }
+        reply.ledger.send(at, self.far_ear.line(), reply.playout.played());
         if played == Played::Done {
             self.reply_done(at);
         }
@@ -353,9 +352,8 @@ impl Conversation {
             self.rest(at);
         }
         if hang_up {
+            // The end comes when the last word has been heard.
             self.closing = true;
-            let detail = "The agent said goodbye after a long silence.".into();
-            self.effects.push(Effect::End { reason: EndReason::AgentHangup, detail });
         } else {
             self.prime();
         }
@@ -375,12 +373,12 @@ impl Conversation {
         }
     }
 
-    fn close_reply(&mut self, at: CallTime, reply: Reply, outcome: TurnOutcome) {
-        let heard = match outcome {
-            TurnOutcome::Completed => reply.generated.clone(),
-            _ => reply.heard().to_owned(),
-        };
-        self.history.agent(&heard, outcome == TurnOutcome::Interrupted);
+    /// The turn is over: from here on nothing of it leaves. What is on its way is followed to the ear
+    /// ([`Conversation::follow`]).
+    fn close_reply(&mut self, at: CallTime, mut reply: Reply, outcome: TurnOutcome) {
+        reply.ledger.hear(at, &self.far_ear);
+        // What has left cannot be called back, unless the call ends: then nobody listens to it any more.
+        let heard = if self.over { reply.ledger.heard() } else { reply.ledger.sent() }.to_owned();
         self.effects.push(Effect::DropTurn { turn: reply.turn });
         if reply.draft.is_some() {
             let caller_turn = self.caller_turn().unwrap_or_default();
@@ -392,7 +390,7 @@ impl Conversation {
                     turn: reply.turn,
                     outcome,
                     heard: heard.clone(),
-                    generated: reply.generated.clone(),
+                    generated: reply.ledger.text().to_owned(),
                     latency: reply.latency,
                 },
             );
@@ -403,7 +401,7 @@ impl Conversation {
             speaker: Speaker::Agent,
             started_ms: reply.started.unwrap_or(reply.opened).ms(),
             ended_ms: at.ms(),
-            text: reply.generated,
+            text: reply.ledger.text().to_owned(),
             heard: Some(heard),
             typed: false,
             outcome: Some(outcome),
@@ -411,5 +409,22 @@ impl Conversation {
             reason: Some(reply.reason.into()),
             latency: reply.latency,
         })));
+        let cut = outcome == TurnOutcome::Interrupted;
+        self.history.agent(reply.turn, reply.ledger.heard(), reply.ledger.sent(), cut);
+        self.arriving.push_back(Arriving { turn: reply.turn, ended: at, ledger: reply.ledger });
+    }
+
+    /// Tells the client what has been heard of the open turn, a few times a second.
+    pub(super) fn show_words(&mut self, at: CallTime) {
+        let Some(reply) = &mut self.reply else { return };
+        reply.ledger.hear(at, &self.far_ear);
+        let heard = reply.ledger.heard();
+        let (shown, when) = reply.shown;
+        // The first words at once; then at most ten times a second, which is more than anybody reads.
+        if heard.len() > shown && (shown == 0 || at.since(when) >= WORDS_EVERY) {
+            reply.shown = (heard.len(), at);
+            let (turn, heard) = (reply.turn, heard.to_owned());
+            self.emit(at, Event::Words { turn, heard });
+        }
     }
 }

@@ -1,0 +1,87 @@
+//! The page in a real browser at a real server, with the scripted back ends: what goes wrong is said, and a tab that is closed
+//! leaves nothing behind. One start of Chromium plays all of it (tests/browser/scenes.mjs, `evening`).
+
+mod house;
+mod shared;
+
+use std::path::Path;
+use std::time::Duration;
+
+use house::{House, browser_scenes, keep_screenshots};
+use serde_json::Value;
+use tokio::process::Command;
+
+/// A caller who buzzes for two seconds: speech enough for either voice detector, and the recogniser knows the words.
+fn buzz(path: &Path) {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 16_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut wav = hound::WavWriter::create(path, spec).expect("a WAV");
+    for sample in shared::synthetic_voice(2 * 16_000) {
+        wav.write_sample((sample * 32_767.0) as i16).expect("written");
+    }
+    wav.finalize().expect("written");
+}
+
+async fn rows(database: &Path, query: &str) -> Vec<String> {
+    let out = Command::new("sqlite3").arg(database).arg(query).output().await.expect("sqlite3 is installed");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).lines().map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_evening_of_what_goes_wrong_ends_with_a_call() {
+    let Some(scenes) = browser_scenes() else { return };
+    let house = House::scripted_with("[calls]\nmax = 1\n").await;
+    let mic = house.folder.path().join("buzz.wav");
+    buzz(&mic);
+    let out = house.folder.path().join("browser");
+    let run = Command::new("node")
+        .current_dir(&scenes)
+        .args(["call.mjs", "--scene", "evening", "--url", &house.url, "--persona", "porter", "--lead-ms", "6000"])
+        .args(["--text", "Are dogs welcome?", "--mic"])
+        .arg(&mic)
+        .arg("--out")
+        .arg(&out)
+        .output()
+        .await
+        .expect("node runs");
+    let told = String::from_utf8_lossy(&run.stdout).into_owned();
+    keep_screenshots(&out);
+    assert!(run.status.success(), "{told}\n{}", String::from_utf8_lossy(&run.stderr));
+    let seen: Value = serde_json::from_str(&told).expect("JSON");
+    assert!(seen["microphone"].as_str().is_some_and(|words| words.contains("typing")), "{seen}");
+    assert_eq!((&seen["nobody"]["status"], &seen["full"]["status"]), (&404.into(), &503.into()));
+    assert_eq!(seen["closed"]["end_reason"], "caller-hangup");
+    assert!(seen["closed"]["noticed_ms"].as_u64().is_some_and(|ms| ms < 5_000), "{}", seen["closed"]);
+    assert_eq!(seen["ending"], "You hung up.");
+
+    nothing_is_left(&house).await;
+    let database = house.database();
+    house.server.stop().await;
+    assert_eq!(rows(&database, "SELECT end_reason FROM calls").await, ["caller-hangup", "caller-hangup"]);
+    assert_eq!(rows(&database, "SELECT text FROM turns WHERE typed = 1").await, ["Are dogs welcome?"]);
+    // The browser told what it played: the ledger of the last answer rests on it.
+    let words =
+        "SELECT count(*) > 0, min(heard_by), max(heard_by) FROM words WHERE turn = (SELECT max(turn) FROM words)
+                 AND call = (SELECT max(id) FROM calls)";
+    assert_eq!(rows(&database, words).await, ["1|report|report"]);
+    let refused =
+        "SELECT taken > 10, stale + absurd + future < taken / 4 FROM playout_reports ORDER BY call DESC LIMIT 1";
+    assert_eq!(rows(&database, refused).await, ["1|1"]);
+}
+
+/// No call, no peer and none of its tasks: at once, or as soon as the last of them has said goodbye.
+async fn nothing_is_left(house: &House) {
+    for _ in 0..50 {
+        let counts = house.server.registry.port_counts();
+        if house.server.registry.count() == 0 && counts.peers == 0 && counts.tasks == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{} calls, {:?}", house.server.registry.count(), house.server.registry.port_counts());
+}
