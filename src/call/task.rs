@@ -185,7 +185,8 @@ impl CallTask {
     }
 
     fn transcribe(&mut self, turn: u32, revision: u32, purpose: AsrPurpose) {
-        if let Some(partial) = self.work.partial.take() {
+        // A tail lets the partial before it finish, where there is a core for both: a draft may begin from it.
+        if let Some(partial) = self.work.partial.take_if(|_| purpose.is_passing()) {
             partial.abort();
         }
         let (asr, inbox) = (self.engines.asr.clone(), self.inbox.0.clone());
@@ -194,7 +195,7 @@ impl CallTask {
             let text = asr.transcribe(job).await.map(|transcript| transcript.text).map_err(|fault| fault.to_string());
             let _ = inbox.send(Input::Transcribed { turn, revision, purpose, text }).await;
         });
-        if purpose == AsrPurpose::Partial {
+        if purpose.is_passing() {
             self.work.partial = Some(running);
         }
     }
