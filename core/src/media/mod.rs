@@ -6,6 +6,7 @@ pub mod echo;
 pub mod jitter;
 pub mod network;
 pub mod playout;
+pub mod recording;
 pub mod red;
 pub mod rtp;
 pub mod segment;
