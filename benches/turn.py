@@ -47,3 +47,10 @@ for i, part in enumerate(parts, 1):
     known = [row[i] - row[0] for row in rows if row[i] is not None]
     if known:
         print(f"  {part.removesuffix('_ms').replace('_', ' '):14} {share(known, 0.5):6.0f}   (p95 {share(known, 0.95):.0f})")
+
+drafts = sqlite3.connect(database).execute(
+    """SELECT count(*), sum(json ->> 'adopted'), sum(iif(json ->> 'adopted', 0, json ->> 'tokens')),
+              sum(iif(json ->> 'adopted', 0, json ->> 'spent_ms')) FROM events WHERE type = 'draft'"""
+).fetchone()
+if drafts[0]:
+    print(f"\ndrafts: {drafts[0]}, adopted {drafts[1]}; into the others went {drafts[2]} tokens and {drafts[3]} ms")

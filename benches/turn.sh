@@ -6,6 +6,7 @@
 # browser's own jitter buffer adds some 30 to 40 ms). The load average is printed because the machine may be shared.
 #
 #   benches/turn.sh [ROUNDS]      each round asks 10 questions; 3 rounds unless said otherwise
+#   FLOOR="drafts = 0" benches/turn.sh        the same with other settings of [floor]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds="${1:-3}"
@@ -32,6 +33,8 @@ listen = "127.0.0.1:0"
 udp_port = 0
 [store]
 path = "$work/calls.db"
+[floor]
+${FLOOR:-}
 TOML
 wavs=()
 for i in "${!questions[@]}"; do

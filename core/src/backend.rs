@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Who waits for a piece of inference. The lower value is served first, in each engine and by the pool over all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Urgency {
-    /// The caller has stopped speaking and hears nothing until this is done.
+    /// The caller has stopped speaking, or has stopped the agent for the moment, and hears nothing until this is done.
     Tail,
     /// The agent's first audible clause.
     FirstAudio,
@@ -35,8 +35,26 @@ pub struct AsrJob {
 pub enum AsrPurpose {
     /// The caller still speaks: quick and revisable.
     Partial,
+    /// A sound over the agent's voice: quick like a partial, and waited for, because the agent is held until its words
+    /// are known.
+    Doubt,
     /// The utterance is (probably) over: as good as this machine can.
     Final,
+}
+
+impl AsrPurpose {
+    /// Who waits for it.
+    pub const fn urgency(self) -> Urgency {
+        match self {
+            Self::Partial => Urgency::Partial,
+            Self::Doubt | Self::Final => Urgency::Tail,
+        }
+    }
+
+    /// By the quick model, and overtaken by whatever is asked next.
+    pub const fn is_passing(self) -> bool {
+        matches!(self, Self::Partial | Self::Doubt)
+    }
 }
 
 /// What was heard.

@@ -41,7 +41,7 @@ impl ScriptedAsr {
         match &self.lines {
             Lines::InOrder(lines) => {
                 let at = match purpose {
-                    AsrPurpose::Partial => self.next.load(Ordering::Relaxed),
+                    AsrPurpose::Partial | AsrPurpose::Doubt => self.next.load(Ordering::Relaxed),
                     AsrPurpose::Final => self.next.fetch_add(1, Ordering::Relaxed),
                 };
                 lines.get(at % lines.len().max(1)).map_or("", String::as_str)
@@ -64,7 +64,7 @@ impl Asr for ScriptedAsr {
         let seconds = job.audio.len() as f32 / HEAR_RATE as f32;
         let words = self.line(Duration::from_secs_f32(seconds), job.purpose).split_whitespace();
         let spoken = match job.purpose {
-            AsrPurpose::Partial => (seconds * WORDS_PER_SECOND) as usize,
+            AsrPurpose::Partial | AsrPurpose::Doubt => (seconds * WORDS_PER_SECOND) as usize,
             AsrPurpose::Final => usize::MAX,
         };
         let text = words.take(spoken).collect::<Vec<_>>().join(" ");

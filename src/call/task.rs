@@ -21,6 +21,7 @@ use crate::media::downlink::LinkReport;
 use crate::media::ear::Ear;
 use crate::media::echo::Echo;
 use crate::media::far_ear::PlayoutReport;
+use crate::media::recording::Recording;
 use crate::peer::{GoneWhy, Peer, PeerEvent};
 use crate::store::Recorder;
 use crate::time::{CallTime, TICK};
@@ -33,6 +34,8 @@ pub struct CallTask {
     pub mouth: Mouth,
     /// Present when the persona only sends the caller's sound back.
     pub echo: Option<Echo>,
+    /// Present when the persona only plays a recording.
+    pub recording: Option<Recording>,
     pub conversation: Conversation,
     pub judge: Box<dyn Judge>,
     pub engines: Engines,
@@ -106,6 +109,9 @@ impl CallTask {
             // Nobody will ask for the utterance: it need not be kept.
             self.ear.close_utterance();
             echo.frame(self.ear.frame(), &mut frame)
+        } else if let Some(recording) = &mut self.recording {
+            self.ear.close_utterance();
+            recording.frame(&mut frame)
         } else {
             self.conversation.tick(at, heard);
             self.execute();
@@ -185,7 +191,8 @@ impl CallTask {
     }
 
     fn transcribe(&mut self, turn: u32, revision: u32, purpose: AsrPurpose) {
-        if let Some(partial) = self.work.partial.take() {
+        // A tail lets the partial before it finish, where there is a core for both: a draft may begin from it.
+        if let Some(partial) = self.work.partial.take_if(|_| purpose.is_passing()) {
             partial.abort();
         }
         let (asr, inbox) = (self.engines.asr.clone(), self.inbox.0.clone());
@@ -194,7 +201,7 @@ impl CallTask {
             let text = asr.transcribe(job).await.map(|transcript| transcript.text).map_err(|fault| fault.to_string());
             let _ = inbox.send(Input::Transcribed { turn, revision, purpose, text }).await;
         });
-        if purpose == AsrPurpose::Partial {
+        if purpose.is_passing() {
             self.work.partial = Some(running);
         }
     }
@@ -248,7 +255,7 @@ impl CallTask {
             }
             Some(PeerEvent::Connected) if !self.work.connected => {
                 self.work.connected = true;
-                if self.echo.is_none() {
+                if self.echo.is_none() && self.recording.is_none() {
                     self.conversation.start(self.now());
                 }
             }

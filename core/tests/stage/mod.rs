@@ -246,8 +246,9 @@ impl Stage {
         let now = self.now_ms;
         match effect {
             Effect::Transcribe { turn, revision, purpose } => {
-                // Whoever runs the recogniser lets the newest request overtake a partial.
-                self.due.retain(|_, due| !matches!(due, Input::Transcribed { purpose: AsrPurpose::Partial, .. }));
+                // Whoever runs the recogniser lets the newest partial overtake the one before it.
+                let passing = |due: &Input| matches!(due, Input::Transcribed { purpose, .. } if purpose.is_passing());
+                self.due.retain(|_, due| !purpose.is_passing() || !passing(due));
                 let text = Ok(self.words());
                 let late =
                     if purpose == AsrPurpose::Final { self.script.pace.asr_ms } else { self.script.pace.asr_ms / 2 };

@@ -50,7 +50,7 @@ async fn named(asr: &dyn Asr) -> Result<(), String> {
 
 async fn nothing_in(asr: &dyn Asr, audio: Vec<f32>) -> Result<(), String> {
     let audio: Arc<[f32]> = audio.into();
-    for purpose in [AsrPurpose::Partial, AsrPurpose::Final] {
+    for purpose in [AsrPurpose::Partial, AsrPurpose::Doubt, AsrPurpose::Final] {
         let heard = hear(asr, &audio, purpose, None).await?;
         if !heard.text.is_empty() {
             return Err(format!("heard {:?} for a {purpose:?}", heard.text));

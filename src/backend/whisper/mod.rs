@@ -25,7 +25,7 @@ use self::engine::Effort;
 use self::queue::{Asked, Asker, JobQueue};
 use self::worker::{Crew, Model, Orders};
 use super::pool::Pool;
-use super::{Asr, AsrError, AsrJob, AsrPurpose, Transcript, Urgency};
+use super::{Asr, AsrError, AsrJob, Transcript};
 
 /// What the recogniser is made of.
 #[derive(Clone, Debug)]
@@ -135,12 +135,9 @@ impl Whisper {
 #[async_trait]
 impl Asr for Whisper {
     async fn transcribe(&self, job: AsrJob) -> Result<Transcript, AsrError> {
-        let (urgency, threads) = match job.purpose {
-            AsrPurpose::Partial => (Urgency::Partial, self.threads.partial),
-            AsrPurpose::Final => (Urgency::Tail, self.threads.finals),
-        };
+        let threads = if job.purpose.is_passing() { self.threads.partial } else { self.threads.finals };
         let permit = match &self.pool {
-            Some(pool) => Some(pool.ask(urgency, threads).await),
+            Some(pool) => Some(pool.ask(job.purpose.urgency(), threads).await),
             None => None,
         };
         let (reply, answer) = oneshot::channel();

@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use crate::backend::pool::Permit;
-use crate::backend::{AsrError, AsrJob, AsrPurpose, Transcript, Urgency};
+use crate::backend::{AsrError, AsrJob, Transcript, Urgency};
 
 /// Jobs that may wait. At a tenth of a second each a queue this long is far beyond what a conversation bears.
 const CAPACITY: usize = 64;
@@ -58,10 +58,7 @@ impl JobQueue {
     /// Puts a job in its place. When the queue is full, jobs that nobody waits for go first, then the least urgent
     /// one if it is less urgent than this.
     pub(super) fn push(&self, asked: Asked) -> Result<(), AsrError> {
-        let urgency = match asked.job.purpose {
-            AsrPurpose::Partial => Urgency::Partial,
-            AsrPurpose::Final => Urgency::Tail,
-        };
+        let urgency = asked.job.purpose.urgency();
         let mut state = self.lock();
         if state.closed {
             return Err(AsrError::Closed);
@@ -113,6 +110,7 @@ impl JobQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::AsrPurpose;
 
     type Answer = oneshot::Receiver<Result<Transcript, AsrError>>;
 

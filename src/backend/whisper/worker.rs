@@ -180,7 +180,9 @@ impl<'a> Worker<'a> {
     fn for_purpose(&mut self, purpose: AsrPurpose) -> (&mut Engine, Effort) {
         match purpose {
             AsrPurpose::Final => (&mut self.finals, self.orders.final_effort),
-            AsrPurpose::Partial => (self.partial.as_mut().unwrap_or(&mut self.finals), self.orders.partial_effort),
+            AsrPurpose::Partial | AsrPurpose::Doubt => {
+                (self.partial.as_mut().unwrap_or(&mut self.finals), self.orders.partial_effort)
+            }
         }
     }
 

@@ -237,7 +237,7 @@ impl Conversation {
         }
         caller.tail_asked = true;
         caller.tail_at = at;
-        // The tail overtakes a partial: whoever runs the recogniser drops it.
+        // A partial that is under way may still come: it is the better of what is known until the tail is.
         caller.partial_in_flight = false;
         let (turn, revision) = (caller.turn, caller.revision);
         self.effects.push(Effect::Transcribe { turn, revision, purpose: AsrPurpose::Final });
@@ -275,7 +275,7 @@ impl Conversation {
                 match purpose {
                     AsrPurpose::Partial => caller.words_until = caller.partial_at,
                     AsrPurpose::Final if fresh => caller.words_until = caller.tail_at,
-                    AsrPurpose::Final => {}
+                    AsrPurpose::Doubt | AsrPurpose::Final => {}
                 }
                 if changed {
                     // The model reads along, so that the end of the turn finds its prompt in the cache but for a few words.

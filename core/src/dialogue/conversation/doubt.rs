@@ -40,7 +40,7 @@ impl Conversation {
             suspicion.asked_at_ms = Some(suspicion.voiced_ms);
             if let Some(reply) = &self.reply {
                 let (turn, revision) = (reply.turn, suspicion.number);
-                self.effects.push(Effect::Transcribe { turn, revision, purpose: AsrPurpose::Partial });
+                self.effects.push(Effect::Transcribe { turn, revision, purpose: AsrPurpose::Doubt });
             }
         }
         if ruling == Ruling::Hold
