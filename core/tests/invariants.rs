@@ -140,9 +140,13 @@ proptest! {
     fn heard_is_a_prefix_of_generated(script in script()) {
         let record = play(script);
         let mut shown: BTreeMap<u32, String> = BTreeMap::new();
+        let mut told: BTreeMap<u32, u64> = BTreeMap::new();
         for event in &record.events {
             match &event.event {
                 Event::Words { turn, heard } => {
+                    if let Some(told_ms) = told.insert(*turn, event.at_ms) {
+                        prop_assert!(event.at_ms - told_ms >= 100, "at most ten times a second");
+                    }
                     if let Some(before) = shown.insert(*turn, heard.clone()) {
                         prop_assert!(heard.starts_with(&before) && heard.len() > before.len());
                     }
