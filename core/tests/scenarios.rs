@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use duologue_core::dialogue::conversation::Input;
 use duologue_core::dialogue::ladder::Rung;
 use duologue_core::dialogue::persona::Persona;
+use duologue_core::dialogue::stable::prefix;
 use duologue_core::journal::{Entry, Speaker};
 use duologue_signaling::event::Event;
 use stage::{Line, Record, Script, Sound, play, stretches};
@@ -162,7 +163,7 @@ fn tell_event(event: &Event) -> Option<String> {
     Some(match event {
         Event::CallStarted { .. } | Event::Words { .. } => return None,
         Event::Floor { state } => format!("floor {}", format!("{state:?}").to_lowercase()),
-        Event::Partial { turn, text } => format!("partial {turn}: {text}"),
+        Event::Partial { turn, text, .. } => format!("partial {turn}: {text}"),
         Event::Transcript { turn, text, typed } => {
             format!("transcript {turn}{}: {text}", if *typed { " (typed)" } else { "" })
         }
@@ -172,4 +173,29 @@ fn tell_event(event: &Event) -> Option<String> {
         Event::Trouble { code, detail } => format!("trouble {code}: {detail}"),
         Event::CallEnded { reason, .. } => format!("call ended: {reason}"),
     })
+}
+
+#[test]
+fn words_become_stable_while_the_caller_speaks_and_stay_as_they_were() {
+    let sound = Sound {
+        from_ms: 500,
+        to_ms: 4_500,
+        words: "could I have a table for two on Friday evening at about eight".into(),
+        complete: Some(0.9),
+    };
+    let record = play(Script { sounds: vec![sound], end_ms: 7_000, ..Script::new(Persona::blank("nobody")) });
+    let partials: Vec<(&str, u32)> = record
+        .events
+        .iter()
+        .filter_map(|event| match &event.event {
+            Event::Partial { text, stable, .. } => Some((text.as_str(), *stable)),
+            _ => None,
+        })
+        .collect();
+    assert!(partials.len() > 4, "{partials:?}");
+    assert_eq!(partials[0].1, 0, "nothing agrees with the first");
+    for pair in partials.windows(2) {
+        assert_eq!(pair[1].1 as usize, pair[0].0.split_whitespace().count(), "this recogniser never changes its mind");
+        assert!(pair[1].0.starts_with(prefix(pair[0].0, pair[0].1)));
+    }
 }

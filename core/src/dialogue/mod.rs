@@ -8,5 +8,7 @@ pub mod floor;
 pub mod history;
 pub mod judge;
 pub mod ladder;
+pub mod parts;
 pub mod persona;
 pub mod sentence;
+pub mod stable;

@@ -8,6 +8,7 @@ use crate::backend::AsrPurpose;
 use crate::dialogue::endpoint::EndEvidence;
 use crate::dialogue::floor::Hearing;
 use crate::dialogue::judge::{Action, Situation, Verdict};
+use crate::dialogue::stable::Stable;
 use crate::journal::{Entry, Speaker, TurnRow};
 use crate::time::CallTime;
 
@@ -26,10 +27,10 @@ pub(super) struct CallerTurn {
     /// The last voiced sound.
     pub speech_end: CallTime,
     speaking_ms: u32,
-    /// Words of parts that were cut off the front of a long utterance.
-    before: String,
-    /// What is known of the words, final or not, those included.
+    /// What is known of the words, final or not.
     words: String,
+    /// Which of them will stay.
+    stable: Stable,
     /// The words are those of the present revision, final.
     is_final: bool,
     complete: Option<f32>,
@@ -50,8 +51,8 @@ impl CallerTurn {
             started: at,
             speech_end: at,
             speaking_ms: 0,
-            before: String::new(),
             words: String::new(),
+            stable: Stable::default(),
             is_final: false,
             complete: None,
             tail_asked: false,
@@ -174,14 +175,17 @@ impl Conversation {
         match text {
             // A stale tail is still the newest partial; a partial never replaces the tail it was overtaken by.
             Ok(text) if !caller.is_final && !text.is_empty() => {
-                let text = format!("{}{text}", caller.before);
-                let changed = caller.words != text;
+                let (changed, before) = (caller.words != text, caller.stable.words());
+                let stable = caller.stable.hear(&text);
                 caller.words = text.clone();
-                if changed {
+                // A final transcript is told in full when it is judged.
+                if changed || (purpose == AsrPurpose::Partial && stable != before) {
                     // The model reads along, so that the end of the turn finds its prompt in the cache but for a few words.
-                    let request = self.request(Some(&text));
-                    self.effects.push(Effect::Prime(request));
-                    self.emit(at, Event::Partial { turn, text });
+                    if changed {
+                        let request = self.request(Some(&text));
+                        self.effects.push(Effect::Prime(request));
+                    }
+                    self.emit(at, Event::Partial { turn, text, stable });
                 }
             }
             Ok(_) => {}
@@ -201,15 +205,6 @@ impl Conversation {
         caller.latency.asr_ms = Some(at.ms());
         if self.floor.state() == FloorState::Thinking {
             self.ask_judge(at);
-        }
-    }
-
-    pub(super) fn on_part(&mut self, turn: u32, text: &str) {
-        if let Some(caller) = self.caller.as_mut().filter(|caller| caller.turn == turn)
-            && !text.is_empty()
-        {
-            caller.before.push_str(text);
-            caller.before.push(' ');
         }
     }
 
