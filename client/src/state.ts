@@ -11,6 +11,8 @@ export interface CallerLine {
   turn: number;
   at_ms: number;
   text: string;
+  /** Words at the beginning of a partial that will hardly change any more. */
+  stable: number;
   /** False while the text is a partial that may still change. */
   final: boolean;
   typed: boolean;
@@ -143,6 +145,7 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
         turn: event.turn,
         at_ms: line?.at_ms ?? at_ms,
         text: event.text,
+        stable: event.stable,
         final: false,
         typed: false,
       }));
@@ -152,6 +155,7 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
         turn: event.turn,
         at_ms: line?.at_ms ?? at_ms,
         text: event.text,
+        stable: 0,
         final: true,
         typed: event.typed,
       }));
