@@ -61,7 +61,7 @@ impl Told {
     }
 
     pub fn print(&mut self) {
-        let mut at = |what: &str, ms: &mut Vec<f64>| {
+        let at = |what: &str, ms: &mut Vec<f64>| {
             ms.sort_by(f64::total_cmp);
             let at = |part: usize| ms.get(ms.len().saturating_sub(1) * part / 100).copied().unwrap_or_default();
             println!("    {what}: p50 {:.0} ms, p95 {:.0} ms, worst {:.0} ms of {}", at(50), at(95), at(100), ms.len());
