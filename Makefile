@@ -62,6 +62,10 @@ check: build ## Configuration, models, database, ports and back ends, each with 
 bench-turn: build models ## Response latency at the ear, p50 and p95, with real models
 	benches/turn.sh
 
+.PHONY: bench-asr
+bench-asr: system ## What hearing in parts and in real time costs: streaming tax, tail, partials
+	cargo bench --profile release --bench asr
+
 .PHONY: bench-media
 bench-media: build ## CPU per call-second and memory per call, N echo calls
 	benches/media.sh

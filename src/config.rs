@@ -141,6 +141,11 @@ section! {
         final_model: ModelRef = ModelRef::Auto, (), "";
         /// Threads of one recognition; 0 chooses by the machine.
         threads: u16 = 0, 0..=64, "threads";
+        /// A turn that goes on after a pause is heard in parts once it is so long: then the words after the pause are all that
+        /// is left to recognise at its end. Less answers sooner after long turns and errs more; 30000 never cuts at a pause.
+        part_ms: u32 = 3_000, 1_000..=30_000, "ms";
+        /// The shortest pause to part a turn at.
+        part_pause_ms: u32 = 140, 60..=2_000, "ms";
     }
 }
 

@@ -219,5 +219,7 @@ pub fn ear_settings(config: &Config) -> EarSettings {
         vad_threshold: config.floor.vad_threshold,
         onset_ms: config.floor.onset_ms,
         pre_roll_ms: config.floor.pre_roll_ms,
+        part_ms: config.asr.part_ms,
+        part_pause_ms: config.asr.part_pause_ms,
     }
 }

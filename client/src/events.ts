@@ -19,7 +19,8 @@ export interface LatencyParts {
 export type CallEvent =
   | { type: "call-started"; call: string; persona: string }
   | { type: "floor"; state: FloorState }
-  | { type: "partial"; turn: number; text: string }
+  /** The first `stable` words of the text will hardly change any more. */
+  | { type: "partial"; turn: number; text: string; stable: number }
   | { type: "transcript"; turn: number; text: string; typed: boolean }
   | Judgement
   | { type: "turn-started"; turn: number; latency: LatencyParts }
@@ -127,7 +128,12 @@ function probabilities(fields: Fields): Record<string, number> {
 const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { type: T }> } = {
   "call-started": (f) => ({ type: "call-started", call: text(f, "call"), persona: text(f, "persona") }),
   floor: (f) => ({ type: "floor", state: oneOf<FloorState>(f, "state", floorStates) }),
-  partial: (f) => ({ type: "partial", turn: number(f, "turn"), text: text(f, "text") }),
+  partial: (f) => ({
+    type: "partial",
+    turn: number(f, "turn"),
+    text: text(f, "text"),
+    stable: f["stable"] === undefined ? 0 : number(f, "stable"),
+  }),
   transcript: (f) => ({
     type: "transcript",
     turn: number(f, "turn"),

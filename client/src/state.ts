@@ -12,6 +12,8 @@ export interface CallerLine {
   turn: number;
   at_ms: number;
   text: string;
+  /** Words at the beginning of a partial that will hardly change any more. */
+  stable: number;
   /** False while the text is a partial that may still change. */
   final: boolean;
   typed: boolean;
@@ -156,6 +158,7 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
         turn: event.turn,
         at_ms: line?.at_ms ?? at_ms,
         text: event.text,
+        stable: event.stable,
         final: false,
         typed: false,
       }));
@@ -165,6 +168,7 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
         turn: event.turn,
         at_ms: line?.at_ms ?? at_ms,
         text: event.text,
+        stable: 0,
         final: true,
         typed: event.typed,
       }));

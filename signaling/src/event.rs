@@ -83,8 +83,14 @@ pub enum Event {
     CallStarted { call: String, persona: String },
     /// The floor has changed hands.
     Floor { state: FloorState },
-    /// What the caller has said so far in this turn; replaces the partial before it.
-    Partial { turn: u32, text: String },
+    /// What the caller has said so far in this turn; replaces the partial before it. Its first `stable` words, counted between
+    /// white space, will hardly change any more: two hypotheses in a row agree on them.
+    Partial {
+        turn: u32,
+        text: String,
+        #[serde(default)]
+        stable: u32,
+    },
     /// What the caller said, final. `typed` when it came from the keyboard.
     Transcript {
         turn: u32,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use duologue_signaling::event::{ClientMessage, Event, Stamped};
 use tokio::sync::{broadcast, mpsc};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::engines::Engines;
@@ -16,6 +16,7 @@ use crate::audio::LINE_FRAME;
 use crate::backend::{AsrJob, AsrPurpose, ChatRequest};
 use crate::dialogue::conversation::{Conversation, Effect, Input};
 use crate::dialogue::judge::Judge;
+use crate::dialogue::parts::{Ask, Cut, Parts};
 use crate::journal::{CallId, DownlinkRow, EndReason, Entry, MediaTotals};
 use crate::media::downlink::LinkReport;
 use crate::media::ear::Ear;
@@ -56,7 +57,9 @@ pub struct CallTask {
 pub struct Work {
     turn: Option<Turn>,
     /// Recognitions, turn model, cache warming: none belongs to an agent turn. Aborted with the call.
-    listening: JoinSet<()>,
+    listening: JoinSet<Listened>,
+    /// The words of the open turn, part by part.
+    parts: Parts,
     partial: Option<AbortHandle>,
     priming: Option<AbortHandle>,
     connected: bool,
@@ -67,6 +70,12 @@ pub struct Work {
 
 /// A line that changes nothing is told of so often.
 const LINE_EVERY: Duration = Duration::from_secs(5);
+/// What a piece of work in [`Work::listening`] gave.
+enum Listened {
+    Words(Ask, Result<String, String>),
+    /// Nothing, or it is in the inbox.
+    Nothing,
+}
 
 impl CallTask {
     /// Runs the call to its end; what it leaves behind is with the recorder.
@@ -81,7 +90,7 @@ impl CallTask {
                 event = self.peer.events.recv() => self.on_peer(event),
                 Some(control) = self.control.recv() => self.on_control(control),
                 Some(input) = self.inbox.1.recv() => self.conversation.on(self.now(), input),
-                Some(_) = self.work.listening.join_next() => {}
+                Some(listened) = self.work.listening.join_next() => self.on_listened(listened),
             }
             self.execute();
         }
@@ -187,6 +196,7 @@ impl CallTask {
             if let Err(fault) = llm.prime(request).await {
                 tracing::debug!(%fault, "the prefix cache stays cold");
             }
+            Listened::Nothing
         }));
     }
 
@@ -195,36 +205,44 @@ impl CallTask {
         if let Some(partial) = self.work.partial.take_if(|_| purpose.is_passing()) {
             partial.abort();
         }
-        let (asr, inbox) = (self.engines.asr.clone(), self.inbox.0.clone());
-        let job = AsrJob { audio: self.ear.utterance(), purpose, prompt: self.hotwords.clone() };
-        let running = self.work.listening.spawn(async move {
-            let text = asr.transcribe(job).await.map(|transcript| transcript.text).map_err(|fault| fault.to_string());
-            let _ = inbox.send(Input::Transcribed { turn, revision, purpose, text }).await;
-        });
+        let ask = self.work.parts.ask(turn, revision, purpose, self.ear.heard());
+        let running = self.recognise(ask, self.ear.utterance());
         if purpose.is_passing() {
             self.work.partial = Some(running);
         }
     }
 
-    /// An utterance that outgrows the recogniser's window is transcribed piece by piece.
+    /// What lies before a pause is heard once, and so is the beginning of what outgrows the recogniser's window.
     fn transcribe_part(&mut self) {
         let Some(part) = self.ear.take_part() else { return };
         let Some(turn) = self.conversation.caller_turn() else { return };
-        let (asr, inbox) = (self.engines.asr.clone(), self.inbox.0.clone());
-        let job = AsrJob { audio: part.audio, purpose: AsrPurpose::Final, prompt: self.hotwords.clone() };
+        let end = part.first_sample + part.audio.len() as u64;
+        if let Cut::Ask(ask) = self.work.parts.cut(turn, part.voiced_until, end, self.ear.heard()) {
+            self.recognise(ask, part.audio);
+        }
+    }
+
+    fn recognise(&mut self, ask: Ask, audio: Arc<[f32]>) -> AbortHandle {
+        let asr = self.engines.asr.clone();
+        let job = AsrJob { audio, purpose: ask.purpose, prompt: self.hotwords.clone() };
         self.work.listening.spawn(async move {
-            match asr.transcribe(job).await {
-                Ok(transcript) => {
-                    let _ = inbox.send(Input::Part { turn, text: transcript.text }).await;
-                }
-                Err(fault) => tracing::warn!(%fault, "a part of a long turn was not understood"),
+            let text = asr.transcribe(job).await.map(|transcript| transcript.text).map_err(|fault| fault.to_string());
+            Listened::Words(ask, text)
+        })
+    }
+
+    /// Something that was listened to has been understood; what was aborted has not.
+    fn on_listened(&mut self, listened: Result<Listened, JoinError>) {
+        if let Ok(Listened::Words(ask, text)) = listened {
+            for input in self.work.parts.answer(ask, text) {
+                self.conversation.on(self.now(), input);
             }
-        });
+        }
     }
 
     fn ask_turn_model(&mut self, turn: u32, revision: u32) {
         let Some(model) = self.engines.turn_model.clone() else { return };
-        let (audio, inbox) = (self.ear.utterance(), self.inbox.0.clone());
+        let (audio, inbox) = (self.ear.turn_audio(), self.inbox.0.clone());
         self.work.listening.spawn(async move {
             match model.complete(audio).await {
                 Ok(probability) => {
@@ -232,6 +250,7 @@ impl CallTask {
                 }
                 Err(fault) => tracing::warn!(%fault, "the turn model gave no opinion; silence decides"),
             }
+            Listened::Nothing
         });
     }
 

@@ -116,5 +116,5 @@ pub fn event(call: &str, at_ms: u64, event: Event) -> Entry {
 }
 
 pub fn partial(call: &str, at_ms: u64, text: &str) -> Entry {
-    event(call, at_ms, Event::Partial { turn: 1, text: text.into() })
+    event(call, at_ms, Event::Partial { turn: 1, text: text.into(), stable: 0 })
 }

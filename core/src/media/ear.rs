@@ -21,6 +21,10 @@ pub struct EarSettings {
     pub vad_threshold: f32,
     pub onset_ms: u32,
     pub pre_roll_ms: u32,
+    /// See [`SegmentSettings::part_ms`].
+    pub part_ms: u32,
+    /// See [`SegmentSettings::part_pause_ms`].
+    pub part_pause_ms: u32,
 }
 
 /// One call's ear.
@@ -55,6 +59,8 @@ impl Ear {
         let segment = SegmentSettings {
             onset_ms: settings.onset_ms,
             pre_roll_ms: settings.pre_roll_ms,
+            part_ms: settings.part_ms,
+            part_pause_ms: settings.part_pause_ms,
             ..SegmentSettings::with_threshold(settings.vad_threshold)
         };
         Ok(Self {
@@ -131,6 +137,16 @@ impl Ear {
         self.segmenter.audio()
     }
 
+    /// How it sounds so far: the last 8 s of it, parts that were cut off included.
+    pub fn turn_audio(&self) -> Arc<[f32]> {
+        self.segmenter.turn_audio()
+    }
+
+    /// Where the open utterance ends, in samples of everything heard.
+    pub const fn heard(&self) -> u64 {
+        self.segmenter.heard()
+    }
+
     /// Ends the open utterance; what is heard from here on belongs to the next.
     pub fn close_utterance(&mut self) {
         self.segmenter.take();
@@ -141,7 +157,7 @@ impl Ear {
         self.segmenter.take()
     }
 
-    /// The beginning of an utterance that grew too long for the recogniser: see [`Segmenter::take_part`].
+    /// The beginning of an utterance that the recogniser need not hear again: see [`Segmenter::take_part`].
     pub fn take_part(&mut self) -> Option<Utterance> {
         self.segmenter.take_part()
     }
@@ -176,8 +192,15 @@ mod tests {
     use crate::audio::{LINE_FRAME, LINE_RATE};
     use crate::media::red::Repeats;
 
-    const SETTINGS: EarSettings =
-        EarSettings { jitter_min_ms: 20, jitter_max_ms: 240, vad_threshold: 0.5, onset_ms: 90, pre_roll_ms: 300 };
+    const SETTINGS: EarSettings = EarSettings {
+        jitter_min_ms: 20,
+        jitter_max_ms: 240,
+        vad_threshold: 0.5,
+        onset_ms: 90,
+        pre_roll_ms: 300,
+        part_ms: 3_000,
+        part_pause_ms: 140,
+    };
 
     /// A second of hum, a second of a voice-like sound, a second of hum: as packets.
     fn packets() -> Vec<RtpPacket> {
