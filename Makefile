@@ -65,3 +65,11 @@ bench-turn: build models ## Response latency at the ear, p50 and p95, with real 
 .PHONY: bench-media
 bench-media: build ## CPU per call-second and memory per call, N echo calls
 	benches/media.sh
+
+.PHONY: bench-floor
+bench-floor: build models ## Turn-taking: latency with cut-ins, barge-in, selectivity, beside two baselines (SET="--set floor.hold_ms=200")
+	cargo bench --profile release --workspace --bench floor -- $(SET)
+
+.PHONY: corpus
+corpus: build models ## The labelled duplex corpus as WAV and JSON files, for listening (CORPUS=folder)
+	cargo bench --profile release --workspace --bench floor -- --render $(or $(CORPUS),$(HOME)/.cache/duologue/corpus/scenes)

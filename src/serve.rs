@@ -11,6 +11,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::assembly::{self, AssemblyError};
+use crate::audio::resample::Resampler;
+use crate::audio::{LINE_RATE, wav};
 use crate::call::registry::{House, Registry};
 use crate::config::Config;
 use crate::dialogue::conversation::{ConversationSettings, DraftSettings, Pace};
@@ -140,7 +142,13 @@ pub fn load_personas(folder: &Path, default: &str) -> Result<Vec<Arc<Persona>>, 
             Ok(persona) if personas.iter().any(|known| known.name == persona.name) => {
                 faults.push(format!("{}: the name '{}' is taken by another file", file.display(), persona.name));
             }
-            Ok(persona) => personas.push(Arc::new(persona)),
+            Ok(mut persona) => {
+                match persona.plays.as_ref().map(|wav| recording(&folder.join(wav))).transpose() {
+                    Ok(sound) => persona.recording = sound,
+                    Err(why) => faults.push(format!("{}: plays: {why}", file.display())),
+                }
+                personas.push(Arc::new(persona));
+            }
             Err(found) => faults.extend(found.iter().map(|fault| format!("{}: {fault}", file.display()))),
         }
     }
@@ -150,7 +158,28 @@ pub fn load_personas(folder: &Path, default: &str) -> Result<Vec<Arc<Persona>>, 
     if faults.is_empty() { Ok(personas) } else { Err(ServeError::Personas(faults.join("\n"))) }
 }
 
-fn conversation_settings(config: &Config) -> ConversationSettings {
+/// The longest recording that a persona plays: ten minutes take 115 MB.
+const RECORDING_MOST: Duration = Duration::from_secs(600);
+
+/// A WAV file as it goes over the line.
+fn recording(path: &Path) -> Result<Arc<[f32]>, String> {
+    let fault = |why: String| format!("cannot read {}: {why}", path.display());
+    let file = std::fs::File::open(path).map_err(|why| fault(why.to_string()))?;
+    let sound = wav::read(std::io::BufReader::new(file)).map_err(|why| fault(why.to_string()))?;
+    let rate_hz = sound.rate_hz;
+    let mono = sound.into_mono();
+    if mono.is_empty() || mono.len() as u64 > RECORDING_MOST.as_secs() * u64::from(rate_hz) {
+        return Err(fault(format!("it must hold sound, at most {} s of it", RECORDING_MOST.as_secs())));
+    }
+    let mut resampler = Resampler::new(rate_hz, LINE_RATE).map_err(|why| fault(why.to_string()))?;
+    let mut line = Vec::new();
+    resampler.push(&mono, &mut line);
+    resampler.flush(&mut line);
+    Ok(line.into())
+}
+
+/// The conversation's numbers as they are configured.
+pub fn conversation_settings(config: &Config) -> ConversationSettings {
     let floor = &config.floor;
     ConversationSettings {
         floor: FloorSettings {
@@ -182,7 +211,8 @@ fn conversation_settings(config: &Config) -> ConversationSettings {
     }
 }
 
-fn ear_settings(config: &Config) -> EarSettings {
+/// The ear's numbers as they are configured.
+pub fn ear_settings(config: &Config) -> EarSettings {
     EarSettings {
         jitter_min_ms: config.media.jitter_min_ms,
         jitter_max_ms: config.media.jitter_max_ms,

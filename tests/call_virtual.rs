@@ -12,6 +12,8 @@ use duologue::backend::scripted_voice::{ScriptedVoice, WordCode, heard};
 use duologue::call::engines::Engines;
 use duologue::call::registry::{House, Registry};
 use duologue::call::wire::Control;
+use duologue::call_client::conductor::Pace;
+use duologue::call_client::conversation::converse;
 use duologue::dialogue::conversation::ConversationSettings;
 use duologue::dialogue::persona::Persona;
 use duologue::journal::EndReason;
@@ -23,6 +25,7 @@ use duologue::peer::{Peer, PeerEvent, Port, PortConfig};
 use duologue::store::Store;
 use duologue::time::TICK;
 use duologue_signaling::event::{Event, Stamped, TurnOutcome};
+use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
 
 const EAR: EarSettings =
     EarSettings { jitter_min_ms: 20, jitter_max_ms: 240, vad_threshold: 0.5, onset_ms: 90, pre_roll_ms: 300 };
@@ -34,7 +37,7 @@ struct Stage {
     network: Memory,
     registry: Arc<Registry>,
     store: Store,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 async fn stage(opening: &str, asks: &[&str]) -> Stage {
@@ -67,7 +70,7 @@ async fn stage_in(opening: &str, asks: &[&str], network: Memory) -> Stage {
         max_calls: 4,
         longest_call: Duration::from_secs(3_600),
     });
-    Stage { network, registry, store, _folder: folder }
+    Stage { network, registry, store, folder }
 }
 
 fn any_port() -> PortConfig {
@@ -201,6 +204,57 @@ async fn a_question_is_answered_on_the_same_track_and_the_rows_say_so() {
     let turns: Vec<&str> = call.turns.iter().map(|turn| turn.text.as_str()).collect();
     assert_eq!(turns, ["Good evening.", "What time do you close?", answer]);
     assert_eq!(call.turns[2].heard.as_deref(), Some(answer));
+}
+
+/// Each word of the agent as the rows have it: from leaving to being heard, milliseconds, and how that is known.
+async fn ways(stage: &Stage) -> Vec<(i64, String)> {
+    stage.registry.settle().await;
+    let path = stage.folder.path().join("calls.db");
+    let mut rows = SqliteConnectOptions::new().filename(&path).read_only(true).connect().await.expect("a database");
+    sqlx::query_as("SELECT heard_ms - sent_ms, heard_by FROM words WHERE state = 'heard' ORDER BY call, turn, n")
+        .fetch_all(&mut rows)
+        .await
+        .expect("words")
+}
+
+/// `duologue call` plays what it hears with a delay of its own, behind a network of 60 ms, and says so.
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_reports_what_it_plays_is_known_to_the_word() {
+    let weather = Weather { delay: Duration::from_millis(60), ..Weather::default() };
+    let greeting = "Good evening, this is the house at the harbour, and the kitchen is open until ten.";
+    let stage = stage_in(greeting, &[], Memory::new(weather)).await;
+    let port = Port::bind_in(any_port(), &stage.network).await.expect("a port");
+    let caller = Caller::new(&port).await.expect("an offer");
+    let opened = stage.registry.open(caller.offer(), None, None).await.expect("a call");
+    let mut peer = caller.answered(&opened.answer).await.expect("a usable answer");
+    let pace = Pace {
+        turn_gap: Duration::from_secs(1),
+        wait_for_agent: true,
+        patience: Duration::from_secs(9),
+        hang_up_after: Some(Duration::from_secs(9)),
+    };
+    let delay = Duration::from_millis(200);
+    converse(&mut peer, &[], pace, delay, |_, _| {}).await.expect("a call");
+    peer.close().await;
+    stage.registry.shut_down().await;
+    let ways = ways(&stage).await;
+    assert_eq!(ways.len(), 16, "{ways:?}");
+    // The first words are over before the first report is here.
+    let (estimated, reported): (Vec<_>, Vec<_>) = ways.iter().partition(|(_, by)| by == "estimate");
+    assert!(estimated.len() <= 4, "{ways:?}");
+    assert!(reported.iter().all(|(way, _)| (220..=300).contains(way)), "200 and 60 ms, to 40: {ways:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_reports_nothing_is_taken_for_a_usual_one() {
+    let stage = stage("Good evening.", &[]).await;
+    let mut phone = Phone::call(&stage, "porter").await;
+    phone.wait(3_000).await;
+    phone.peer.close().await;
+    stage.registry.shut_down().await;
+    let ways = ways(&stage).await;
+    assert_eq!(ways.len(), 2);
+    assert!(ways.iter().all(|(way, by)| by == "estimate" && (100..=125).contains(way)), "{ways:?}");
 }
 
 /// Invariant 2.

@@ -68,6 +68,8 @@ export class Call {
   readonly #playout: PlayoutReporter;
   #location: string | null = null;
   #closed = false;
+  /** This side has hung up: what goes away from now on goes as it should. */
+  #leaving = false;
 
   private constructor(source: Source, listener: Listener) {
     this.#source = source;
@@ -78,11 +80,11 @@ export class Call {
       if (typeof data === "string") listener.message(data);
     });
     this.#channel.addEventListener("close", () => {
-      if (!this.#closed) listener.link("failed");
+      if (!this.#leaving) listener.link("failed");
     });
     this.#peer.addEventListener("track", ({ track, streams }) => listener.audio(streams[0] ?? new MediaStream([track])));
     this.#peer.addEventListener("connectionstatechange", () => {
-      if (this.#closed) return;
+      if (this.#leaving) return;
       const { connectionState } = this.#peer;
       if (connectionState === "connected" || connectionState === "failed") listener.link(connectionState);
       else if (connectionState === "disconnected") {
@@ -158,6 +160,7 @@ export class Call {
   /** Hangs up, leaves the server a moment for its last event, and closes. */
   async hangUp(): Promise<void> {
     if (this.#closed) return;
+    this.#leaving = true;
     this.#source.track.enabled = false;
     const channelClosed = new Promise((resolve) => this.#channel.addEventListener("close", resolve, { once: true }));
     const patience = new Promise((resolve) => setTimeout(resolve, FAREWELL_MS));
@@ -180,7 +183,7 @@ export class Call {
   /** Closes this side. The server has ended the call, or will notice. */
   close(): void {
     if (this.#closed) return;
-    this.#closed = true;
+    this.#closed = this.#leaving = true;
     this.#location = null;
     this.#playout.close();
     this.#peer.close();

@@ -4,7 +4,8 @@
 //! from, which is the relay; the answer names the relay and nothing else. Pure, total over any text.
 
 use std::fmt::Write;
-use std::net::{IpAddr, SocketAddr};
+// Addresses as values; nothing here opens a socket.
+use core::net::{IpAddr, SocketAddr};
 
 /// Where a description says that it can be reached over UDP, in its order. Names (mDNS) are left out.
 pub fn candidates(description: &str) -> Vec<SocketAddr> {

@@ -24,6 +24,7 @@ use crate::journal::{CallId, EndReason, Entry, MediaTotals};
 use crate::media::downlink::{DownlinkSettings, Level};
 use crate::media::ear::{Ear, EarSettings};
 use crate::media::echo::Echo;
+use crate::media::recording::Recording;
 use crate::peer::{OfferRefused, Peer, PeerLine, Port, PortCounts};
 use crate::store::Recorder;
 
@@ -148,6 +149,7 @@ impl Registry {
                 DownlinkSettings { red: peer.agreed.red.is_some(), most: house.redundancy_most },
             )?,
             echo: if persona.echo { Some(Echo::new()?) } else { None },
+            recording: persona.recording.clone().and_then(Recording::new),
             hotwords: persona.recogniser_prompt().map(Into::into),
             conversation: Conversation::new(call, persona, house.conversation.clone()),
             judge: Box::new(RulesJudge),

@@ -21,6 +21,7 @@ use crate::media::downlink::LinkReport;
 use crate::media::ear::Ear;
 use crate::media::echo::Echo;
 use crate::media::far_ear::PlayoutReport;
+use crate::media::recording::Recording;
 use crate::peer::{GoneWhy, Peer, PeerEvent};
 use crate::store::Recorder;
 use crate::time::{CallTime, TICK};
@@ -33,6 +34,8 @@ pub struct CallTask {
     pub mouth: Mouth,
     /// Present when the persona only sends the caller's sound back.
     pub echo: Option<Echo>,
+    /// Present when the persona only plays a recording.
+    pub recording: Option<Recording>,
     pub conversation: Conversation,
     pub judge: Box<dyn Judge>,
     pub engines: Engines,
@@ -106,6 +109,9 @@ impl CallTask {
             // Nobody will ask for the utterance: it need not be kept.
             self.ear.close_utterance();
             echo.frame(self.ear.frame(), &mut frame)
+        } else if let Some(recording) = &mut self.recording {
+            self.ear.close_utterance();
+            recording.frame(&mut frame)
         } else {
             self.conversation.tick(at, heard);
             self.execute();
@@ -249,7 +255,7 @@ impl CallTask {
             }
             Some(PeerEvent::Connected) if !self.work.connected => {
                 self.work.connected = true;
-                if self.echo.is_none() {
+                if self.echo.is_none() && self.recording.is_none() {
                     self.conversation.start(self.now());
                 }
             }

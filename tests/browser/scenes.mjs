@@ -77,6 +77,9 @@ async function hangUpByKeyboard(page, options) {
   if ((await page.evaluate(() => document.body.dataset.phase)) !== "live") throw new Error("one Esc ended the call");
   await page.keyboard.press("Escape");
   await phase(page, "ended", options.wait_ms);
+  // The server takes the connection down meanwhile; that is no fault.
+  await page.waitForTimeout(1000);
+  if (await page.locator("#problem").isVisible()) throw new Error(`hanging up is told as a problem: ${await words(page)}`);
   return (await page.locator("#ending-sentence").textContent()) ?? "";
 }
 

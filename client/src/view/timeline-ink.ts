@@ -258,7 +258,8 @@ function wait(pen: Pen, picture: Picture, { latency, from_ms, outcome }: AgentSt
   const label = inWords(waited.total_ms);
   pen.font = `600 11px ${inks.font}`;
   const room = pen.measureText(label).width;
-  if (right < 0 || right - room > picture.width) return;
+  // Half a figure under the lane's name would be read as another figure.
+  if (right - room < pen.measureText(picture.names.agent).width + 10 || right - room > picture.width) return;
   const middle = AGENT_TOP + LANE / 2;
   pen.textBaseline = "middle";
   pen.textAlign = "right";

@@ -2,6 +2,7 @@
 //! prompt.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -31,6 +32,10 @@ pub struct Persona {
     pub hotwords: Vec<String>,
     /// Sends the caller's own sound back instead of talking: the measuring rig's own floor.
     pub echo: bool,
+    /// Plays this WAV file instead of talking, over and over: a path, relative to the persona's own file.
+    pub plays: Option<String>,
+    /// What is in that file, at the rate of the line; whoever read the file puts it here.
+    pub recording: Option<Arc<[f32]>>,
     /// The system prompt.
     pub prompt: String,
 }
@@ -59,6 +64,8 @@ struct Head {
     hotwords: Vec<String>,
     #[serde(default)]
     echo: bool,
+    #[serde(default)]
+    plays: Option<String>,
 }
 
 fn default_trouble() -> String {
@@ -89,6 +96,8 @@ pub enum PersonaFault {
     Name(String),
     #[error("{field}: {value} is outside {range}")]
     Range { field: String, value: String, range: String },
+    #[error("echo and plays exclude each other: keep one of them")]
+    TwoMachines,
     #[error("the body is empty: write the system prompt below the second '---'")]
     NoPrompt,
 }
@@ -119,6 +128,8 @@ impl Persona {
             max_tokens: head.max_tokens,
             hotwords: head.hotwords,
             echo: head.echo,
+            plays: head.plays,
+            recording: None,
             prompt: body.trim().into(),
         })
     }
@@ -137,6 +148,8 @@ impl Persona {
             max_tokens: default_max_tokens(),
             hotwords: Vec::new(),
             echo: false,
+            plays: None,
+            recording: None,
             prompt: String::new(),
         }
     }
@@ -175,7 +188,10 @@ fn faults_of(head: &Head, body: &str) -> Vec<PersonaFault> {
             out_of_range(format!("ladder[{i}].after_ms"), rung.after_ms.to_string(), "1,000 to 600,000 ms".into());
         }
     }
-    if body.trim().is_empty() && !head.echo {
+    if head.echo && head.plays.is_some() {
+        faults.push(PersonaFault::TwoMachines);
+    }
+    if body.trim().is_empty() && !head.echo && head.plays.is_none() {
         faults.push(PersonaFault::NoPrompt);
     }
     faults
@@ -210,6 +226,14 @@ mod tests {
     fn an_unknown_field_is_refused_by_name() {
         let faults = Persona::parse("---\nname: a\nvoise: joe\n---\nprompt").unwrap_err();
         assert!(faults[0].to_string().contains("voise"), "{}", faults[0]);
+    }
+
+    #[test]
+    fn a_persona_that_is_a_machine_needs_no_prompt() {
+        let plays = Persona::parse("---\nname: notice\nplays: notice.wav\n---\n").unwrap();
+        assert_eq!((plays.plays.as_deref(), plays.recording), (Some("notice.wav"), None), "the file is not read here");
+        let both = Persona::parse("---\nname: a\necho: true\nplays: a.wav\n---\n");
+        assert_eq!(both, Err(vec![PersonaFault::TwoMachines]));
     }
 
     #[test]

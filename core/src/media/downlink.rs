@@ -44,8 +44,8 @@ pub type Level = u8;
 pub struct DownlinkSettings {
     /// The other side reads RFC 2198.
     pub red: bool,
-    /// The highest level, 0..=4.
-    pub most: Level,
+    /// Copies in a packet at most, 0..=4. None is as if the other side did not read them.
+    pub most: u8,
 }
 
 /// How the next packets are made.
@@ -110,10 +110,9 @@ pub struct Downlink {
 
 impl Downlink {
     pub fn new(settings: DownlinkSettings) -> Self {
-        let settings = DownlinkSettings { most: settings.most.min(4), ..settings };
         Self {
             settings,
-            level: UNKNOWN.min(settings.most),
+            level: UNKNOWN,
             window: VecDeque::new(),
             heard: None,
             known: false,
@@ -134,7 +133,7 @@ impl Downlink {
             // What was lost before was lost to our own copies; what is lost now is what the line itself loses.
             self.window.clear();
             self.calm_since = None;
-            self.level = if was_capped { alone.min(self.settings.most) } else { self.level };
+            self.level = if was_capped { alone } else { self.level };
             return;
         }
         self.window.push_back((at, report.expected, report.lost.min(report.expected)));
@@ -150,7 +149,7 @@ impl Downlink {
     /// Once a tick, or once a second: time passes without a report.
     pub fn tick(&mut self, at: CallTime) {
         if self.heard.is_some_and(|heard| at.since(heard) > ABSENT_AFTER) && self.level < ABSENT {
-            self.level = ABSENT.min(self.settings.most);
+            self.level = ABSENT;
             self.calm_since = None;
         }
     }
@@ -159,8 +158,8 @@ impl Downlink {
     pub fn plan(&self) -> Plan {
         let level = self.level();
         let congested = self.congestion.cap().is_some();
-        let copies = if self.settings.red { COPIES[usize::from(level)] } else { &[] };
-        Plan { copies, opus: opus(level, self.settings.red, congested) }
+        let most = if self.settings.red { self.settings.most } else { 0 };
+        Plan { copies: COPIES[usize::from(level.min(most))], opus: opus(level, most > 0, congested) }
     }
 
     /// What is done now, congestion considered.
@@ -178,7 +177,6 @@ impl Downlink {
 
     /// `first`: nothing was known before this report, so that there is no level to descend from.
     fn follow(&mut self, at: CallTime, needed: Level, first: bool) {
-        let needed = needed.min(self.settings.most);
         if needed > self.level || first {
             self.level = needed;
             self.calm_since = None;

@@ -7,6 +7,7 @@ pub mod far_ear;
 pub mod jitter;
 pub mod network;
 pub mod playout;
+pub mod recording;
 pub mod red;
 pub mod rtp;
 pub mod segment;
