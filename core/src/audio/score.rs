@@ -1,4 +1,4 @@
-//! For tests: how much a sound differs from another, and whether it clicks.
+//! For tests, those of the whole receiver included: how much a sound differs from another, and whether it clicks.
 
 use realfft::RealFftPlanner;
 
@@ -67,7 +67,8 @@ pub(crate) fn voice(pitch_hz: f32, glide_hz: f32, seconds: f32) -> Vec<f32> {
     let mut phase = 0.0_f32;
     let formant =
         |hz: f32| 1.0 / (1.0 + ((hz - 600.0) / 250.0).powi(2)) + 0.5 / (1.0 + ((hz - 1_600.0) / 300.0).powi(2));
-    (0..(seconds * HEAR_RATE as f32) as usize)
+    let count = (seconds * HEAR_RATE as f32) as usize;
+    (0..count)
         .map(|n| {
             let t = n as f32 / HEAR_RATE as f32;
             let pitch = pitch_hz + glide_hz * (t * 4.0).sin();
@@ -75,23 +76,9 @@ pub(crate) fn voice(pitch_hz: f32, glide_hz: f32, seconds: f32) -> Vec<f32> {
             let harmonics = 1..=(3_500.0 / pitch) as usize;
             let tone: f32 =
                 harmonics.map(|k| (phase * k as f32 * std::f32::consts::TAU).sin() * formant(k as f32 * pitch)).sum();
-            0.15 * tone * (0.55 - 0.45 * (t * 19.0).cos())
+            // It ends as softly as it begins: an edge would be a click of the voice's own.
+            let end = ((count - n) as f32 / 800.0).min(1.0);
+            0.15 * tone * (0.5 - 0.5 * (t * 19.0).cos()) * end
         })
         .collect()
-}
-
-#[test]
-fn a_splice_in_a_voice_clicks_and_the_voice_does_not() {
-    for pitch_hz in [90.0, 140.0, 230.0] {
-        let whole = voice(pitch_hz, 20.0, 2.0);
-        assert_eq!(clicks(&whole), Vec::<usize>::new(), "{pitch_hz} Hz");
-        // Cut anywhere. Not every splice clicks: a pulse of the voice may hide it, or the halves happen to meet.
-        let heard = (0..20).filter(|n| {
-            let mut cut = whole.clone();
-            cut.drain(8_000 + n * 317..8_000 + n * 317 + 61);
-            !clicks(&cut).is_empty()
-        });
-        let heard = heard.count();
-        assert!(heard >= 10, "{pitch_hz} Hz: {heard} of 20");
-    }
 }

@@ -4,5 +4,6 @@ pub mod ear;
 pub mod echo;
 pub mod jitter;
 pub mod playout;
+pub mod receiver;
 pub mod rtp;
 pub mod segment;

@@ -32,6 +32,22 @@ fn longer(frame: &mut Vec<f32>) -> isize {
 }
 
 #[test]
+fn a_splice_in_a_voice_clicks_and_the_voice_does_not() {
+    for pitch_hz in [90.0, 140.0, 230.0] {
+        let whole = voice(pitch_hz, 20.0, 2.0);
+        assert_eq!(clicks(&whole), Vec::<usize>::new(), "{pitch_hz} Hz");
+        // Cut anywhere. Not every splice clicks: a pulse of the voice may hide it, or the halves happen to meet.
+        let heard = (0..20).filter(|n| {
+            let mut cut = whole.clone();
+            cut.drain(8_000 + n * 317..8_000 + n * 317 + 61);
+            !clicks(&cut).is_empty()
+        });
+        let heard = heard.count();
+        assert!(heard >= 8, "{pitch_hz} Hz: {heard} of 20");
+    }
+}
+
+#[test]
 fn the_period_of_a_voice_is_found() {
     for pitch_hz in [85.0, 100.0, 123.0, 180.0, 250.0, 390.0] {
         let found = period(&voice(pitch_hz, 0.0, 0.5)[3_000..3_320], LONGEST).unwrap();
