@@ -63,6 +63,9 @@ section! {
         jitter_min_ms: u32 = 20, 0..=200, "ms";
         /// The most that it may grow to before late packets are given up.
         jitter_max_ms: u32 = 240, 40..=1_000, "ms";
+        /// Shorten and lengthen speech by whole periods of the voice, so that the delay follows the network at once. false:
+        /// speech is left as it came, and the delay changes only where nobody speaks.
+        stretch_speech: bool = true, (), "";
     }
 }
 

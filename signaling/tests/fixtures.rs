@@ -43,12 +43,13 @@ fn event_name(event: &Event) -> &'static str {
         Event::Backchannel { .. } => "backchannel",
         Event::Draft { .. } => "draft",
         Event::TurnEnded { .. } => "turn-ended",
+        Event::Quality { .. } => "quality",
         Event::Trouble { .. } => "trouble",
         Event::CallEnded { .. } => "call-ended",
     }
 }
 
-const EVENT_NAMES: [&str; 12] = [
+const EVENT_NAMES: [&str; 13] = [
     "call-started",
     "floor",
     "partial",
@@ -59,6 +60,7 @@ const EVENT_NAMES: [&str; 12] = [
     "backchannel",
     "draft",
     "turn-ended",
+    "quality",
     "trouble",
     "call-ended",
 ];

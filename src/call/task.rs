@@ -19,6 +19,7 @@ use crate::dialogue::judge::Judge;
 use crate::journal::{CallId, EndReason, Entry, MediaTotals};
 use crate::media::ear::Ear;
 use crate::media::echo::Echo;
+use crate::media::quality::QualityWatch;
 use crate::peer::{GoneWhy, Peer, PeerEvent};
 use crate::store::Recorder;
 use crate::time::{CallTime, TICK};
@@ -55,6 +56,7 @@ pub struct Work {
     partial: Option<AbortHandle>,
     priming: Option<AbortHandle>,
     connected: bool,
+    quality: QualityWatch,
     ended: Option<(EndReason, String)>,
 }
 
@@ -67,7 +69,7 @@ impl CallTask {
         while self.work.ended.is_none() {
             tokio::select! {
                 biased;
-                _ = beat.tick() => self.beat(),
+                due = beat.tick() => self.beat(due),
                 event = self.peer.events.recv() => self.on_peer(event),
                 Some(control) = self.control.recv() => self.on_control(control),
                 Some(input) = self.inbox.1.recv() => self.conversation.on(self.now(), input),
@@ -83,7 +85,7 @@ impl CallTask {
     }
 
     /// One tick: hear -> decide -> gate -> send. Nothing in here waits.
-    fn beat(&mut self) {
+    fn beat(&mut self, due: Instant) {
         let at = self.now();
         if !self.work.connected {
             return;
@@ -92,7 +94,8 @@ impl CallTask {
             self.end(EndReason::TimeLimit, "The longest allowed call is over.");
             return;
         }
-        let heard = self.ear.tick(at);
+        // The sound's clock is the even one: a tick that comes late is no change of the network.
+        let heard = self.ear.tick(CallTime::ZERO + due.saturating_duration_since(self.began));
         self.transcribe_part();
         let mut frame = [0.0; LINE_FRAME];
         let speech = if let Some(echo) = &mut self.echo {
@@ -102,6 +105,9 @@ impl CallTask {
         } else {
             self.conversation.tick(at, heard);
             self.execute();
+            if let Some(event) = self.work.quality.due(at, self.ear.receiver()) {
+                self.emit(Stamped { at_ms: at.ms(), event });
+            }
             self.conversation.frame(at, &mut frame)
         };
         self.mouth.send(&frame, speech, &self.peer.line);

@@ -4,6 +4,7 @@ pub mod ear;
 pub mod echo;
 pub mod jitter;
 pub mod playout;
+pub mod quality;
 pub mod receiver;
 pub mod rtp;
 pub mod segment;
