@@ -27,8 +27,20 @@ export type CallEvent =
   | { type: "backchannel"; turn: number; text: string }
   | { type: "draft"; turn: number; caller_turn: number; adopted: boolean; tokens: number; spent_ms: number }
   | TurnEnded
+  | ({ type: "quality" } & Quality)
   | { type: "trouble"; code: string; detail: string }
   | { type: "call-ended"; reason: string; detail: string };
+
+/** How the caller's sound arrives, since this was told last. Shares are 0..=1. */
+export interface Quality {
+  delay_ms: number;
+  loss: number;
+  late: number;
+  concealed: number;
+  recovered: number;
+  /** Absent while it cannot be told. */
+  drift_ppm?: number;
+}
 
 export interface Judgement {
   type: "judgement";
@@ -158,6 +170,15 @@ const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { t
     heard: text(f, "heard"),
     generated: text(f, "generated"),
     latency: latency(f),
+  }),
+  quality: (f) => ({
+    type: "quality",
+    delay_ms: number(f, "delay_ms"),
+    loss: number(f, "loss"),
+    late: number(f, "late"),
+    concealed: number(f, "concealed"),
+    recovered: number(f, "recovered"),
+    ...(f["drift_ppm"] === undefined ? {} : { drift_ppm: number(f, "drift_ppm") }),
   }),
   trouble: (f) => ({ type: "trouble", code: text(f, "code"), detail: text(f, "detail") }),
   "call-ended": (f) => ({ type: "call-ended", reason: text(f, "reason"), detail: text(f, "detail") }),

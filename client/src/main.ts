@@ -9,6 +9,7 @@ import { type Action, initial, reduce, type ViewState } from "./state.js";
 import { ControlView } from "./view/controls.js";
 import { byId } from "./view/dom.js";
 import { ProblemView } from "./view/problem.js";
+import { QualityView } from "./view/quality.js";
 import { StageView } from "./view/stage.js";
 import { StartView } from "./view/start.js";
 import { TranscriptView } from "./view/transcript.js";
@@ -33,6 +34,7 @@ let connecting = 0;
 
 const start = new StartView({ call: (persona, typing) => void dial(persona, typing) });
 const stage = new StageView();
+const quality = new QualityView();
 const transcript = new TranscriptView();
 const problem = new ProblemView({
   retry: () => (personas.length === 0 ? void loadPersonas() : redial(byTyping)),
@@ -68,6 +70,7 @@ function draw(): void {
   start.render(state);
   controls.render(state);
   stage.render(state, other);
+  quality.render(state);
   transcript.render(state, other);
   problem.render(state.problem, state.phase === "ready");
 }

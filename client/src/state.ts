@@ -2,7 +2,7 @@
 //
 // Lines that an action does not touch keep their identity, so that a view may compare by `===`.
 
-import type { FloorState, LatencyParts, Stamped, TurnOutcome } from "./events.js";
+import type { FloorState, LatencyParts, Quality, Stamped, TurnOutcome } from "./events.js";
 import type { Problem } from "./problem.js";
 import { endingInWords } from "./problem.js";
 
@@ -66,6 +66,8 @@ export interface ViewState {
   persona: string | null;
   floor: FloorState;
   lines: readonly Line[];
+  /** How the caller's sound arrives; null until the server has told. */
+  quality: Quality | null;
   /** The newest moment that the server has told, milliseconds since the call began. */
   at_ms: number;
   muted: boolean;
@@ -95,6 +97,7 @@ export const initial: ViewState = {
   persona: null,
   floor: "idle",
   lines: [],
+  quality: null,
   at_ms: 0,
   muted: false,
   microphone: true,
@@ -173,6 +176,10 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
         outcome: event.outcome,
         latency: event.latency,
       }));
+    case "quality": {
+      const { at_ms: _at, type: _type, ...quality } = event;
+      return { ...state, quality };
+    }
     case "trouble":
       return { ...state, lines: [...state.lines, { kind: "trouble", at_ms, code: event.code, detail: event.detail }] };
     case "call-ended":
