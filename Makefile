@@ -65,3 +65,7 @@ bench-turn: build models ## Response latency at the ear, p50 and p95, with real 
 .PHONY: bench-media
 bench-media: build ## CPU per call-second and memory per call, N echo calls
 	benches/media.sh
+
+.PHONY: bench-jitter
+bench-jitter: ## Concealed sound, delay, PESQ and CPU of the jitter buffer over seeded traces
+	benches/jitter.sh

@@ -37,6 +37,14 @@ pub struct SoundCounts {
     pub heard: u64,
 }
 
+impl SoundCounts {
+    /// True when what came in is what went out and what is `left`.
+    pub const fn adds_up(&self, left: usize) -> bool {
+        let came = self.packets + self.recovered + self.concealed + self.comfort + self.lengthened;
+        came == self.heard + self.shortened + left as u64
+    }
+}
+
 /// Concealment past this says nothing: it fades into comfort noise within a tick.
 const FADE_AFTER: Duration = Duration::from_millis(60);
 /// The fade out, in samples: a tick.

@@ -175,8 +175,6 @@ impl Listener {
     /// Every sample that came in has gone out, or is still there.
     pub fn accounted_for(&self) -> bool {
         let sound = self.receiver.counts();
-        let came = sound.packets + sound.recovered + sound.concealed + sound.comfort + sound.lengthened;
-        let went = sound.heard + sound.shortened + self.receiver.left() as u64;
         let packets = self.receiver.jitter().stats();
         let became = packets.played
             + packets.dropped
@@ -184,7 +182,7 @@ impl Listener {
             + packets.duplicate
             + packets.foreign
             + self.receiver.jitter().held() as u64;
-        came == went && packets.received == became && sound.heard == self.heard.len() as u64
+        sound.adds_up(self.receiver.left()) && packets.received == became && sound.heard == self.heard.len() as u64
     }
 }
 
