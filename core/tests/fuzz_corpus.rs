@@ -4,6 +4,8 @@ use std::path::Path;
 
 #[path = "../../fuzz/targets/client_message.rs"]
 mod client_message;
+#[path = "../../fuzz/targets/offer.rs"]
+mod offer;
 #[path = "../../fuzz/targets/opus.rs"]
 mod opus;
 #[path = "../../fuzz/targets/receiver.rs"]
@@ -33,6 +35,11 @@ fn packets_of_any_kind_are_received() {
 #[test]
 fn payloads_of_any_kind_are_decoded() {
     each_of("opus", opus::run);
+}
+
+#[test]
+fn offers_of_any_kind_are_read_or_refused() {
+    each_of("offer", offer::run);
 }
 
 #[test]
