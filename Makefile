@@ -77,3 +77,7 @@ bench-floor: build models ## Turn-taking: latency with cut-ins, barge-in, select
 .PHONY: corpus
 corpus: build models ## The labelled duplex corpus as WAV and JSON files, for listening (CORPUS=folder)
 	cargo bench --profile release --workspace --bench floor -- --render $(or $(CORPUS),$(HOME)/.cache/duologue/corpus/scenes)
+
+.PHONY: bench-jitter
+bench-jitter: ## Concealed sound, delay, PESQ and CPU of the jitter buffer over seeded traces
+	benches/jitter.sh

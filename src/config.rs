@@ -69,6 +69,9 @@ section! {
         /// How many earlier packets may go along with each while the caller's line loses them. Each costs the
         /// voice's bitrate once more (24 kb/s); 0 leaves it to Opus's own redundancy, which restores less.
         redundancy_most: u16 = 4, 0..=4, "packets";
+        /// Shorten and lengthen speech by whole periods of the voice, so that the delay follows the network at once. false:
+        /// speech is left as it came, and the delay changes only where nobody speaks.
+        stretch_speech: bool = true, (), "";
     }
 }
 

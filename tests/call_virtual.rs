@@ -30,6 +30,7 @@ use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
 const EAR: EarSettings = EarSettings {
     jitter_min_ms: 20,
     jitter_max_ms: 240,
+    stretch_speech: true,
     vad_threshold: 0.5,
     onset_ms: 90,
     pre_roll_ms: 300,

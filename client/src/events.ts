@@ -29,8 +29,20 @@ export type CallEvent =
   | { type: "draft"; turn: number; caller_turn: number; adopted: boolean; tokens: number; spent_ms: number }
   | TurnEnded
   | { type: "line"; loss: number; jitter_ms: number; rtt_ms?: number; copies: number; hold_ms: number }
+  | ({ type: "quality" } & Quality)
   | { type: "trouble"; code: string; detail: string }
   | { type: "call-ended"; reason: string; detail: string };
+
+/** How the caller's sound arrives, since this was told last. Shares are 0..=1. */
+export interface Quality {
+  delay_ms: number;
+  loss: number;
+  late: number;
+  concealed: number;
+  recovered: number;
+  /** Absent while it cannot be told. */
+  drift_ppm?: number;
+}
 
 export interface Judgement {
   type: "judgement";
@@ -175,6 +187,15 @@ const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { t
     ...(f["rtt_ms"] === undefined ? {} : { rtt_ms: number(f, "rtt_ms") }),
     copies: number(f, "copies"),
     hold_ms: number(f, "hold_ms"),
+  }),
+  quality: (f) => ({
+    type: "quality",
+    delay_ms: number(f, "delay_ms"),
+    loss: number(f, "loss"),
+    late: number(f, "late"),
+    concealed: number(f, "concealed"),
+    recovered: number(f, "recovered"),
+    ...(f["drift_ppm"] === undefined ? {} : { drift_ppm: number(f, "drift_ppm") }),
   }),
   trouble: (f) => ({ type: "trouble", code: text(f, "code"), detail: text(f, "detail") }),
   "call-ended": (f) => ({ type: "call-ended", reason: text(f, "reason"), detail: text(f, "detail") }),

@@ -256,7 +256,7 @@ fn tell_words(words: &[WordFate]) -> String {
 
 fn tell_event(event: &Event) -> Option<String> {
     Some(match event {
-        Event::CallStarted { .. } | Event::Words { .. } | Event::Line { .. } => return None,
+        Event::CallStarted { .. } | Event::Words { .. } | Event::Line { .. } | Event::Quality { .. } => return None,
         Event::Floor { state } => format!("floor {}", format!("{state:?}").to_lowercase()),
         Event::Partial { turn, text, .. } => format!("partial {turn}: {text}"),
         Event::Transcript { turn, text, typed } => {

@@ -130,6 +130,20 @@ pub enum Event {
         copies: u8,
         hold_ms: u32,
     },
+    /// How the caller's sound arrives at the server, since this was told last.
+    Quality {
+        /// How long the jitter buffer holds a packet back: mean, milliseconds.
+        delay_ms: u32,
+        /// Shares of the packets, 0..=1: those that never came, and those that came after their turn.
+        loss: f32,
+        late: f32,
+        /// Shares of the sound, 0..=1: made up for missing packets, and restored from the copy in a later one.
+        concealed: f32,
+        recovered: f32,
+        /// How much faster than the server's the caller's clock runs, parts per million; absent while it cannot be told.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        drift_ppm: Option<i32>,
+    },
     /// Something failed and the call goes on; `detail` says what is being done about it.
     Trouble { code: String, detail: String },
     /// The call is over; always the last event.

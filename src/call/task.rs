@@ -22,6 +22,7 @@ use crate::media::downlink::LinkReport;
 use crate::media::ear::Ear;
 use crate::media::echo::Echo;
 use crate::media::far_ear::PlayoutReport;
+use crate::media::quality::QualityWatch;
 use crate::media::recording::Recording;
 use crate::peer::{GoneWhy, Peer, PeerEvent};
 use crate::store::Recorder;
@@ -65,6 +66,7 @@ pub struct Work {
     connected: bool,
     /// The last event about the line, and when it was sent.
     line_told: Option<CallTime>,
+    quality: QualityWatch,
     ended: Option<(EndReason, String)>,
 }
 
@@ -86,7 +88,7 @@ impl CallTask {
         while self.work.ended.is_none() {
             tokio::select! {
                 biased;
-                _ = beat.tick() => self.beat(),
+                due = beat.tick() => self.beat(due),
                 event = self.peer.events.recv() => self.on_peer(event),
                 Some(control) = self.control.recv() => self.on_control(control),
                 Some(input) = self.inbox.1.recv() => self.conversation.on(self.now(), input),
@@ -102,7 +104,7 @@ impl CallTask {
     }
 
     /// One tick: hear -> decide -> gate -> send. Nothing in here waits.
-    fn beat(&mut self) {
+    fn beat(&mut self, due: Instant) {
         let at = self.now();
         if !self.work.connected {
             return;
@@ -111,7 +113,8 @@ impl CallTask {
             self.end(EndReason::TimeLimit, "The longest allowed call is over.");
             return;
         }
-        let heard = self.ear.tick(at);
+        // The sound's clock is the even one: a tick that comes late is no change of the network.
+        let heard = self.ear.tick(CallTime::ZERO + due.saturating_duration_since(self.began));
         self.transcribe_part();
         let mut frame = [0.0; LINE_FRAME];
         let speech = if let Some(echo) = &mut self.echo {
@@ -124,6 +127,9 @@ impl CallTask {
         } else {
             self.conversation.tick(at, heard);
             self.execute();
+            if let Some(event) = self.work.quality.due(at, self.ear.receiver()) {
+                self.emit(Stamped { at_ms: at.ms(), event });
+            }
             self.conversation.frame(at, &mut frame)
         };
         self.mouth.send(&frame, speech, &self.peer.line);
