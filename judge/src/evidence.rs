@@ -31,6 +31,58 @@ pub(crate) fn split_words(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// Chinese has no spaces: its telling pairs of characters, days, and numbers with their unit stand for words.
+fn chinese_words(text: &str) -> Vec<String> {
+    let all: Vec<char> = text.chars().collect();
+    let mut out = Vec::new();
+    for pair in all.windows(2) {
+        if pair.iter().all(|c| is_chinese(*c)) && !pair.iter().any(|c| words::COMMON_CHARACTERS.contains(*c)) {
+            out.push(pair.iter().collect());
+        }
+    }
+    for (at, c) in all.iter().enumerate() {
+        let day = all.get(at + 1).filter(|d| "一二三四五六日天".contains(**d));
+        match (c, day) {
+            ('周' | '期', Some(day)) => out.push(format!("周{day}")),
+            ('号' | '点' | '节' | '片' | '元' | '块' | '度' | '位' | '人' | '分', _) => out.extend(counted(&all[..at], *c)),
+            _ => {}
+        }
+    }
+    out
+}
+
+/// "十五" before "号" is "15号".
+fn counted(before: &[char], unit: char) -> Option<String> {
+    let from = before.iter().rposition(|c| !c.is_ascii_digit() && !NUMERALS.contains(*c)).map_or(0, |at| at + 1);
+    let run = &before[from..];
+    if run.is_empty() {
+        return None;
+    }
+    if run.iter().all(char::is_ascii_digit) {
+        return Some(run.iter().chain([&unit]).collect());
+    }
+    let value = |c: &char| NUMERALS.chars().position(|n| n == *c).unwrap_or(0);
+    let number = match run.iter().position(|c| *c == '十') {
+        Some(ten) => {
+            let tens = if ten == 0 { 1 } else { value(&run[ten - 1]) };
+            tens * 10 + run.get(ten + 1).map_or(0, value)
+        }
+        None => run.iter().fold(0usize, |n, c| n.saturating_mul(10).saturating_add(value(c))),
+    };
+    Some(format!("{number}{unit}"))
+}
+
+const NUMERALS: &str = "零一二三四五六七八九十";
+
+/// Words to compare texts by.
+fn comparable(text: &str) -> Vec<String> {
+    let mut words = split_words(text);
+    if text.chars().any(is_chinese) {
+        words.extend(chinese_words(text));
+    }
+    words
+}
+
 fn hits(plain: &str, list: &[&str]) -> f32 {
     let hit = |word: &&&str| {
         if word.is_ascii() {
@@ -70,12 +122,29 @@ fn number(word: &str) -> Option<String> {
     }
     let spelled = SMALL.iter().chain(&ORDINAL).position(|w| *w == word).map(|at| at % SMALL.len());
     let digits: String = word.chars().take_while(char::is_ascii_digit).collect();
-    spelled.map(|n| n.to_string()).or_else(|| (!digits.is_empty() && word.len() <= digits.len() + 2).then_some(digits))
+    spelled.map(|n| n.to_string()).or_else(|| (!digits.is_empty() && word.chars().count() <= digits.len() + 2).then_some(digits))
+}
+
+/// The kind of value that a word of the vocabulary is: day, month or number.
+pub(crate) fn kind(word: &str) -> Option<u8> {
+    match word {
+        "may" => None, // seldom the month
+        _ if words::DAYS.contains(&word) => Some(0),
+        _ if words::MONTHS.contains(&word) => Some(1),
+        _ => number(word).map(|_| 2),
+    }
+}
+
+/// Whether a word of the vocabulary says too little to be compared; pieces of words do, too.
+pub(crate) fn is_common(word: &str) -> bool {
+    let mut letters = word.chars();
+    let single = matches!((letters.next(), letters.next()), (Some(c), None) if !is_chinese(c) || words::COMMON_CHARACTERS.contains(c));
+    single || word.starts_with("##") || words::COMMON.contains(&word)
 }
 
 /// How a text stands to a row: (shared telling words, values in both, values of a kind that differ).
 fn compare(text: &[String], row: &[String]) -> (f32, f32, f32) {
-    let telling = |w: &&String| w.chars().count() > 2 && !words::COMMON.contains(&w.as_str());
+    let telling = |w: &&String| (w.len() > 2) && !words::COMMON.contains(&w.as_str());
     let shared = row.iter().filter(telling).filter(|w| text.contains(w)).count() as f32;
     let (mut same, mut other) = (0.0, 0.0);
     for (ours, theirs) in values(text).iter().zip(values(row)) {
@@ -91,9 +160,9 @@ fn compare(text: &[String], row: &[String]) -> (f32, f32, f32) {
 /// For each memory row, how many telling words and values it shares with the text.
 #[must_use]
 pub fn shared_with_rows(text: &str, memory: &[String]) -> Vec<f32> {
-    let text = split_words(text);
+    let text = comparable(text);
     let score = |row: &String| {
-        let (shared, same, other) = compare(&text, &split_words(without_date(row)));
+        let (shared, same, other) = compare(&text, &comparable(without_date(row)));
         shared + same + 0.5 * other
     };
     memory.iter().map(score).collect()
@@ -187,8 +256,8 @@ fn of_history(situation: &Situation, out: &mut Vec<f32>) {
 }
 
 fn of_memory(situation: &Situation, out: &mut Vec<f32>) {
-    let text = split_words(&situation.text);
-    let rows: Vec<_> = situation.memory.iter().map(|r| compare(&text, &split_words(without_date(r)))).collect();
+    let text = comparable(&situation.text);
+    let rows: Vec<_> = situation.memory.iter().map(|r| compare(&text, &comparable(without_date(r)))).collect();
     let most = |f: fn(&(f32, f32, f32)) -> f32| rows.iter().map(f).fold(0.0, f32::max);
     out.push(flag(rows.is_empty()));
     out.extend([(most(|r| r.0) / 3.0).min(1.0), (most(|r| r.1) / 2.0).min(1.0), (most(|r| r.2) / 2.0).min(1.0)]);
@@ -197,7 +266,7 @@ fn of_memory(situation: &Situation, out: &mut Vec<f32>) {
     out.push(about.min(1.0));
     out.push(hits(&plain(&situation.memory.join(" ")), words::DUE));
     out.push(flag(situation.persona.stance.trim().is_empty()));
-    let stance = compare(&text, &split_words(&situation.persona.stance));
+    let stance = compare(&text, &comparable(&situation.persona.stance));
     out.push((stance.0 / 3.0).min(1.0));
 }
 

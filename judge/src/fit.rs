@@ -46,18 +46,16 @@ fn temperature(floor: Floor, items: &[Item], scored: &[Scored], from: &Calibrati
     best.filter(|_| !items.is_empty()).map_or(1.0, |(t, _)| t)
 }
 
-/// Among the margins that leave few honest questions unanswered, the one with the best macro-F1; the largest if none does.
+/// The margin with the best macro-F1, where each honest question left unanswered above the share aimed at costs as much as
+/// it gains elsewhere.
 fn margin(items: &[Item], scored: &[Scored], from: &Calibration) -> f32 {
-    let tried: Vec<(f32, Report)> = (0..36)
-        .map(|n| {
-            let margin = 1.0 + 0.1 * n as f32;
-            let calibration = Calibration { decline_margin: margin, ..from.clone() };
-            (margin, Report::of(&outcomes(items, scored, &calibration)))
-        })
-        .collect();
-    let good = tried.iter().filter(|(_, r)| r.honest.1 <= UNANSWERED);
-    good.max_by(|a, b| a.1.macro_f1.total_cmp(&b.1.macro_f1).then(b.0.total_cmp(&a.0)))
-        .map_or(tried[tried.len() - 1].0, |(m, _)| *m)
+    let worth = |margin: f32| {
+        let calibration = Calibration { decline_margin: margin, ..from.clone() };
+        let report = Report::of(&outcomes(items, scored, &calibration));
+        report.macro_f1 - 1.5 * (report.honest.1 - UNANSWERED).max(0.0)
+    };
+    let tried = (0..40).map(|n| 1.08f32.powi(n)).map(|margin| (margin, worth(margin)));
+    tried.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.total_cmp(&a.0))).map_or(1.0, |(margin, _)| margin)
 }
 
 #[cfg(test)]

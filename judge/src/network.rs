@@ -6,7 +6,7 @@ use crate::evidence;
 use crate::fault::{Fault, Result};
 use crate::ops::Span;
 use crate::reason::Reason;
-use crate::segment::{PARTS, Part, Reading};
+use crate::segment::{MARKS, PARTS, Part, Reading};
 use candle_core::{DType, Device, Tensor};
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore};
@@ -32,6 +32,7 @@ pub struct Scores {
 pub struct Network {
     layers: Vec<Layer>,
     parts: Tensor,
+    marks: Tensor,
     numbers: Linear,
     actions: Linear,
     reasons: Linear,
@@ -40,10 +41,11 @@ pub struct Network {
 }
 
 /// Names and shapes of the arrays that training makes anew.
-fn fresh_shapes() -> [(&'static str, usize, usize); 6] {
+fn fresh_shapes() -> [(&'static str, usize, usize); 7] {
     let pooled = 2 * WIDTH + evidence::COUNT;
     [
         ("parts", PARTS, WIDTH),
+        ("marks", MARKS, WIDTH),
         ("numbers", WIDTH, evidence::COUNT),
         ("actions", Action::COUNT, pooled),
         ("reasons", Reason::ALL.len(), pooled),
@@ -58,7 +60,7 @@ pub fn add_fresh(weights: &mut Weights, rng: &mut StdRng) -> Result<()> {
         let size = if name == "groups" { 0.0 } else { 0.02 };
         let values: Vec<f32> = (0..rows * columns).map(|_| rng.random_range(-1.0f32..1.0) * 1.7 * size).collect();
         weights.insert(format!("{name}.weight"), Tensor::from_vec(values, (rows, columns), &Device::Cpu)?);
-        if !matches!(name, "parts" | "groups") {
+        if !matches!(name, "parts" | "marks" | "groups") {
             weights.insert(format!("{name}.bias"), Tensor::zeros(rows, DType::F32, &Device::Cpu)?);
         }
     }
@@ -89,6 +91,7 @@ pub fn save(path: &Path, weights: &Weights) -> Result<()> {
 struct Packing {
     base: Vec<f32>,
     parts: Vec<u32>,
+    marks: Vec<u32>,
     /// 0, or 1 + the item whose numbers are added here.
     numbers: Vec<u32>,
     joint: Vec<Span>,
@@ -114,6 +117,7 @@ impl Packing {
         let mut p = Self {
             base: Vec::new(),
             parts: Vec::new(),
+            marks: Vec::new(),
             numbers: Vec::new(),
             joint: Vec::new(),
             last: Vec::new(),
@@ -132,6 +136,7 @@ impl Packing {
                 }
                 p.base.extend_from_slice(states);
                 p.parts.extend(segment.parts.iter().map(|part| u32::from(*part)));
+                p.marks.extend(segment.marks.iter().map(|mark| u32::from(*mark)));
             }
             let rows = p.parts.len() - start;
             p.numbers.resize(p.parts.len(), 0);
@@ -180,6 +185,7 @@ impl Network {
         let network = Self {
             layers: (LOWER..LAYERS).map(|at| Layer::of(weights, at)).collect::<candle_core::Result<_>>()?,
             parts: array("parts")?,
+            marks: array("marks")?,
             numbers: Linear::of(weights, "numbers")?,
             actions: Linear::of(weights, "actions")?,
             reasons: Linear::of(weights, "reasons")?,
@@ -208,6 +214,7 @@ impl Network {
         let told = Tensor::cat(&[Tensor::zeros((1, WIDTH), DType::F32, &Device::Cpu)?, self.numbers.apply(&numbers)?], 0)?;
         let base = Tensor::from_vec(p.base, (rows, WIDTH), &Device::Cpu)?;
         let x = (base + self.parts.index_select(&index(p.parts)?, 0)?)?;
+        let x = (x + self.marks.index_select(&index(p.marks)?, 0)?)?;
         let x = (x + told.index_select(&index(p.numbers)?, 0)?)?;
         let mut drop = |t: Tensor| match &mut training {
             Some((share, rng)) => dropped(t, *share, rng),

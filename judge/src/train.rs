@@ -111,7 +111,10 @@ fn row_targets(item: &Item) -> Vec<f32> {
     targets
 }
 
-/// Rarer pairs of floor and action weigh more, by the root of how rare they are; the mean is 1.
+/// A refused honest question is the worst fault, so that what calls for an answer counts more than its share.
+const RESPOND_WEIGHT: f32 = 1.4;
+
+/// Rarer pairs of floor and action weigh more, by the root of how rare they are; the mean is about 1.
 fn weights(items: &[Item]) -> HashMap<(usize, usize), f32> {
     let mut counts: HashMap<(usize, usize), f32> = HashMap::new();
     for item in items {
@@ -119,7 +122,8 @@ fn weights(items: &[Item]) -> HashMap<(usize, usize), f32> {
     }
     let raw = |n: f32| (items.len() as f32 / n).sqrt();
     let mean = counts.values().map(|n| n * raw(*n)).sum::<f32>() / items.len() as f32;
-    counts.iter().map(|(k, n)| (*k, raw(*n) / mean)).collect()
+    let extra = |action| if action == Action::Respond.index() { RESPOND_WEIGHT } else { 1.0 };
+    counts.iter().map(|(k, n)| (*k, raw(*n) / mean * extra(k.1))).collect()
 }
 
 struct Reader {

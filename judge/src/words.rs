@@ -79,7 +79,7 @@ pub const ASIDE: &[&str] = &[
 ];
 pub const DAYS: &[&str] = &[
     "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "today", "tomorrow", "tonight", "周一", "周二",
-    "周三", "周四", "周五", "周六", "周日", "星期一", "星期二", "星期三", "星期四", "星期五", "星期六", "星期天", "今天", "明天",
+    "周三", "周四", "周五", "周六", "周日", "周天", "星期一", "星期二", "星期三", "星期四", "星期五", "星期六", "星期天", "今天", "明天",
 ];
 pub const MONTHS: &[&str] = &[
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
@@ -92,3 +92,4 @@ pub const COMMON: &[&str] = &[
     "did", "not", "no", "yes", "as", "if", "then", "there", "what", "when", "from", "by", "me", "him", "them", "it's", "i'm",
     "just", "like", "um", "uh", "er", "well", "can", "will", "would", "about", "up", "out", "all", "said", "one",
 ];
+pub const COMMON_CHARACTERS: &str = "的了是我你他她在不就都也有和这那个吗呢吧啊嘛要给把说去来";
