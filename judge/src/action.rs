@@ -37,14 +37,9 @@ impl Floor {
     pub const fn legal(self) -> &'static [Action] {
         match self {
             Self::Caller => &[Action::Listen, Action::Backchannel, Action::Interrupt],
-            Self::EndOfTurn => &[
-                Action::Respond,
-                Action::Refuse,
-                Action::Deflect,
-                Action::Silence,
-                Action::Listen,
-                Action::Block,
-            ],
+            Self::EndOfTurn => {
+                &[Action::Respond, Action::Refuse, Action::Deflect, Action::Silence, Action::Listen, Action::Block]
+            }
             Self::Idle => &[Action::Initiate, Action::Silence],
         }
     }

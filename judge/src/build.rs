@@ -7,7 +7,7 @@ use crate::situation::{Item, write_items};
 use std::path::Path;
 
 /// Variants made of each training item.
-pub const COPIES: usize = 2;
+pub const COPIES: usize = 1;
 
 /// Compiles `data/scenarios/*.yaml` to `data/{train,dev,test}.jsonl`; the same scenarios always give the same bytes.
 /// Returns the number of items of each split.
@@ -27,9 +27,7 @@ pub fn build(data: &Path) -> Result<[(Split, usize); 3]> {
 pub fn compiled(items: &[(Split, Item)], split: Split) -> Vec<Item> {
     let chosen = items.iter().filter(|(s, _)| *s == split).map(|(_, item)| item);
     match split {
-        Split::Train => chosen
-            .flat_map(|item| std::iter::once(item.clone()).chain(variants(item, COPIES)))
-            .collect(),
+        Split::Train => chosen.flat_map(|item| std::iter::once(item.clone()).chain(variants(item, COPIES))).collect(),
         _ => chosen.cloned().collect(),
     }
 }

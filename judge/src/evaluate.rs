@@ -104,7 +104,12 @@ impl Report {
 }
 
 /// Judges every item, one at a time. `tell` is told of each.
-pub fn evaluate(judge: &Judge, items: &[Item], without: Without, mut tell: impl FnMut(&Item, &Outcome)) -> Result<Report> {
+pub fn evaluate(
+    judge: &Judge,
+    items: &[Item],
+    without: Without,
+    mut tell: impl FnMut(&Item, &Outcome),
+) -> Result<Report> {
     let mut outcomes = Vec::with_capacity(items.len());
     let (mut warm_ms, mut cold_ms) = (Vec::new(), Vec::new());
     for item in items {
@@ -136,7 +141,11 @@ pub fn quantile(sorted: &[f32], share: f32) -> f32 {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "items {}   macro-F1 {:.3}   accuracy {:.3}   ECE {:.3}", self.items, self.macro_f1, self.accuracy, self.ece)?;
+        writeln!(
+            f,
+            "items {}   macro-F1 {:.3}   accuracy {:.3}   ECE {:.3}",
+            self.items, self.macro_f1, self.accuracy, self.ece
+        )?;
         writeln!(f, "honest questions refused {:.1} % of {}", self.honest.1 * 100.0, self.honest.0)?;
         for (name, ms) in [("context read before", &self.warm_ms), ("nothing read before", &self.cold_ms)] {
             if !ms.is_empty() {

@@ -25,7 +25,10 @@ fn plain(text: &str) -> String {
 pub(crate) fn split_words(text: &str) -> Vec<String> {
     text.to_lowercase()
         .replace('’', "'")
-        .split(|c: char| c.is_whitespace() || matches!(c, ',' | '，' | '。' | '.' | '?' | '!' | '？' | '！' | ':' | ';' | '"' | '、' | '-'))
+        .split(|c: char| {
+            c.is_whitespace()
+                || matches!(c, ',' | '，' | '。' | '.' | '?' | '!' | '？' | '！' | ':' | ';' | '"' | '、' | '-')
+        })
         .filter(|w| !w.is_empty())
         .map(|w| w.trim_matches('\'').to_owned())
         .collect()
@@ -44,7 +47,9 @@ fn chinese_words(text: &str) -> Vec<String> {
         let day = all.get(at + 1).filter(|d| "一二三四五六日天".contains(**d));
         match (c, day) {
             ('周' | '期', Some(day)) => out.push(format!("周{day}")),
-            ('号' | '点' | '节' | '片' | '元' | '块' | '度' | '位' | '人' | '分', _) => out.extend(counted(&all[..at], *c)),
+            ('号' | '点' | '节' | '片' | '元' | '块' | '度' | '位' | '人' | '分', _) => {
+                out.extend(counted(&all[..at], *c))
+            }
             _ => {}
         }
     }
@@ -110,19 +115,40 @@ fn values(words: &[String]) -> [Vec<String>; 3] {
 /// A number as digits: "10th", "10", "ten" are one value.
 fn number(word: &str) -> Option<String> {
     const SMALL: [&str; 21] = [
-        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
-        "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+        "twenty",
     ];
     const ORDINAL: [&str; 13] = [
-        "zeroth", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
-        "twelfth",
+        "zeroth", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
+        "eleventh", "twelfth",
     ];
     if word == "one" {
         return None; // "the one that": seldom a number
     }
     let spelled = SMALL.iter().chain(&ORDINAL).position(|w| *w == word).map(|at| at % SMALL.len());
     let digits: String = word.chars().take_while(char::is_ascii_digit).collect();
-    spelled.map(|n| n.to_string()).or_else(|| (!digits.is_empty() && word.chars().count() <= digits.len() + 2).then_some(digits))
+    spelled
+        .map(|n| n.to_string())
+        .or_else(|| (!digits.is_empty() && word.chars().count() <= digits.len() + 2).then_some(digits))
 }
 
 /// The kind of value that a word of the vocabulary is: day, month or number.
@@ -226,7 +252,14 @@ fn of_text(situation: &Situation, out: &mut Vec<f32>) {
     let digits = words.iter().filter(|w| words::DIGITS.contains(&w.as_str()) || w.chars().all(|c| c.is_ascii_digit()));
     out.push((digits.count() as f32 / 4.0).min(1.5));
     let lists = [
-        words::HOLD, words::BYE, words::INSULT, words::EMERGENCY, words::SPELLING, words::FEELING, words::QUESTION, words::ASIDE,
+        words::HOLD,
+        words::BYE,
+        words::INSULT,
+        words::EMERGENCY,
+        words::SPELLING,
+        words::FEELING,
+        words::QUESTION,
+        words::ASIDE,
     ];
     out.extend(lists.map(|list| hits(&plain, list)));
 }

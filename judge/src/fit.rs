@@ -85,9 +85,11 @@ mod tests {
 
     #[test]
     fn the_margin_rises_until_honest_questions_are_answered() {
-        let items: Vec<Item> = (0..20).map(|n| item(n, if n < 10 { Action::Respond } else { Action::Refuse })).collect();
+        let items: Vec<Item> =
+            (0..20).map(|n| item(n, if n < 10 { Action::Respond } else { Action::Refuse })).collect();
         // A judge that leans to refusing: honest questions by a little, the others by much.
-        let logits = |n: usize| Action::ALL.map(|a| if a == Action::Refuse { [0.5, 3.0][n / 10] } else { 0.0 }).to_vec();
+        let logits =
+            |n: usize| Action::ALL.map(|a| if a == Action::Refuse { [0.5, 3.0][n / 10] } else { 0.0 }).to_vec();
         let scored: Vec<Scored> = (0..20).map(|n| (logits(n), BTreeMap::new())).collect();
         let report = |c: &Calibration| Report::of(&outcomes(&items, &scored, c));
         assert_eq!(report(&Calibration::default()).honest, (10, 1.0));

@@ -44,7 +44,10 @@ enum Command {
         dir: PathBuf,
         #[command(flatten)]
         place: Place,
-        #[arg(long, default_value_t = 8)]
+        /// Go on from the head in this folder
+        #[arg(long)]
+        from: Option<PathBuf>,
+        #[arg(long, default_value_t = 6)]
         epochs: usize,
         #[arg(long, default_value_t = 24)]
         batch: usize,
@@ -99,9 +102,9 @@ fn run(command: Command) -> duologue_judge::Result<()> {
             }
         }
         Command::Eval { file, place, lang, without, wrong } => eval(&file, &place, lang, &without, wrong)?,
-        Command::Train { dir, place, epochs, batch, rate, head_rate, dropout, smoothing, seed } => {
+        Command::Train { dir, place, from, epochs, batch, rate, head_rate, dropout, smoothing, seed } => {
             let (base, out) = (place.base, place.head);
-            let plan = Plan { data: dir, base, out, epochs, batch, rate, head_rate, dropout, smoothing, seed };
+            let plan = Plan { data: dir, base, out, from, epochs, batch, rate, head_rate, dropout, smoothing, seed };
             let pool = rayon::ThreadPoolBuilder::new().num_threads(place.threads).build();
             let pool = pool.map_err(|e| duologue_judge::Fault::content(&plan.base, e.to_string()))?;
             println!("{}", pool.install(|| train(&plan, |line| println!("{line}")))?);

@@ -70,8 +70,8 @@ pub fn add_fresh(weights: &mut Weights, rng: &mut StdRng) -> Result<()> {
 /// The arrays of a trained head, in single precision.
 pub fn load(path: &Path) -> Result<Weights> {
     let bytes = std::fs::read(path).map_err(Fault::file(path))?;
-    let mut weights = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
-        .map_err(|e| Fault::content(path, e.to_string()))?;
+    let mut weights =
+        candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).map_err(|e| Fault::content(path, e.to_string()))?;
     for tensor in weights.values_mut() {
         *tensor = tensor.to_dtype(DType::F32)?;
     }
@@ -211,7 +211,8 @@ impl Network {
         let rows = p.parts.len();
         let numbers: Vec<f32> = batch.iter().flat_map(|e| e.reading.numbers.iter().copied()).collect();
         let numbers = Tensor::from_vec(numbers, (batch.len(), evidence::COUNT), &Device::Cpu)?;
-        let told = Tensor::cat(&[Tensor::zeros((1, WIDTH), DType::F32, &Device::Cpu)?, self.numbers.apply(&numbers)?], 0)?;
+        let told =
+            Tensor::cat(&[Tensor::zeros((1, WIDTH), DType::F32, &Device::Cpu)?, self.numbers.apply(&numbers)?], 0)?;
         let base = Tensor::from_vec(p.base, (rows, WIDTH), &Device::Cpu)?;
         let x = (base + self.parts.index_select(&index(p.parts)?, 0)?)?;
         let x = (x + self.marks.index_select(&index(p.marks)?, 0)?)?;

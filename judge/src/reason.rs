@@ -69,29 +69,53 @@ impl Reason {
         let why = item.why.to_lowercase();
         let says = |words: &[&str]| words.iter().any(|w| why.contains(w));
         match (item.gold, item.floor) {
-            (Action::Listen, Floor::Caller) if says(&["digit", "number", "address", "name", "spell", "号码", "地址", "名"]) => {
+            (Action::Listen, Floor::Caller)
+                if says(&["digit", "number", "address", "name", "spell", "号码", "地址", "名"]) =>
+            {
                 Self::Dictating
             }
-            (Action::Listen, Floor::Caller) if says(&["feel", "grief", "sad", "tear", "cry", "难过", "感情", "伤心"]) => Self::Feelings,
+            (Action::Listen, Floor::Caller)
+                if says(&["feel", "grief", "sad", "tear", "cry", "难过", "感情", "伤心"]) =>
+            {
+                Self::Feelings
+            }
             (Action::Listen, Floor::Caller) => Self::CallerGoesOn,
             (Action::Listen, _) => Self::HoldAsked,
             (Action::Backchannel, _) => Self::NaturalGap,
             (Action::Interrupt, _) => interrupt(&says),
-            (Action::Respond, _) if says(&["mistake", "put it right", "correct", "wrong", "弄错", "记错", "纠正"]) => Self::HonestMistake,
+            (Action::Respond, _) if says(&["mistake", "put it right", "correct", "wrong", "弄错", "记错", "纠正"]) => {
+                Self::HonestMistake
+            }
             (Action::Respond, _) => Self::AnswerDue,
-            (Action::Refuse, _) if says(&["harm", "danger", "weapon", "illegal", "crime", "fraud", "fake", "害", "违法", "危险"]) => {
+            (Action::Refuse, _)
+                if says(&["harm", "danger", "weapon", "illegal", "crime", "fraud", "fake", "害", "违法", "危险"]) =>
+            {
                 Self::AsksForHarm
             }
-            (Action::Refuse, _) if says(&["fact", "stored", "record", "memory", "already", "on file", "记录", "已经"]) => Self::AgainstFact,
+            (Action::Refuse, _)
+                if says(&["fact", "stored", "record", "memory", "already", "on file", "记录", "已经"]) =>
+            {
+                Self::AgainstFact
+            }
             (Action::Refuse, _) => Self::AgainstStance,
-            (Action::Deflect, _) if says(&["pry", "private", "personal", "gossip", "flirt", "nosy", "curious", "打听", "隐私", "私"]) => {
+            (Action::Deflect, _)
+                if says(&[
+                    "pry", "private", "personal", "gossip", "flirt", "nosy", "curious", "打听", "隐私", "私",
+                ]) =>
+            {
                 Self::Prying
             }
-            (Action::Deflect, _) if says(&["tedious", "rambl", "push", "again", "nag", "selling", "纠缠", "啰嗦", "推销"]) => Self::Tedious,
+            (Action::Deflect, _)
+                if says(&["tedious", "rambl", "push", "again", "nag", "selling", "纠缠", "啰嗦", "推销"]) =>
+            {
+                Self::Tedious
+            }
             (Action::Deflect, _) => Self::Loaded,
             (Action::Silence, Floor::Idle) => Self::NothingDue,
             (Action::Silence, _) if says(&["bye", "goodbye", "farewell", "再见", "告别"]) => Self::GoodbyeAnswered,
-            (Action::Silence, _) if says(&["aloud", "thinking", "mutter", "himself", "herself", "自言自语"]) => Self::ThinkingAloud,
+            (Action::Silence, _) if says(&["aloud", "thinking", "mutter", "himself", "herself", "自言自语"]) => {
+                Self::ThinkingAloud
+            }
             (Action::Silence, _) if says(&["provo", "bait", "taunt", "sulk", "挑衅"]) => Self::Provocation,
             (Action::Silence, _) => Self::NotForAgent,
             (Action::Block, _) => Self::AbuseGoesOn,

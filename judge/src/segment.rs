@@ -186,9 +186,9 @@ impl Segmenter {
         for segment in segments {
             for ((token, part), mark) in segment.tokens.iter().zip(&segment.parts).zip(&mut segment.marks) {
                 let found = match *part {
-                    part if part == Part::Text as u8 => {
-                        self.mark_against(*token, &memory, Mark::InMemory).max(self.mark_against(*token, &persona, Mark::InPersona))
-                    }
+                    part if part == Part::Text as u8 => self
+                        .mark_against(*token, &memory, Mark::InMemory)
+                        .max(self.mark_against(*token, &persona, Mark::InPersona)),
                     part if part == Part::NewestMemory as u8 || part == Part::Memory as u8 => {
                         self.mark_against(*token, &text, Mark::InMemory)
                     }
@@ -205,7 +205,13 @@ impl Segmenter {
     fn mark_against(&self, token: u32, others: &HashSet<u32>, shared: Mark) -> Mark {
         let known = others.contains(&token);
         match self.kinds.get(&token) {
-            Some(_) if shared == Mark::InPersona => if known { shared } else { Mark::Nothing },
+            Some(_) if shared == Mark::InPersona => {
+                if known {
+                    shared
+                } else {
+                    Mark::Nothing
+                }
+            }
             Some(_) if known => Mark::SameValue,
             Some(kind) if others.iter().any(|other| self.kinds.get(other) == Some(kind)) => Mark::OtherValue,
             Some(_) => Mark::Nothing,
@@ -243,10 +249,6 @@ impl Segmenter {
             segments.push(turn);
         }
         self.mark(&mut segments);
-        Reading {
-            segments,
-            numbers: evidence::numbers(situation),
-            groups: evidence::word_groups(situation),
-        }
+        Reading { segments, numbers: evidence::numbers(situation), groups: evidence::word_groups(situation) }
     }
 }

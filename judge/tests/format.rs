@@ -116,7 +116,9 @@ fn the_shipped_splits_are_what_the_scenarios_give() {
 #[test]
 fn no_persona_of_the_held_out_splits_is_in_the_training_split() {
     let items = read_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data/scenarios")).unwrap();
-    let of = |wanted: Split| items.iter().filter(move |(s, _)| *s == wanted).map(|(_, i)| (&i.persona.name, &i.persona.role));
+    let of = |wanted: Split| {
+        items.iter().filter(move |(s, _)| *s == wanted).map(|(_, i)| (&i.persona.name, &i.persona.role))
+    };
     let training: std::collections::HashSet<_> = of(Split::Train).collect();
     for split in [Split::Dev, Split::Test] {
         let again = of(split).find(|persona| training.contains(persona));

@@ -17,7 +17,8 @@ fn near(a: f32, b: f32) {
 fn calibration_error_is_the_weighed_gap_of_each_bin() {
     let right = |right, sure| outcome(Action::Respond, Action::Respond, right, sure);
     // Bin 0.9-1.0: sure 0.95 twice, right once: gap 0.45 * 2. Bin 0.6-0.7: sure 0.65 twice, right twice: gap 0.35 * 2.
-    let (error, bins) = calibration_error(&[right(true, 0.95), right(false, 0.95), right(true, 0.65), right(true, 0.65)]);
+    let (error, bins) =
+        calibration_error(&[right(true, 0.95), right(false, 0.95), right(true, 0.65), right(true, 0.65)]);
     near(error, (0.45 * 2.0 + 0.35 * 2.0) / 4.0);
     near(bins[9].right, 0.5);
     assert_eq!((bins[6].count, bins[0].count), (2, 0));

@@ -39,7 +39,11 @@ fn the_shipped_head_keeps_its_published_figures() {
         .unwrap();
         println!("{split}: {report}");
         let said = published(split);
-        assert!((report.macro_f1 - said).abs() <= 0.02, "{split}: macro-F1 {} where the card says {said}", report.macro_f1);
+        assert!(
+            (report.macro_f1 - said).abs() <= 0.02,
+            "{split}: macro-F1 {} where the card says {said}",
+            report.macro_f1
+        );
     }
 }
 
