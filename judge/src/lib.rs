@@ -21,6 +21,7 @@ pub mod scenario;
 mod segment;
 pub mod situation;
 pub mod train;
+#[rustfmt::skip] // word lists, many to a line
 mod words;
 
 pub use action::{Action, Floor};
