@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 use duologue_judge::evaluate::evaluate;
 use duologue_judge::situation::read_items;
 use duologue_judge::train::{Plan, train};
-use duologue_judge::{Judge, Without, build};
-use std::path::PathBuf;
+use duologue_judge::{Fault, Judge, Without, base_folder, build};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -66,15 +66,24 @@ enum Command {
 
 #[derive(clap::Args)]
 struct Place {
-    /// Folder of the base encoder: model.safetensors and tokenizer.json of all-MiniLM-L6-v2
-    #[arg(long, env = "DUOLOGUE_JUDGE_BASE", default_value = "models/minilm")]
-    base: PathBuf,
+    /// Folder of the base encoder (model.safetensors and tokenizer.json of all-MiniLM-L6-v2), if not where
+    /// `duologue models fetch minilm` puts it
+    #[arg(long)]
+    base: Option<PathBuf>,
     /// Folder of the trained part
     #[arg(long, default_value = "judge/model")]
     head: PathBuf,
     /// Threads that compute at once
     #[arg(long, default_value_t = 1)]
     threads: usize,
+}
+
+impl Place {
+    fn base(&self) -> duologue_judge::Result<PathBuf> {
+        let missing =
+            || Fault::content(Path::new("minilm"), "not here: run `duologue models fetch minilm` or give --base");
+        self.base.clone().or_else(base_folder).ok_or_else(missing)
+    }
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -103,23 +112,17 @@ fn run(command: Command) -> duologue_judge::Result<()> {
         }
         Command::Eval { file, place, lang, without, wrong } => eval(&file, &place, lang, &without, wrong)?,
         Command::Train { dir, place, from, epochs, batch, rate, head_rate, dropout, smoothing, seed } => {
-            let (base, out) = (place.base, place.head);
+            let (base, out) = (place.base()?, place.head);
             let plan = Plan { data: dir, base, out, from, epochs, batch, rate, head_rate, dropout, smoothing, seed };
             let pool = rayon::ThreadPoolBuilder::new().num_threads(place.threads).build();
-            let pool = pool.map_err(|e| duologue_judge::Fault::content(&plan.base, e.to_string()))?;
+            let pool = pool.map_err(|e| Fault::content(&plan.base, e.to_string()))?;
             println!("{}", pool.install(|| train(&plan, |line| println!("{line}")))?);
         }
     }
     Ok(())
 }
 
-fn eval(
-    file: &std::path::Path,
-    place: &Place,
-    lang: Option<String>,
-    without: &[Part],
-    wrong: bool,
-) -> duologue_judge::Result<()> {
+fn eval(file: &Path, place: &Place, lang: Option<String>, without: &[Part], wrong: bool) -> duologue_judge::Result<()> {
     let mut items = read_items(file)?;
     items.retain(|item| lang.as_ref().is_none_or(|lang| item.lang.starts_with(lang.as_str())));
     let mut left_out = Without::default();
@@ -130,7 +133,7 @@ fn eval(
             Part::History => left_out.history = true,
         }
     }
-    let judge = Judge::load(&place.base, &place.head, place.threads)?;
+    let judge = Judge::load(&place.base()?, &place.head, place.threads)?;
     let report = evaluate(&judge, &items, left_out, |item, outcome| {
         if wrong && !outcome.right {
             let asked = item.history.last().map_or("", |said| said.text.as_str());

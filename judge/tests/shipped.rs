@@ -7,12 +7,9 @@ use duologue_judge::{Floor, Judge, Without};
 use std::path::{Path, PathBuf};
 
 fn base() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let named = std::env::var_os("DUOLOGUE_JUDGE_BASE").map(PathBuf::from);
-    let places = named.into_iter().chain([root.join("../models/minilm"), root.join("../models/files/minilm")]);
-    let found = places.into_iter().find(|folder| folder.join("model.safetensors").is_file());
+    let found = duologue_judge::base_folder();
     if found.is_none() {
-        eprintln!("the base encoder is not here: the shipped head was not tested (set DUOLOGUE_JUDGE_BASE)");
+        eprintln!("the base encoder is not here: the shipped head was not tested (`duologue models fetch minilm`)");
         assert!(std::env::var_os("DUOLOGUE_REQUIRE_MODELS").is_none(), "the base encoder is required and not here");
     }
     found
