@@ -113,7 +113,7 @@ fn id(n: usize) -> u32 {
 
 impl Packing {
     fn of(batch: &[Example]) -> Self {
-        let text_rows: usize = batch.iter().map(|e| carried(e.reading)).sum();
+        let text_rows: usize = batch.iter().map(|e| e.reading.segments[0].tokens.len()).sum();
         let mut p = Self {
             base: Vec::new(),
             parts: Vec::new(),
@@ -147,10 +147,8 @@ impl Packing {
         p
     }
 
-    /// The last layer carries on the agent's question and the caller's words only: the heads rest on them.
     fn add_text(&mut self, item: usize, start: usize, rows: usize, text_rows: usize, reading: &Reading) {
-        let asks = carried(reading);
-        let parts = &reading.segments[0].parts[..asks];
+        let parts = &reading.segments[0].parts;
         let own = parts.iter().filter(|part| **part == Part::Text as u8).count();
         let from = self.text.len();
         for (at, part) in parts.iter().enumerate() {
@@ -159,15 +157,9 @@ impl Packing {
             }
         }
         self.first.push(id(from));
-        self.text.extend((start..start + asks).map(id));
-        self.last.push(Span { ask: from, asks, seen: start, sees: rows });
+        self.text.extend((start..start + parts.len()).map(id));
+        self.last.push(Span { ask: from, asks: parts.len(), seen: start, sees: rows });
     }
-}
-
-/// Rows of the text segment up to the end of the caller's words.
-fn carried(reading: &Reading) -> usize {
-    let parts = &reading.segments[0].parts;
-    parts.iter().rposition(|part| *part == Part::Text as u8).map_or(parts.len(), |at| at + 1)
 }
 
 fn index(ids: Vec<u32>) -> candle_core::Result<Tensor> {

@@ -327,7 +327,7 @@ mod tests {
         let slope = values(grads.get(var).unwrap()).unwrap();
         let at = values(var.as_tensor()).unwrap();
         for i in (0..at.len()).step_by(7) {
-            let mut moved = |by: f32| {
+            let moved = |by: f32| {
                 let mut x = at.clone();
                 x[i] += by;
                 var.set(&Tensor::from_vec(x, var.shape(), &Device::Cpu).unwrap()).unwrap();

@@ -54,7 +54,7 @@ pub struct Segment {
 /// What the network reads.
 #[derive(Debug, Clone)]
 pub struct Reading {
-    /// The segment of the caller's text first; it is never left out.
+    /// The caller's text first; it is never left out.
     pub segments: Vec<Segment>,
     pub numbers: Vec<f32>,
     pub groups: Vec<u32>,
@@ -62,10 +62,10 @@ pub struct Reading {
 
 /// Most tokens of each part. Text and memory rows come first; only the history gives way to length.
 const TEXT: usize = 64;
-const ASKED: usize = 28;
+const ASKED: usize = 36;
 const ROLE: usize = 36;
-const STANCE: usize = 40;
-const ROW: usize = 28;
+const STANCE: usize = 48;
+const ROW: usize = 32;
 const ROWS: usize = 6;
 const TURN: usize = 28;
 const TURNS: usize = 4;
@@ -161,25 +161,15 @@ impl Segmenter {
         Segment { parts: vec![part as u8; tokens.len()], marks: vec![0; tokens.len()], tokens, row }
     }
 
-    /// The text between what it is most often weighed against: the agent's words that it answers, the stance, and the memory
-    /// row nearest to it. These the lower layers read together; what follows the text is read only to be looked at.
+    /// The text with the agent's words that it answers.
     fn text(&self, situation: &Situation, asked: Option<&Said>) -> Segment {
         let mut tokens = vec![self.start];
-        let mut parts = vec![Part::AskedBefore as u8];
-        let mut add = |text: &str, most: usize, part: Part| {
-            tokens.extend(self.tokens(text, most));
-            tokens.push(self.end);
-            parts.resize(tokens.len(), part as u8);
-        };
-        add(&asked.map_or_else(String::new, Said::heard_text), ASKED, Part::AskedBefore);
-        add(&situation.text, TEXT, Part::Text);
-        if !situation.persona.stance.trim().is_empty() {
-            add(&situation.persona.stance, STANCE, Part::Stance);
-        }
-        let shared = evidence::shared_with_rows(&situation.text, &situation.memory);
-        if let Some((row, _)) = situation.memory.iter().zip(shared).max_by(|a, b| a.1.total_cmp(&b.1)) {
-            add(row, ROW, Part::Memory);
-        }
+        tokens.extend(asked.map_or_else(Vec::new, |said| self.tokens(&said.heard_text(), ASKED)));
+        tokens.push(self.end);
+        let mut parts = vec![Part::AskedBefore as u8; tokens.len()];
+        tokens.extend(self.tokens(&situation.text, TEXT));
+        tokens.push(self.end);
+        parts.resize(tokens.len(), Part::Text as u8);
         Segment { marks: vec![0; tokens.len()], tokens, parts, row: None }
     }
 
@@ -237,8 +227,12 @@ impl Segmenter {
             _ => (None, &situation.history[..]),
         };
         let mut segments = vec![self.text(situation, asked)];
-        if !situation.persona.role.trim().is_empty() {
-            segments.push(self.segment(&situation.persona.role, ROLE, Part::Role, None));
+        for (text, most, part) in
+            [(&situation.persona.role, ROLE, Part::Role), (&situation.persona.stance, STANCE, Part::Stance)]
+        {
+            if !text.trim().is_empty() {
+                segments.push(self.segment(text, most, part, None));
+            }
         }
         for (at, row) in situation.memory.iter().enumerate().rev().take(ROWS) {
             let part = if at + 1 == situation.memory.len() { Part::NewestMemory } else { Part::Memory };
