@@ -22,7 +22,7 @@ run: build client models ## Install, fetch, build what is missing, then serve: o
 test: test-system client browser core ## Everything it needs, then every test
 	cargo build --release --workspace --bins --tests
 	$(BIN)/duologue models fetch --for-default
-	$(BIN)/duologue models fetch smollm2-135m whisper-base
+	$(BIN)/duologue models fetch smollm2-135m whisper-base minilm
 	DUOLOGUE_REQUIRE_MODELS=1 cargo test --release --workspace --no-fail-fast
 	cd client && npm run --silent check && npm test
 
@@ -62,6 +62,10 @@ check: build ## Configuration, models, database, ports and back ends, each with 
 bench-turn: build models ## Response latency at the ear, p50 and p95, with real models
 	benches/turn.sh
 
+.PHONY: bench-asr
+bench-asr: system ## What hearing in parts and in real time costs: streaming tax, tail, partials
+	cargo bench --profile release --bench asr
+
 .PHONY: bench-media
 bench-media: build ## CPU per call-second and memory per call, N echo calls
 	benches/media.sh
@@ -73,3 +77,7 @@ bench-floor: build models ## Turn-taking: latency with cut-ins, barge-in, select
 .PHONY: corpus
 corpus: build models ## The labelled duplex corpus as WAV and JSON files, for listening (CORPUS=folder)
 	cargo bench --profile release --workspace --bench floor -- --render $(or $(CORPUS),$(HOME)/.cache/duologue/corpus/scenes)
+
+.PHONY: bench-jitter
+bench-jitter: ## Concealed sound, delay, PESQ and CPU of the jitter buffer over seeded traces
+	benches/jitter.sh

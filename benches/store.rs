@@ -42,7 +42,7 @@ fn turn(call: &str, turn: u32) -> Entry {
 }
 
 fn partial(call: &str, at_ms: u64) -> Entry {
-    let event = Event::Partial { turn: 1, text: "What time do you open on".into() };
+    let event = Event::Partial { turn: 1, text: "What time do you open on".into(), stable: 4 };
     Entry::Event { call: call.into(), event: Stamped { at_ms, event } }
 }
 

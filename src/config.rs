@@ -69,6 +69,9 @@ section! {
         /// How many earlier packets may go along with each while the caller's line loses them. Each costs the
         /// voice's bitrate once more (24 kb/s); 0 leaves it to Opus's own redundancy, which restores less.
         redundancy_most: u16 = 4, 0..=4, "packets";
+        /// Shorten and lengthen speech by whole periods of the voice, so that the delay follows the network at once. false:
+        /// speech is left as it came, and the delay changes only where nobody speaks.
+        stretch_speech: bool = true, (), "";
     }
 }
 
@@ -141,6 +144,11 @@ section! {
         final_model: ModelRef = ModelRef::Auto, (), "";
         /// Threads of one recognition; 0 chooses by the machine.
         threads: u16 = 0, 0..=64, "threads";
+        /// A turn that goes on after a pause is heard in parts once it is so long: then the words after the pause are all that
+        /// is left to recognise at its end. Less answers sooner after long turns and errs more; 30000 never cuts at a pause.
+        part_ms: u32 = 3_000, 1_000..=30_000, "ms";
+        /// The shortest pause to part a turn at.
+        part_pause_ms: u32 = 140, 60..=2_000, "ms";
     }
 }
 

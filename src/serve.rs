@@ -216,8 +216,11 @@ pub fn ear_settings(config: &Config) -> EarSettings {
     EarSettings {
         jitter_min_ms: config.media.jitter_min_ms,
         jitter_max_ms: config.media.jitter_max_ms,
+        stretch_speech: config.media.stretch_speech,
         vad_threshold: config.floor.vad_threshold,
         onset_ms: config.floor.onset_ms,
         pre_roll_ms: config.floor.pre_roll_ms,
+        part_ms: config.asr.part_ms,
+        part_pause_ms: config.asr.part_pause_ms,
     }
 }

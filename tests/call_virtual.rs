@@ -27,8 +27,16 @@ use duologue::time::TICK;
 use duologue_signaling::event::{Event, Stamped, TurnOutcome};
 use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
 
-const EAR: EarSettings =
-    EarSettings { jitter_min_ms: 20, jitter_max_ms: 240, vad_threshold: 0.5, onset_ms: 90, pre_roll_ms: 300 };
+const EAR: EarSettings = EarSettings {
+    jitter_min_ms: 20,
+    jitter_max_ms: 240,
+    stretch_speech: true,
+    vad_threshold: 0.5,
+    onset_ms: 90,
+    pre_roll_ms: 300,
+    part_ms: 3_000,
+    part_pause_ms: 140,
+};
 
 const SCRIPT: &str = "first_token_ms: 100\ntoken_ms: 20\nrules:\n  - hears: [close]\n    says: The kitchen closes at ten. The bar closes at midnight, every day of the week.\notherwise: I see.\n";
 

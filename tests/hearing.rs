@@ -44,6 +44,18 @@ async fn noise_gives_no_words() {
 }
 
 #[tokio::test]
+async fn noise_does_not_give_back_the_hotwords() {
+    let Some(whisper) = whisper(TINY) else { return };
+    for level in [0.0, 0.003, 0.01, 0.1] {
+        let mut noise = shared::Noise(11);
+        let audio: Vec<f32> = (0..2 * SECOND).map(|_| level * noise.next() as f32).collect();
+        let prompt = Some(Arc::from("Harbour House, Arthur."));
+        let job = AsrJob { audio: audio.into(), purpose: AsrPurpose::Final, prompt };
+        assert_eq!(whisper.transcribe(job).await.expect("a transcript").text, "", "in noise at {level}");
+    }
+}
+
+#[tokio::test]
 async fn whisper_keeps_the_contract() {
     let Some(whisper) = whisper(TINY) else { return };
     assert_kept(&whisper.name(), &check_asr(&whisper).await);

@@ -60,6 +60,7 @@ async fn a_call_reads_back_as_it_was() {
     );
     assert_eq!((&json["response_median_ms"], &json["loss_percent"]), (&900.into(), &1.0.into()));
     assert_eq!(json["media"]["packets_received"], 990);
+    assert_eq!((&json["media"]["jitter_delay_max_ms"], &json["media"]["drift_ppm"]), (&82.into(), &(-40).into()));
     assert_eq!(json["turns"][1]["heard"], "Good morning.");
     assert_eq!(json["turns"][1]["outcome"], "interrupted");
     assert_eq!(json["turns"][1]["first_packet_ms"], 1_800);

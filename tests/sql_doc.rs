@@ -57,6 +57,11 @@ fn a_morning() -> Vec<Entry> {
             created_utc_ms: MONDAY_UTC_MS,
         },
         Entry::Playout { call: "a".into(), reports, way_ms: 64 },
+        event(
+            "a",
+            10_000,
+            Event::Quality { delay_ms: 70, loss: 0.1, late: 0.0, concealed: 0.02, recovered: 0.08, drift_ppm: None },
+        ),
         closed("a", 12_000),
         opened("b", None),
         Entry::Turn(caller_turn("b", 1, 0, "Hello, are you... no, wait.")),
@@ -166,6 +171,16 @@ async fn the_views_tell_what_happened() {
         .await
         .expect("the answer to typed text");
     assert_eq!(typed, (1, 660));
+
+    let quality: (f64, f64, f64, f64, f64, f64, i64, i64) = sqlx::query_as(
+        "SELECT heard_s, loss_percent, concealed_percent, recovered_percent, comfort_percent, stretched_percent,
+                jitter_delay_p95_ms, drift_ppm
+         FROM quality WHERE call = 'a'",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .expect("the line of the first call");
+    assert_eq!(quality, (20.0, 1.0, 1.0, 0.5, 5.0, 0.2, 60, -40));
 
     let seen: Vec<(String, String, i64)> =
         sqlx::query_as("SELECT role, content, cut_off FROM messages WHERE call IN ('a', 'b') ORDER BY call, turn")

@@ -19,7 +19,8 @@ export interface LatencyParts {
 export type CallEvent =
   | { type: "call-started"; call: string; persona: string }
   | { type: "floor"; state: FloorState }
-  | { type: "partial"; turn: number; text: string }
+  /** The first `stable` words of the text will hardly change any more. */
+  | { type: "partial"; turn: number; text: string; stable: number }
   | { type: "transcript"; turn: number; text: string; typed: boolean }
   | Judgement
   | { type: "turn-started"; turn: number; latency: LatencyParts }
@@ -28,8 +29,20 @@ export type CallEvent =
   | { type: "draft"; turn: number; caller_turn: number; adopted: boolean; tokens: number; spent_ms: number }
   | TurnEnded
   | { type: "line"; loss: number; jitter_ms: number; rtt_ms?: number; copies: number; hold_ms: number }
+  | ({ type: "quality" } & Quality)
   | { type: "trouble"; code: string; detail: string }
   | { type: "call-ended"; reason: string; detail: string };
+
+/** How the caller's sound arrives, since this was told last. Shares are 0..=1. */
+export interface Quality {
+  delay_ms: number;
+  loss: number;
+  late: number;
+  concealed: number;
+  recovered: number;
+  /** Absent while it cannot be told. */
+  drift_ppm?: number;
+}
 
 export interface Judgement {
   type: "judgement";
@@ -127,7 +140,12 @@ function probabilities(fields: Fields): Record<string, number> {
 const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { type: T }> } = {
   "call-started": (f) => ({ type: "call-started", call: text(f, "call"), persona: text(f, "persona") }),
   floor: (f) => ({ type: "floor", state: oneOf<FloorState>(f, "state", floorStates) }),
-  partial: (f) => ({ type: "partial", turn: number(f, "turn"), text: text(f, "text") }),
+  partial: (f) => ({
+    type: "partial",
+    turn: number(f, "turn"),
+    text: text(f, "text"),
+    stable: f["stable"] === undefined ? 0 : number(f, "stable"),
+  }),
   transcript: (f) => ({
     type: "transcript",
     turn: number(f, "turn"),
@@ -169,6 +187,15 @@ const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { t
     ...(f["rtt_ms"] === undefined ? {} : { rtt_ms: number(f, "rtt_ms") }),
     copies: number(f, "copies"),
     hold_ms: number(f, "hold_ms"),
+  }),
+  quality: (f) => ({
+    type: "quality",
+    delay_ms: number(f, "delay_ms"),
+    loss: number(f, "loss"),
+    late: number(f, "late"),
+    concealed: number(f, "concealed"),
+    recovered: number(f, "recovered"),
+    ...(f["drift_ppm"] === undefined ? {} : { drift_ppm: number(f, "drift_ppm") }),
   }),
   trouble: (f) => ({ type: "trouble", code: text(f, "code"), detail: text(f, "detail") }),
   "call-ended": (f) => ({ type: "call-ended", reason: text(f, "reason"), detail: text(f, "detail") }),

@@ -9,6 +9,7 @@ import { type Action, initial, reduce, type ViewState } from "./state.js";
 import { ControlView } from "./view/controls.js";
 import { byId } from "./view/dom.js";
 import { ProblemView } from "./view/problem.js";
+import { QualityView } from "./view/quality.js";
 import { StageView } from "./view/stage.js";
 import { StartView } from "./view/start.js";
 import { TimelineView } from "./view/timeline.js";
@@ -35,6 +36,7 @@ let connecting = 0;
 const start = new StartView({ call: (persona, typing) => void dial(persona, typing) });
 const stage = new StageView();
 const timeline = new TimelineView();
+const quality = new QualityView();
 const transcript = new TranscriptView();
 const problem = new ProblemView({
   retry: () => (personas.length === 0 ? void loadPersonas() : redial(byTyping)),
@@ -71,6 +73,7 @@ function draw(): void {
   controls.render(state);
   stage.render(state, other);
   timeline.render(state, other);
+  quality.render(state);
   transcript.render(state, other);
   problem.render(state.problem, state.phase === "ready");
 }

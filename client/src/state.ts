@@ -2,7 +2,7 @@
 //
 // Lines that an action does not touch keep their identity, so that a view may compare by `===`.
 
-import type { FloorState, LatencyParts, Stamped, TurnOutcome } from "./events.js";
+import type { FloorState, LatencyParts, Quality, Stamped, TurnOutcome } from "./events.js";
 import type { Problem } from "./problem.js";
 import { endingInWords } from "./problem.js";
 import { emptyTimeline, extend, type Timeline } from "./timeline.js";
@@ -12,6 +12,8 @@ export interface CallerLine {
   turn: number;
   at_ms: number;
   text: string;
+  /** Words at the beginning of a partial that will hardly change any more. */
+  stable: number;
   /** False while the text is a partial that may still change. */
   final: boolean;
   typed: boolean;
@@ -75,6 +77,8 @@ export interface ViewState {
   floor: FloorState;
   lines: readonly Line[];
   timeline: Timeline;
+  /** How the caller's sound arrives; null until the server has told. */
+  quality: Quality | null;
   /** The newest moment that the server has told, milliseconds since the call began. */
   at_ms: number;
   muted: boolean;
@@ -105,6 +109,7 @@ export const initial: ViewState = {
   floor: "idle",
   lines: [],
   timeline: emptyTimeline,
+  quality: null,
   at_ms: 0,
   muted: false,
   microphone: true,
@@ -156,6 +161,7 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
         turn: event.turn,
         at_ms: line?.at_ms ?? at_ms,
         text: event.text,
+        stable: event.stable,
         final: false,
         typed: false,
       }));
@@ -165,6 +171,7 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
         turn: event.turn,
         at_ms: line?.at_ms ?? at_ms,
         text: event.text,
+        stable: 0,
         final: true,
         typed: event.typed,
       }));
@@ -190,6 +197,10 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
     case "line":
       // The call itself acts on it; there is nothing to show.
       return state;
+    case "quality": {
+      const { at_ms: _at, type: _type, ...quality } = event;
+      return { ...state, quality };
+    }
     case "trouble":
       return { ...state, lines: [...state.lines, { kind: "trouble", at_ms, code: event.code, detail: event.detail }] };
     case "call-ended":

@@ -31,7 +31,7 @@ test("an event of a newer server is told apart from a broken one", () => {
 
 test("a new field in a known event does no harm", () => {
   const parsed = parseEvent('{"at_ms":1,"type":"partial","turn":1,"text":"so","stability":0.4}');
-  assert.deepEqual(parsed, { kind: "event", event: { at_ms: 1, type: "partial", turn: 1, text: "so" } });
+  assert.deepEqual(parsed, { kind: "event", event: { at_ms: 1, type: "partial", turn: 1, text: "so", stable: 0 } });
 });
 
 test("a transcript without `typed` was spoken", () => {

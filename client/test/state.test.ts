@@ -58,8 +58,11 @@ test("the floor follows the events", () => {
 });
 
 test("a partial replaces the partial before it, and the transcript replaces both, in one line", () => {
-  const first = afterEvents({ type: "partial", turn: 1, text: "how far" }, { type: "partial", turn: 1, text: "how far is" });
-  assert.deepEqual(said(first).map(({ text, final }) => [text, final]), [["how far is", false]]);
+  const first = afterEvents(
+    { type: "partial", turn: 1, text: "how far", stable: 0 },
+    { type: "partial", turn: 1, text: "how far is", stable: 2 },
+  );
+  assert.deepEqual(said(first).map(({ text, stable, final }) => [text, stable, final]), [["how far is", 2, false]]);
   const transcript = { at_ms: 900, type: "transcript", turn: 1, text: "How far is it?", typed: false } as const;
   const second = reduce(first, { kind: "event", event: transcript });
   assert.deepEqual(said(second).map(({ text, final, at_ms }) => [text, final, at_ms]), [["How far is it?", true, 0]]);
@@ -68,7 +71,7 @@ test("a partial replaces the partial before it, and the transcript replaces both
 test("a partial after the transcript opens the turn again: the caller went on", () => {
   const state = afterEvents(
     { type: "transcript", turn: 1, text: "In miles", typed: false },
-    { type: "partial", turn: 1, text: "In miles, please" },
+    { type: "partial", turn: 1, text: "In miles, please", stable: 2 },
   );
   assert.deepEqual(said(state).map(({ text, final }) => [text, final]), [["In miles, please", false]]);
 });
@@ -93,7 +96,7 @@ test("a reply that was withdrawn unheard still has its line", () => {
 test("the newest verdict on a turn stands in the place of the one before it", () => {
   const verdict = { type: "judgement", turn: 1, judge: "rules", reason: "", probabilities: {}, took_ms: 0.1 } as const;
   const state = afterEvents(
-    { type: "partial", turn: 1, text: "so" },
+    { type: "partial", turn: 1, text: "so", stable: 0 },
     { ...verdict, action: "listen" },
     { type: "transcript", turn: 1, text: "So.", typed: false },
     { ...verdict, action: "respond" },

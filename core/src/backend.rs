@@ -64,7 +64,8 @@ pub struct Transcript {
     pub text: String,
     /// Mean probability of the tokens, 0.0..=1.0.
     pub confidence: f32,
-    /// The model's own probability that this was no speech, 0.0..=1.0.
+    /// The model's own probability that this was no speech, 0.0..=1.0; 0.0 also where the words are too sure for it to
+    /// matter.
     pub no_speech: f32,
     /// Time spent in the engine, waiting in the queue not counted.
     pub took: Duration,

@@ -202,18 +202,28 @@ pub struct DownlinkRow {
     pub bitrate_bps: u32,
 }
 
-/// A call's media in numbers.
+/// A call's media in numbers: the caller's side as it was received, but for `packets_sent`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MediaTotals {
     pub packets_received: u64,
     pub packets_lost: u64,
     pub packets_late: u64,
     pub packets_duplicate: u64,
-    /// 20 ms frames made up for lost ones.
+    /// 20 ms frames made up for lost and slow ones.
     pub frames_concealed: u64,
     /// 20 ms frames recovered from in-band FEC.
     pub frames_recovered: u64,
     pub packets_sent: u64,
-    /// Jitter buffer, milliseconds: mean over the call.
+    /// Jitter buffer, milliseconds from arrival until heard: mean, 95th percentile (to 5 ms) and most of the call.
     pub jitter_delay_ms: u32,
+    pub jitter_delay_p95_ms: u32,
+    pub jitter_delay_max_ms: u32,
+    /// Milliseconds of sound that were listened to, and how many of them were comfort noise.
+    pub heard_ms: u64,
+    pub comfort_ms: u64,
+    /// Milliseconds that time-stretch took out of the sound, and put in.
+    pub shortened_ms: u64,
+    pub lengthened_ms: u64,
+    /// Parts per million by which the caller's clock is faster than ours; `None` where the call was too short to tell.
+    pub drift_ppm: Option<i32>,
 }

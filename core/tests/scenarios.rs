@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use duologue_core::dialogue::conversation::Input;
 use duologue_core::dialogue::ladder::Rung;
 use duologue_core::dialogue::persona::Persona;
+use duologue_core::dialogue::stable::prefix;
 use duologue_core::journal::{Entry, Speaker, WordFate, WordState};
 use duologue_core::media::far_ear::PlayoutReport;
 use duologue_signaling::event::Event;
@@ -255,9 +256,9 @@ fn tell_words(words: &[WordFate]) -> String {
 
 fn tell_event(event: &Event) -> Option<String> {
     Some(match event {
-        Event::CallStarted { .. } | Event::Words { .. } | Event::Line { .. } => return None,
+        Event::CallStarted { .. } | Event::Words { .. } | Event::Line { .. } | Event::Quality { .. } => return None,
         Event::Floor { state } => format!("floor {}", format!("{state:?}").to_lowercase()),
-        Event::Partial { turn, text } => format!("partial {turn}: {text}"),
+        Event::Partial { turn, text, .. } => format!("partial {turn}: {text}"),
         Event::Transcript { turn, text, typed } => {
             format!("transcript {turn}{}: {text}", if *typed { " (typed)" } else { "" })
         }
@@ -272,4 +273,25 @@ fn tell_event(event: &Event) -> Option<String> {
         Event::Trouble { code, detail } => format!("trouble {code}: {detail}"),
         Event::CallEnded { reason, .. } => format!("call ended: {reason}"),
     })
+}
+
+#[test]
+fn words_become_stable_while_the_caller_speaks_and_stay_as_they_were() {
+    let words = "could I have a table for two on Friday evening at about eight";
+    let sound = Sound::new(500, 4_500, words, Some(0.9));
+    let record = play(Script { sounds: vec![sound], end_ms: 7_000, ..Script::new(Persona::blank("nobody")) });
+    let partials: Vec<(&str, u32)> = record
+        .events
+        .iter()
+        .filter_map(|event| match &event.event {
+            Event::Partial { text, stable, .. } => Some((text.as_str(), *stable)),
+            _ => None,
+        })
+        .collect();
+    assert!(partials.len() > 4, "{partials:?}");
+    assert_eq!(partials[0].1, 0, "nothing agrees with the first");
+    for pair in partials.windows(2) {
+        assert_eq!(pair[1].1 as usize, pair[0].0.split_whitespace().count(), "this recogniser never changes its mind");
+        assert!(pair[1].0.starts_with(prefix(pair[0].0, pair[0].1)));
+    }
 }

@@ -83,8 +83,14 @@ pub enum Event {
     CallStarted { call: String, persona: String },
     /// The floor has changed hands.
     Floor { state: FloorState },
-    /// What the caller has said so far in this turn; replaces the partial before it.
-    Partial { turn: u32, text: String },
+    /// What the caller has said so far in this turn; replaces the partial before it. Its first `stable` words, counted between
+    /// white space, will hardly change any more: two hypotheses in a row agree on them.
+    Partial {
+        turn: u32,
+        text: String,
+        #[serde(default)]
+        stable: u32,
+    },
     /// What the caller said, final. `typed` when it came from the keyboard.
     Transcript {
         turn: u32,
@@ -123,6 +129,20 @@ pub enum Event {
         rtt_ms: Option<f32>,
         copies: u8,
         hold_ms: u32,
+    },
+    /// How the caller's sound arrives at the server, since this was told last.
+    Quality {
+        /// How long the jitter buffer holds a packet back: mean, milliseconds.
+        delay_ms: u32,
+        /// Shares of the packets, 0..=1: those that never came, and those that came after their turn.
+        loss: f32,
+        late: f32,
+        /// Shares of the sound, 0..=1: made up for missing packets, and restored from the copy in a later one.
+        concealed: f32,
+        recovered: f32,
+        /// How much faster than the server's the caller's clock runs, parts per million; absent while it cannot be told.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        drift_ppm: Option<i32>,
     },
     /// Something failed and the call goes on; `detail` says what is being done about it.
     Trouble { code: String, detail: String },

@@ -44,12 +44,13 @@ fn event_name(event: &Event) -> &'static str {
         Event::Draft { .. } => "draft",
         Event::TurnEnded { .. } => "turn-ended",
         Event::Line { .. } => "line",
+        Event::Quality { .. } => "quality",
         Event::Trouble { .. } => "trouble",
         Event::CallEnded { .. } => "call-ended",
     }
 }
 
-const EVENT_NAMES: [&str; 13] = [
+const EVENT_NAMES: [&str; 14] = [
     "call-started",
     "floor",
     "partial",
@@ -61,6 +62,7 @@ const EVENT_NAMES: [&str; 13] = [
     "draft",
     "turn-ended",
     "line",
+    "quality",
     "trouble",
     "call-ended",
 ];

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use duologue_signaling::event::{ClientMessage, Event, Stamped};
 use tokio::sync::{broadcast, mpsc};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::engines::Engines;
@@ -16,11 +16,13 @@ use crate::audio::LINE_FRAME;
 use crate::backend::{AsrJob, AsrPurpose, ChatRequest};
 use crate::dialogue::conversation::{Conversation, Effect, Input};
 use crate::dialogue::judge::Judge;
+use crate::dialogue::parts::{Ask, Cut, Parts};
 use crate::journal::{CallId, DownlinkRow, EndReason, Entry, MediaTotals};
 use crate::media::downlink::LinkReport;
 use crate::media::ear::Ear;
 use crate::media::echo::Echo;
 use crate::media::far_ear::PlayoutReport;
+use crate::media::quality::QualityWatch;
 use crate::media::recording::Recording;
 use crate::peer::{GoneWhy, Peer, PeerEvent};
 use crate::store::Recorder;
@@ -56,17 +58,26 @@ pub struct CallTask {
 pub struct Work {
     turn: Option<Turn>,
     /// Recognitions, turn model, cache warming: none belongs to an agent turn. Aborted with the call.
-    listening: JoinSet<()>,
+    listening: JoinSet<Listened>,
+    /// The words of the open turn, part by part.
+    parts: Parts,
     partial: Option<AbortHandle>,
     priming: Option<AbortHandle>,
     connected: bool,
     /// The last event about the line, and when it was sent.
     line_told: Option<CallTime>,
+    quality: QualityWatch,
     ended: Option<(EndReason, String)>,
 }
 
 /// A line that changes nothing is told of so often.
 const LINE_EVERY: Duration = Duration::from_secs(5);
+/// What a piece of work in [`Work::listening`] gave.
+enum Listened {
+    Words(Ask, Result<String, String>),
+    /// Nothing, or it is in the inbox.
+    Nothing,
+}
 
 impl CallTask {
     /// Runs the call to its end; what it leaves behind is with the recorder.
@@ -77,11 +88,11 @@ impl CallTask {
         while self.work.ended.is_none() {
             tokio::select! {
                 biased;
-                _ = beat.tick() => self.beat(),
+                due = beat.tick() => self.beat(due),
                 event = self.peer.events.recv() => self.on_peer(event),
                 Some(control) = self.control.recv() => self.on_control(control),
                 Some(input) = self.inbox.1.recv() => self.conversation.on(self.now(), input),
-                Some(_) = self.work.listening.join_next() => {}
+                Some(listened) = self.work.listening.join_next() => self.on_listened(listened),
             }
             self.execute();
         }
@@ -93,7 +104,7 @@ impl CallTask {
     }
 
     /// One tick: hear -> decide -> gate -> send. Nothing in here waits.
-    fn beat(&mut self) {
+    fn beat(&mut self, due: Instant) {
         let at = self.now();
         if !self.work.connected {
             return;
@@ -102,7 +113,8 @@ impl CallTask {
             self.end(EndReason::TimeLimit, "The longest allowed call is over.");
             return;
         }
-        let heard = self.ear.tick(at);
+        // The sound's clock is the even one: a tick that comes late is no change of the network.
+        let heard = self.ear.tick(CallTime::ZERO + due.saturating_duration_since(self.began));
         self.transcribe_part();
         let mut frame = [0.0; LINE_FRAME];
         let speech = if let Some(echo) = &mut self.echo {
@@ -115,6 +127,9 @@ impl CallTask {
         } else {
             self.conversation.tick(at, heard);
             self.execute();
+            if let Some(event) = self.work.quality.due(at, self.ear.receiver()) {
+                self.emit(Stamped { at_ms: at.ms(), event });
+            }
             self.conversation.frame(at, &mut frame)
         };
         self.mouth.send(&frame, speech, &self.peer.line);
@@ -187,6 +202,7 @@ impl CallTask {
             if let Err(fault) = llm.prime(request).await {
                 tracing::debug!(%fault, "the prefix cache stays cold");
             }
+            Listened::Nothing
         }));
     }
 
@@ -195,36 +211,44 @@ impl CallTask {
         if let Some(partial) = self.work.partial.take_if(|_| purpose.is_passing()) {
             partial.abort();
         }
-        let (asr, inbox) = (self.engines.asr.clone(), self.inbox.0.clone());
-        let job = AsrJob { audio: self.ear.utterance(), purpose, prompt: self.hotwords.clone() };
-        let running = self.work.listening.spawn(async move {
-            let text = asr.transcribe(job).await.map(|transcript| transcript.text).map_err(|fault| fault.to_string());
-            let _ = inbox.send(Input::Transcribed { turn, revision, purpose, text }).await;
-        });
+        let ask = self.work.parts.ask(turn, revision, purpose, self.ear.heard());
+        let running = self.recognise(ask, self.ear.utterance());
         if purpose.is_passing() {
             self.work.partial = Some(running);
         }
     }
 
-    /// An utterance that outgrows the recogniser's window is transcribed piece by piece.
+    /// What lies before a pause is heard once, and so is the beginning of what outgrows the recogniser's window.
     fn transcribe_part(&mut self) {
         let Some(part) = self.ear.take_part() else { return };
         let Some(turn) = self.conversation.caller_turn() else { return };
-        let (asr, inbox) = (self.engines.asr.clone(), self.inbox.0.clone());
-        let job = AsrJob { audio: part.audio, purpose: AsrPurpose::Final, prompt: self.hotwords.clone() };
+        let end = part.first_sample + part.audio.len() as u64;
+        if let Cut::Ask(ask) = self.work.parts.cut(turn, part.voiced_until, end, self.ear.heard()) {
+            self.recognise(ask, part.audio);
+        }
+    }
+
+    fn recognise(&mut self, ask: Ask, audio: Arc<[f32]>) -> AbortHandle {
+        let asr = self.engines.asr.clone();
+        let job = AsrJob { audio, purpose: ask.purpose, prompt: self.hotwords.clone() };
         self.work.listening.spawn(async move {
-            match asr.transcribe(job).await {
-                Ok(transcript) => {
-                    let _ = inbox.send(Input::Part { turn, text: transcript.text }).await;
-                }
-                Err(fault) => tracing::warn!(%fault, "a part of a long turn was not understood"),
+            let text = asr.transcribe(job).await.map(|transcript| transcript.text).map_err(|fault| fault.to_string());
+            Listened::Words(ask, text)
+        })
+    }
+
+    /// Something that was listened to has been understood; what was aborted has not.
+    fn on_listened(&mut self, listened: Result<Listened, JoinError>) {
+        if let Ok(Listened::Words(ask, text)) = listened {
+            for input in self.work.parts.answer(ask, text) {
+                self.conversation.on(self.now(), input);
             }
-        });
+        }
     }
 
     fn ask_turn_model(&mut self, turn: u32, revision: u32) {
         let Some(model) = self.engines.turn_model.clone() else { return };
-        let (audio, inbox) = (self.ear.utterance(), self.inbox.0.clone());
+        let (audio, inbox) = (self.ear.turn_audio(), self.inbox.0.clone());
         self.work.listening.spawn(async move {
             match model.complete(audio).await {
                 Ok(probability) => {
@@ -232,6 +256,7 @@ impl CallTask {
                 }
                 Err(fault) => tracing::warn!(%fault, "the turn model gave no opinion; silence decides"),
             }
+            Listened::Nothing
         });
     }
 

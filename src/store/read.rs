@@ -66,6 +66,14 @@ pub struct MediaView {
     pub frames_concealed: i64,
     pub frames_recovered: i64,
     pub jitter_delay_ms: i64,
+    /// The fields from here on are absent in calls of servers that did not count them yet.
+    pub jitter_delay_p95_ms: Option<i64>,
+    pub jitter_delay_max_ms: Option<i64>,
+    pub heard_ms: Option<i64>,
+    pub comfort_ms: Option<i64>,
+    pub shortened_ms: Option<i64>,
+    pub lengthened_ms: Option<i64>,
+    pub drift_ppm: Option<i64>,
 }
 
 /// A turn; times are milliseconds since the call began.

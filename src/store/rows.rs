@@ -124,7 +124,8 @@ async fn close_call(
         "UPDATE calls
          SET ended_utc_ms = ?2, duration_ms = ?3, end_reason = ?4, end_detail = ?5, packets_received = ?6,
              packets_lost = ?7, packets_late = ?8, packets_duplicate = ?9, packets_sent = ?10, frames_concealed = ?11,
-             frames_recovered = ?12, jitter_delay_ms = ?13
+             frames_recovered = ?12, jitter_delay_ms = ?13, jitter_delay_p95_ms = ?14, jitter_delay_max_ms = ?15,
+             heard_ms = ?16, comfort_ms = ?17, shortened_ms = ?18, lengthened_ms = ?19, drift_ppm = ?20
          WHERE id = ?1 AND end_reason IS NULL",
     )
     .bind(call)
@@ -140,6 +141,13 @@ async fn close_call(
     .bind(whole(media.frames_concealed))
     .bind(whole(media.frames_recovered))
     .bind(media.jitter_delay_ms)
+    .bind(media.jitter_delay_p95_ms)
+    .bind(media.jitter_delay_max_ms)
+    .bind(whole(media.heard_ms))
+    .bind(whole(media.comfort_ms))
+    .bind(whole(media.shortened_ms))
+    .bind(whole(media.lengthened_ms))
+    .bind(media.drift_ppm)
     .execute(connection)
     .await?;
     Ok(one_row(done.rows_affected(), || format!("the end of a call that is not open: {call}")))

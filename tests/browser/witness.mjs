@@ -48,17 +48,29 @@ export function witness() {
   else watchPartials();
 }
 
-/** Also inside the page: what was heard as one line of 16-bit samples, each frame where its own time stamp puts it. */
+/**
+ * Also inside the page: what was heard as one line of 16-bit samples. A frame follows the one before it; only where its own
+ * time stamp says that it lies elsewhere by more than a frame is there a gap. (The stamps waver by some 0.2 ms: placed by
+ * them alone, ten samples are missing or doubled at every other seam, which is 2 PESQ.)
+ */
 export function heard() {
   const { frames, rate_hz } = globalThis.witness;
   const first = frames[0];
   if (!first) return null;
-  const place = (frame) => Math.round(((frame.at_us - first.at_us) * rate_hz) / 1e6);
-  const last = frames.at(-1);
-  const line = new Int16Array(place(last) + last.samples.length);
-  for (const frame of frames) {
+  const stamped = (frame) => Math.round(((frame.at_us - first.at_us) * rate_hz) / 1e6);
+  let drift = 0;
+  let end = 0;
+  const places = frames.map((frame) => {
+    const off = stamped(frame) + drift - end;
+    if (Math.abs(off) <= frame.samples.length) drift -= off;
+    const place = stamped(frame) + drift;
+    end = place + frame.samples.length;
+    return place;
+  });
+  const line = new Int16Array(end);
+  for (const [n, frame] of frames.entries()) {
     const pcm = Int16Array.from(frame.samples, (sample) => Math.max(-1, Math.min(1, sample)) * 32767);
-    if (place(frame) >= 0) line.set(pcm.subarray(0, line.length - place(frame)), place(frame));
+    if (places[n] >= 0) line.set(pcm.subarray(0, line.length - places[n]), places[n]);
   }
   const bytes = new Uint8Array(line.buffer);
   let binary = "";

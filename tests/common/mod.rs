@@ -42,7 +42,16 @@ pub fn closed(call: &str, duration_ms: u64) -> Entry {
             packets_received: 990,
             packets_lost: 10,
             packets_sent: 1_000,
+            frames_concealed: 10,
+            frames_recovered: 5,
             jitter_delay_ms: 45,
+            jitter_delay_p95_ms: 60,
+            jitter_delay_max_ms: 82,
+            heard_ms: 20_000,
+            comfort_ms: 1_000,
+            shortened_ms: 30,
+            lengthened_ms: 10,
+            drift_ppm: Some(-40),
             ..MediaTotals::default()
         },
     }
@@ -116,5 +125,5 @@ pub fn event(call: &str, at_ms: u64, event: Event) -> Entry {
 }
 
 pub fn partial(call: &str, at_ms: u64, text: &str) -> Entry {
-    event(call, at_ms, Event::Partial { turn: 1, text: text.into() })
+    event(call, at_ms, Event::Partial { turn: 1, text: text.into(), stable: 0 })
 }

@@ -86,10 +86,18 @@ function who(name: string, at_ms: number): HTMLElement {
 }
 
 function caller(line: CallerLine): HTMLLIElement {
-  const said = el("p", "said", line.text || "…");
+  const [stays, open] = line.final ? [line.text, ""] : split(line.text, line.stable);
+  const said = el("p", "said", el("span", "stable", stays), open || stays ? open : "…");
   const item = el("li", `line caller${line.final ? "" : " partial"}`, who("You", line.at_ms), said);
   if (line.typed) said.append(" ", el("span", "mark", "typed"));
   return item;
+}
+
+/** The words that will stay, and those that may still change, with the white space between them. */
+export function split(text: string, stable: number): [string, string] {
+  const ends = [...text.matchAll(/\S+/g)].map((word) => word.index + word[0].length);
+  const at = stable > 0 ? (ends[Math.min(stable, ends.length) - 1] ?? 0) : 0;
+  return [text.slice(0, at), text.slice(at)];
 }
 
 const endings = {

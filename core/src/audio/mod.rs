@@ -1,9 +1,13 @@
 //! Ring 0: sound as numbers. Mono `f32` in -1.0..=1.0 throughout; two rates, named here.
 
+pub mod comfort;
 pub mod level;
 pub mod log_mel;
 pub mod opus;
 pub mod resample;
+#[cfg(test)]
+pub(crate) mod score;
+pub mod stretch;
 pub mod vad;
 pub mod wav;
 

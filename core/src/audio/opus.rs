@@ -55,6 +55,48 @@ pub fn is_silence(payload: &[u8]) -> bool {
     (1..=2).contains(&payload.len())
 }
 
+/// True where the packet carries a coarse copy of the one before it (in-band FEC, RFC 6716, section 2.1.7): without it a
+/// lost packet can only be concealed. Read from the flags at the front of the first SILK frame (section 4.2.3).
+pub fn has_redundancy(payload: &[u8]) -> bool {
+    let Some(&toc) = payload.first() else { return false };
+    let Some(&flags) = first_frame(payload).and_then(|at| payload.get(at)) else { return false };
+    // SILK frames in one Opus frame: each is 20 ms, or the only one is 10 ms.
+    let frames = match toc >> 3 {
+        config @ 0..=11 => [1, 1, 2, 3][usize::from(config & 3)],
+        12..=15 => 1,
+        _ => return false,
+    };
+    // For each channel: a flag a frame for voice activity, then the one for redundancy.
+    let middle = flags >> (7 - frames) & 1 == 1;
+    let side = toc & 4 != 0 && flags >> (6 - 2 * frames) & 1 == 1;
+    packet_samples(payload).is_some() && (middle || side)
+}
+
+/// Where the first frame begins (RFC 6716, section 3.2).
+fn first_frame(payload: &[u8]) -> Option<usize> {
+    let length_at = |at: usize| payload.get(at).map(|first| if *first < 252 { 1 } else { 2 });
+    match payload.first()? & 3 {
+        0 | 1 => Some(1),
+        2 => Some(1 + length_at(1)?),
+        _ => {
+            let count = payload.get(1)?;
+            let mut at = 2;
+            if count & 0x40 != 0 {
+                while *payload.get(at)? == 255 {
+                    at += 1;
+                }
+                at += 1;
+            }
+            if count & 0x80 != 0 {
+                for _ in 1..count & 0x3f {
+                    at += length_at(at)?;
+                }
+            }
+            Some(at)
+        }
+    }
+}
+
 /// One incoming stream. Its state runs on from packet to packet: feed it in order, and tell it of every loss.
 pub struct OpusDecoder {
     inner: opus::Decoder,

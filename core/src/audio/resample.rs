@@ -237,6 +237,33 @@ mod tests {
         assert!(loudest < 0.5e-4, "a 9.5 kHz tone leaves {loudest}");
     }
 
+    /// Power of one tone in the inner part, relative to its amplitude squared, in dB.
+    fn level_db(samples: &[f32], hz: f64, rate_hz: u32) -> f64 {
+        let inner = &samples[samples.len() / 10..samples.len() * 9 / 10];
+        let step = std::f64::consts::TAU * hz / f64::from(rate_hz);
+        let (re, im) = inner.iter().enumerate().fold((0.0, 0.0), |(re, im), (n, x)| {
+            // A Hann window, so that a loud tone does not leak over a faint one.
+            let hann = 0.5 - 0.5 * (std::f64::consts::TAU * n as f64 / inner.len() as f64).cos();
+            let x = f64::from(*x) * hann;
+            (re + x * (step * n as f64).cos(), im + x * (step * n as f64).sin())
+        });
+        10.0 * ((re * re + im * im) * (4.0 / inner.len() as f64).powi(2)).max(1e-30).log10()
+    }
+
+    #[test]
+    fn telephone_speech_keeps_its_band_and_leaves_no_mirror_image_above_it() {
+        for to_hz in [16_000, 48_000] {
+            for hz in [300.0, 1_000.0, 2_000.0, 3_000.0, 3_400.0] {
+                let out = whole(&mut Resampler::new(8_000, to_hz).unwrap(), &tone(hz, 8_000, 8_000));
+                // The tone has an amplitude of 0.5: -6 dB.
+                let kept = level_db(&out, hz, to_hz) - 20.0 * 0.5_f64.log10();
+                assert!(kept.abs() < 0.1, "{hz} Hz comes out at {kept:+.2} dB");
+                let image = level_db(&out, 8_000.0 - hz, to_hz);
+                assert!(image < -90.0, "{hz} Hz leaves {image:.0} dB at {} Hz", 8_000.0 - hz);
+            }
+        }
+    }
+
     #[test]
     fn a_live_frame_of_20_ms_is_always_a_frame_of_20_ms() {
         for (from_hz, to_hz) in [(48_000, 16_000), (16_000, 48_000), (8_000, 48_000), (48_000, 8_000)] {

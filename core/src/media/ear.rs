@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::jitter::{JitterBuffer, JitterSettings, JitterStats, Pull, PushOutcome};
+use super::jitter::JitterSettings;
+use super::receiver::{Receiver, ReceiverSettings};
 use super::red::{RedCounts, Unpacker};
 use super::rtp::RtpPacket;
 use super::segment::{Heard, SegmentSettings, Segmenter, Utterance, VadWindow};
-use crate::audio::opus::{OpusDecoder, OpusError};
+use crate::audio::HEAR_FRAME;
+use crate::audio::opus::OpusError;
 use crate::audio::vad::Vad;
-use crate::audio::{HEAR_FRAME, HEAR_RATE};
 use crate::dialogue::floor::Hearing;
 use crate::journal::MediaTotals;
 use crate::time::{CallTime, TICK};
@@ -18,9 +19,14 @@ use crate::time::{CallTime, TICK};
 pub struct EarSettings {
     pub jitter_min_ms: u32,
     pub jitter_max_ms: u32,
+    pub stretch_speech: bool,
     pub vad_threshold: f32,
     pub onset_ms: u32,
     pub pre_roll_ms: u32,
+    /// See [`SegmentSettings::part_ms`].
+    pub part_ms: u32,
+    /// See [`SegmentSettings::part_pause_ms`].
+    pub part_pause_ms: u32,
 }
 
 /// One call's ear.
@@ -30,15 +36,10 @@ pub struct Ear {
     /// ... and for redundant audio, where they did.
     red: Option<u8>,
     unpacker: Unpacker,
-    jitter: JitterBuffer,
-    decoder: OpusDecoder,
+    receiver: Receiver,
     vad: VadWindow,
     segmenter: Segmenter,
-    /// Decoded and not heard yet: less than a tick, or what is left of a longer packet.
-    decoded: Vec<f32>,
     frame: [f32; HEAR_FRAME],
-    /// Nobody was heard in the last tick.
-    quiet: bool,
 }
 
 impl Ear {
@@ -55,19 +56,18 @@ impl Ear {
         let segment = SegmentSettings {
             onset_ms: settings.onset_ms,
             pre_roll_ms: settings.pre_roll_ms,
+            part_ms: settings.part_ms,
+            part_pause_ms: settings.part_pause_ms,
             ..SegmentSettings::with_threshold(settings.vad_threshold)
         };
         Ok(Self {
             opus,
             red: None,
             unpacker: Unpacker::default(),
-            jitter: JitterBuffer::new(jitter),
-            decoder: OpusDecoder::new(HEAR_RATE)?,
+            receiver: Receiver::new(ReceiverSettings { jitter, stretch_speech: settings.stretch_speech })?,
             vad: VadWindow::new(vad),
             segmenter: Segmenter::new(segment),
-            decoded: Vec::new(),
             frame: [0.0; HEAR_FRAME],
-            quiet: true,
         })
     }
 
@@ -81,17 +81,11 @@ impl Ear {
     pub fn packet(&mut self, at: CallTime, packet: RtpPacket) {
         if packet.payload_type == self.opus {
             self.unpacker.saw(&packet);
-            self.take(at, packet);
+            self.receiver.packet(at, packet);
         } else if Some(packet.payload_type) == self.red {
             for packet in self.unpacker.open(&packet, self.opus) {
-                self.take(at, packet);
+                self.receiver.packet(at, packet);
             }
-        }
-    }
-
-    fn take(&mut self, at: CallTime, packet: RtpPacket) {
-        if self.jitter.push(at, packet) == PushOutcome::NewStream {
-            self.decoder.reset();
         }
     }
 
@@ -102,22 +96,10 @@ impl Ear {
 
     /// As [`Self::tick`], with everything that is known of the frame.
     pub fn listen(&mut self, at: CallTime) -> Heard {
-        while self.decoded.len() < HEAR_FRAME {
-            match self.jitter.pull(at, self.quiet) {
-                Pull::Packet(packet) => self.decoder.decode(&packet.payload, &mut self.decoded),
-                Pull::Recover { next, length } => self.decoder.recover(&next.payload, length, &mut self.decoded),
-                Pull::Conceal { length } => self.decoder.conceal(length, &mut self.decoded),
-                Pull::Wait => {
-                    self.decoded.resize(HEAR_FRAME, 0.0);
-                    break;
-                }
-            };
-        }
-        self.frame.copy_from_slice(&self.decoded[..HEAR_FRAME]);
-        self.decoded.drain(..HEAR_FRAME);
+        self.receiver.frame(at, &mut self.frame);
         let probability = self.vad.feed(&self.frame);
         let heard = self.segmenter.feed(at, &self.frame, probability);
-        self.quiet = !heard.speech && probability < QUIET_PROBABILITY;
+        self.receiver.judged(&self.frame, !heard.speech && probability < QUIET_PROBABILITY);
         heard
     }
 
@@ -131,6 +113,16 @@ impl Ear {
         self.segmenter.audio()
     }
 
+    /// How it sounds so far: the last 8 s of it, parts that were cut off included.
+    pub fn turn_audio(&self) -> Arc<[f32]> {
+        self.segmenter.turn_audio()
+    }
+
+    /// Where the open utterance ends, in samples of everything heard.
+    pub const fn heard(&self) -> u64 {
+        self.segmenter.heard()
+    }
+
     /// Ends the open utterance; what is heard from here on belongs to the next.
     pub fn close_utterance(&mut self) {
         self.segmenter.take();
@@ -141,14 +133,14 @@ impl Ear {
         self.segmenter.take()
     }
 
-    /// The beginning of an utterance that grew too long for the recogniser: see [`Segmenter::take_part`].
+    /// The beginning of an utterance that the recogniser need not hear again: see [`Segmenter::take_part`].
     pub fn take_part(&mut self) -> Option<Utterance> {
         self.segmenter.take_part()
     }
 
     /// The receiving side of the call's totals.
     pub fn totals(&self) -> MediaTotals {
-        self.jitter.stats().totals()
+        self.receiver.totals()
     }
 
     /// What redundancy has brought back so far.
@@ -156,13 +148,13 @@ impl Ear {
         self.unpacker.counts()
     }
 
-    /// Everything that is counted of the packets.
-    pub fn stats(&self) -> JitterStats {
-        self.jitter.stats()
+    /// Packets and where the sound came from.
+    pub const fn receiver(&self) -> &Receiver {
+        &self.receiver
     }
 }
 
-/// Below this the jitter buffer may leave out or repeat 20 ms: an onset is not missed by it, since the detector's
+/// Below this the sound may be stretched anyhow, and is the room's: an onset is not missed by it, since the detector's
 /// probability has risen before it is confirmed.
 const QUIET_PROBABILITY: f32 = 0.2;
 
@@ -173,11 +165,19 @@ mod tests {
     use super::*;
     use crate::audio::opus::{OpusEncoder, OpusSettings};
     use crate::audio::vad::EnergyVad;
-    use crate::audio::{LINE_FRAME, LINE_RATE};
+    use crate::audio::{HEAR_RATE, LINE_FRAME, LINE_RATE};
     use crate::media::red::Repeats;
 
-    const SETTINGS: EarSettings =
-        EarSettings { jitter_min_ms: 20, jitter_max_ms: 240, vad_threshold: 0.5, onset_ms: 90, pre_roll_ms: 300 };
+    const SETTINGS: EarSettings = EarSettings {
+        jitter_min_ms: 20,
+        jitter_max_ms: 240,
+        stretch_speech: true,
+        vad_threshold: 0.5,
+        onset_ms: 90,
+        pre_roll_ms: 300,
+        part_ms: 3_000,
+        part_pause_ms: 140,
+    };
 
     /// A second of hum, a second of a voice-like sound, a second of hum: as packets.
     fn packets() -> Vec<RtpPacket> {
@@ -235,7 +235,9 @@ mod tests {
         assert_eq!(heard.iter().filter(|heard| heard.onset).count(), 1, "no loss tears the voice apart");
         let totals = ear.totals();
         assert_eq!((totals.packets_received, totals.packets_lost), (135, 14), "the last is not known to be lost");
-        assert_eq!(totals.frames_recovered, 14);
+        let repaired = totals.frames_recovered + totals.frames_concealed;
+        assert!((14..=18).contains(&repaired), "{totals:?}");
+        assert!(totals.frames_recovered >= 4, "the voice's; hum has no copies: {totals:?}");
     }
 
     /// Every third packet lost, each sent again with the next: nothing is missing, and nothing is guessed at.

@@ -1,21 +1,24 @@
 //! The jitter buffer: packets come in as the network has them, and go out in order, one for each stretch of time.
 //!
-//! Delay is the price: as little as the network of late allows. It grows at once when a packet was late, and shrinks
-//! only where nobody speaks. A packet that is merely slow is waited for (concealed meanwhile), so that no word is lost.
+//! Delay is the price: as little as the network of late allows. The buffer says how much longer or shorter it should be
+//! ([`Wish`]); whoever has the sound stretches it. A packet that is merely slow is waited for (concealed meanwhile), so that
+//! no word is lost.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::rtp::RtpPacket;
 use crate::audio::{LINE_RATE, opus};
-use crate::journal::MediaTotals;
 use crate::time::{CallTime, TICK};
 
 mod delay;
+mod drift;
 mod seen;
+mod waits;
 
 use delay::Delay;
 use seen::Seen;
+pub use waits::Waits;
 
 /// Bounds of the delay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,13 +65,27 @@ pub enum Pull {
     Wait,
 }
 
+/// How the delay of what is being played should change. Sound is stretched for it where that is not heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    Keep,
+    /// By at most so much. `soon`: by so much too much that a hasty joint is better than the delay.
+    Shorter {
+        by: Duration,
+        soon: bool,
+    },
+    /// By about so much. `soon`: packets are coming too late.
+    Longer {
+        by: Duration,
+        soon: bool,
+    },
+}
+
 /// What happened to a call's packets so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JitterStats {
     pub received: u64,
     pub played: u64,
-    /// Left out in a silence to shorten the delay.
-    pub skipped: u64,
     /// Given up: more than the longest delay, or what was left of an old stream.
     pub dropped: u64,
     pub late: u64,
@@ -76,31 +93,6 @@ pub struct JitterStats {
     pub foreign: u64,
     /// Passed over without ever arriving; a late one counts as late instead.
     pub lost: u64,
-    /// Made up for missing packets, for lost and for slow ones.
-    pub concealed: Duration,
-    /// Restored from redundancy.
-    pub recovered: Duration,
-    /// Made up to lengthen the delay.
-    pub inserted: Duration,
-    /// Time that the played packets have waited, all together.
-    pub waited: Duration,
-}
-
-impl JitterStats {
-    /// The receiving side of a call's totals.
-    pub fn totals(&self) -> MediaTotals {
-        let frames = |length: Duration| (length.as_micros() / TICK.as_micros()) as u64;
-        MediaTotals {
-            packets_received: self.received,
-            packets_lost: self.lost,
-            packets_late: self.late,
-            packets_duplicate: self.duplicate,
-            frames_concealed: frames(self.concealed),
-            frames_recovered: frames(self.recovered),
-            packets_sent: 0,
-            jitter_delay_ms: (self.waited.as_millis() as u64).checked_div(self.played).unwrap_or(0) as u32,
-        }
-    }
 }
 
 /// More packets than this are never held: 200 of 2.5 ms are half a second.
@@ -113,12 +105,20 @@ const CONCEAL_MOST: Duration = Duration::from_millis(60);
 const HOLE_MOST: Duration = Duration::from_millis(120);
 /// 60 ms, the longest Opus frame: a longer time between two packets is a silence of the sender.
 const LONGEST_PACKET: i64 = 2_880;
-/// The delay is shortened when it is this much above its target: a packet, and a little so that it does not swing.
-const SHRINK_ABOVE_US: i64 = 25_000;
-/// So much too much is taken back as fast as the silence allows.
-const SHRINK_FAST_US: i64 = 100_000;
-/// Otherwise one packet in this time; likewise an insertion while somebody speaks.
-const ADJUST_EVERY: Duration = Duration::from_millis(200);
+/// A tick less of delay is wished for only where the delay is then still this much above its target, so that it does not
+/// swing with every step of the target.
+const SWING_US: i64 = 5_000;
+/// So much too much is taken back in haste.
+const FAR_ABOVE_US: i64 = 100_000;
+/// Loss from which on the next packet, with its copy of the lost one, is waited for, and below which no longer. Less is not
+/// worth the 20 ms.
+const ROOM_FROM: f32 = 0.02;
+const ROOM_BELOW: f32 = 0.01;
+/// Packets over which the loss is averaged (6 s), and those over which the share of them with copies is (2 s).
+const LOSS_OVER: f32 = 300.0;
+const COPIES_OVER: f32 = 100.0;
+/// Fewer packets with copies than this, and there is nothing to wait for.
+const COPIES_LEAST: f32 = 0.1;
 /// After no packet for so long, or when a timestamp jumps by so much, old arrival times say nothing about new ones.
 const NEW_TIMING: Duration = Duration::from_secs(1);
 /// The step of Opus concealment, 2.5 ms, in RTP ticks.
@@ -179,9 +179,19 @@ struct Stream {
     bridged: Duration,
     /// A packet has come too late since the delay was lengthened last.
     was_late: bool,
-    adjusted: CallTime,
     /// The last packet said that silence follows.
     silent: bool,
+    copies: Copies,
+}
+
+/// Whether waiting for the copies in later packets is worth its delay.
+#[derive(Clone, Copy, Debug, Default)]
+struct Copies {
+    /// Share of the packets that never came, of late.
+    loss: f32,
+    /// Share of the packets that carry a copy of the one before them.
+    share: f32,
+    waited_for: bool,
 }
 
 /// See the module's words. Told the time of every packet and of every pull; `at` never goes back.
@@ -192,6 +202,7 @@ pub struct JitterBuffer {
     /// A packet of another stream, until a second one proves it.
     candidate: Option<(CallTime, RtpPacket)>,
     stats: JitterStats,
+    waits: Waits,
 }
 
 impl JitterBuffer {
@@ -200,7 +211,7 @@ impl JitterBuffer {
         let max_ms = settings.max_ms.min(2_000);
         let settings =
             JitterSettings { min_ms: settings.min_ms.min(max_ms), max_ms, packet_ms: settings.packet_ms.clamp(5, 120) };
-        Self { settings, stream: None, candidate: None, stats: JitterStats::default() }
+        Self { settings, stream: None, candidate: None, stats: JitterStats::default(), waits: Waits::default() }
     }
 
     /// Takes in a packet that arrived at `at`.
@@ -221,31 +232,37 @@ impl JitterBuffer {
         outcome
     }
 
-    /// What to play from `at` on. Call it whenever less than a tick's worth of sound is left: once a tick with the usual
-    /// packets of 20 ms, twice with 10 ms, in every third with 60 ms. `quiet`: nobody is heard just now, so that 20 ms
-    /// more or less of it will not be missed.
-    pub fn pull(&mut self, at: CallTime, quiet: bool) -> Pull {
+    /// What to play when the `left` of sound that is at hand at `at` is over. Call it whenever that is less than a tick:
+    /// once a tick with the usual packets of 20 ms, twice with 10 ms, in every third with 60 ms.
+    pub fn pull(&mut self, at: CallTime, left: Duration) -> Pull {
         let Some(stream) = &mut self.stream else { return Pull::Wait };
-        if stream.filling {
-            return stream.pull_filling(at, &mut self.stats);
-        }
         let max_us = i64::from(self.settings.max_ms) * 1_000;
-        if stream.wants_to_grow(at, quiet, max_us) {
-            stream.adjusted = at;
-            self.stats.inserted += TICK;
-            return Pull::Conceal { length: TICK };
+        let played = stream.pull(at, max_us, &mut self.stats);
+        if let Some(arrived) = played.arrived {
+            self.waits.add((at + left).since(arrived));
         }
-        if stream.wants_to_shrink(at, quiet) {
-            stream.adjusted = at;
-            stream.pass_head(&mut self.stats);
-            self.stats.skipped += 1;
-        }
-        stream.pull_playing(at, &mut self.stats)
+        played.pull
+    }
+
+    /// How the delay should change; `left` of sound is at hand at `at`, what was pulled for this tick included.
+    pub fn wish(&mut self, at: CallTime, left: Duration) -> Wish {
+        let max_us = i64::from(self.settings.max_ms) * 1_000;
+        self.stream.as_mut().map_or(Wish::Keep, |stream| stream.wish(at, left, max_us))
     }
 
     /// Counts since the call began, over all its streams.
     pub const fn stats(&self) -> JitterStats {
         self.stats
+    }
+
+    /// How long the played packets have waited, from their arrival until they were heard.
+    pub const fn waits(&self) -> &Waits {
+        &self.waits
+    }
+
+    /// How much faster than ours the sender's clock runs, in parts per million; `None` while that cannot be told.
+    pub fn drift_ppm(&self) -> Option<i32> {
+        self.stream.as_ref().and_then(|stream| stream.delay.drift_ppm())
     }
 
     /// Packets held just now: never more than 200.
@@ -255,8 +272,9 @@ impl JitterBuffer {
 
     /// The delay that the buffer aims at.
     pub fn target_delay(&self, at: CallTime) -> Duration {
-        let target = self.stream.as_ref().map_or(0, |stream| stream.delay.target_us(at));
-        Duration::from_micros(target.unsigned_abs())
+        let max_us = i64::from(self.settings.max_ms) * 1_000;
+        let target_us = self.stream.as_ref().map_or(0, |stream| stream.target_us(at, max_us));
+        Duration::from_micros(target_us.unsigned_abs())
     }
 
     fn start(&mut self, at: CallTime, packet: RtpPacket) {

@@ -7,6 +7,8 @@ pub mod far_ear;
 pub mod jitter;
 pub mod network;
 pub mod playout;
+pub mod quality;
+pub mod receiver;
 pub mod recording;
 pub mod red;
 pub mod rtp;

@@ -26,6 +26,11 @@ pub struct SegmentSettings {
     pub pre_roll_ms: u32,
     /// The longest utterance: 2,000..=30,000, the length of a recogniser's window.
     pub longest_ms: u32,
+    /// An utterance that the caller goes on with after a pause is cut there once it is so long: 0..=30,000; the recogniser
+    /// need not hear it all again at the end. Whisper errs more on shorter pieces.
+    pub part_ms: u32,
+    /// The shortest pause to cut at: 60..=2000.
+    pub part_pause_ms: u32,
 }
 
 impl SegmentSettings {
@@ -44,6 +49,8 @@ impl Default for SegmentSettings {
             offset_ms: 100,
             pre_roll_ms: 300,
             longest_ms: 30_000,
+            part_ms: 3_000,
+            part_pause_ms: 140,
         }
     }
 }
@@ -69,7 +76,8 @@ pub struct Heard {
     pub speech_end: CallTime,
     /// Mean level of the open utterance's voiced frames; 0.0 when there is no speech.
     pub level_dbfs: f32,
-    /// The utterance has reached its longest: a part of it waits in [`Segmenter::take_part`].
+    /// A part of the utterance has been cut off and waits in [`Segmenter::take_part`]: it has reached its longest, or goes on
+    /// after a pause.
     pub part: bool,
 }
 
@@ -93,6 +101,8 @@ pub struct Utterance {
     pub audio: Arc<[f32]>,
     /// Where it lies in everything heard, in samples from the first frame.
     pub first_sample: u64,
+    /// Where its last likely frame ended, likewise.
+    pub voiced_until: u64,
     /// When its first sample was heard.
     pub began: CallTime,
     /// See [`Heard::speech_end`].
@@ -111,6 +121,8 @@ const CUT_WITHIN_MS: u32 = 5_000;
 const QUIET_MS: u32 = 60;
 /// Parts kept for whoever comes for them: two minutes.
 const MOST_PARTS: usize = 4;
+/// What a turn model looks at.
+const TURN_MS: u32 = 8_000;
 const FRAME_MS: u32 = TICK.as_millis() as u32;
 
 const fn samples(ms: u32) -> usize {
@@ -133,6 +145,15 @@ impl Open {
         let meter = Meter::new();
         Self { audio, first_sample, speech_end_sample: first_sample, speech_ms: 0, meter }
     }
+
+    /// Takes what lies before the sample `end` of everything heard.
+    fn split(mut self, end: u64) -> (Self, Self) {
+        let rest = self.audio.split_off((end - self.first_sample) as usize);
+        let next = Self::at(end, rest);
+        let speech_end_sample = self.speech_end_sample.max(end);
+        self.speech_end_sample = self.speech_end_sample.min(end);
+        (self, Self { speech_end_sample, ..next })
+    }
 }
 
 /// See the module's words. Fed one frame of 20 ms a tick, with the newest probability that it is speech.
@@ -142,8 +163,10 @@ pub struct Segmenter {
     /// The end of what was heard while no utterance is open: the pre-roll of the next.
     recent: Vec<f32>,
     open: Option<Open>,
-    /// Cut off from an utterance that grew too long, the oldest first.
+    /// Cut off from the open utterance, the oldest first.
     parts: Vec<Utterance>,
+    /// The last seconds of what was cut off, for whoever judges how the turn sounds.
+    before: Vec<f32>,
     /// Samples heard so far, and the moment of the last.
     heard: u64,
     at: CallTime,
@@ -164,6 +187,7 @@ impl Segmenter {
             pre_roll_ms: settings.pre_roll_ms.min(2_000),
             onset_ms: settings.onset_ms.min(2_000),
             longest_ms: settings.longest_ms.clamp(2_000, 30_000),
+            part_pause_ms: settings.part_pause_ms.clamp(60, 2_000),
             ..settings
         };
         Self {
@@ -171,6 +195,7 @@ impl Segmenter {
             recent: Vec::new(),
             open: None,
             parts: Vec::new(),
+            before: Vec::new(),
             heard: 0,
             at: CallTime::ZERO,
             run_ms: 0,
@@ -196,7 +221,8 @@ impl Segmenter {
             (self.begins(frame, probability), false)
         };
         self.forget_old();
-        let part = self.cut_longest();
+        self.cut_longest();
+        let part = !self.parts.is_empty();
         Heard {
             at,
             probability,
@@ -216,10 +242,24 @@ impl Segmenter {
         self.open.as_ref().map_or_else(|| Arc::from([]), |open| open.audio.as_slice().into())
     }
 
+    /// The last 8 s of the open utterance, parts that were cut off included.
+    pub fn turn_audio(&self) -> Arc<[f32]> {
+        let open = self.open.as_ref().map_or(&[][..], |open| &open.audio);
+        let open = &open[open.len().saturating_sub(samples(TURN_MS))..];
+        let before = &self.before[self.before.len().saturating_sub(samples(TURN_MS) - open.len())..];
+        if self.open.is_some() { [before, open].concat().into() } else { Arc::from([]) }
+    }
+
+    /// Samples heard so far, which is where the open utterance ends.
+    pub const fn heard(&self) -> u64 {
+        self.heard
+    }
+
     /// Ends the open utterance and hands it over. Silence after its last word stays behind, as pre-roll of the next; if
     /// somebody is speaking, the next begins at once.
     pub fn take(&mut self) -> Option<Utterance> {
         let mut open = self.open.take()?;
+        self.before.clear();
         let end = if self.speech {
             self.heard
         } else {
@@ -235,8 +275,8 @@ impl Segmenter {
         Some(self.close(open))
     }
 
-    /// The beginning of an utterance that grew too long, cut off at a quiet place; the rest of it is still open. At most
-    /// four wait, the latest.
+    /// The beginning of an utterance that grew too long, cut off at a quiet place, or that was spoken on after a pause; the rest
+    /// of it is still open. At most four wait, the latest.
     pub fn take_part(&mut self) -> Option<Utterance> {
         (!self.parts.is_empty()).then(|| self.parts.remove(0))
     }
@@ -261,6 +301,7 @@ impl Segmenter {
         self.speech_end = self.at;
         let recent = std::mem::take(&mut self.recent);
         let first_sample = self.heard - recent.len() as u64;
+        self.cut_at_pause(self.heard - samples(self.run_ms) as u64);
         let open = self.open.get_or_insert_with(|| Open::at(first_sample, recent));
         open.speech_end_sample = self.heard;
         open.speech_ms += self.run_ms;
@@ -274,6 +315,7 @@ impl Segmenter {
     fn goes_on(&mut self, frame: &[f32], probability: f32) -> bool {
         if probability >= self.settings.offset_probability {
             self.silence_ms = 0;
+            self.cut_at_pause(self.heard - HEAR_FRAME as u64);
             self.speech_ms = self.speech_ms.saturating_add(FRAME_MS);
             if let Some(open) = &mut self.open {
                 open.speech_end_sample = self.heard;
@@ -313,21 +355,39 @@ impl Segmenter {
     }
 
     /// Cuts the utterance when it has reached its longest.
-    fn cut_longest(&mut self) -> bool {
+    fn cut_longest(&mut self) {
         let longest = samples(self.settings.longest_ms);
-        let Some(mut open) = self.open.take_if(|open| open.audio.len() >= longest) else { return false };
+        let Some(open) = self.open.take_if(|open| open.audio.len() >= longest) else { return };
         let from = open.audio.len() - samples(CUT_WITHIN_MS.min(self.settings.longest_ms / 2));
-        let end = from + quietest(&open.audio[from..]);
-        let rest = open.audio.split_off(end);
-        let next = Open::at(open.first_sample + end as u64, rest);
-        let speech_end_sample = open.speech_end_sample.max(next.first_sample);
-        self.open = Some(Open { speech_end_sample, ..next });
+        let end = open.first_sample + (from + quietest(&open.audio[from..])) as u64;
+        self.cut(open, end);
+    }
+
+    /// The caller speaks again, since sample `again`. If the pause before was long enough, and so is the utterance, what lies
+    /// before the pause is a part.
+    fn cut_at_pause(&mut self, again: u64) {
+        let (shortest, pause) = (samples(self.settings.part_ms) as u64, samples(self.settings.part_pause_ms) as u64);
+        let is_due = |open: &mut Open| {
+            let voiced = open.speech_end_sample;
+            again >= voiced + pause && voiced > open.first_sample && voiced - open.first_sample >= shortest
+        };
+        let Some(open) = self.open.take_if(is_due) else { return };
+        // In the middle; in a long pause the rest begins like any utterance.
+        let end = u64::midpoint(open.speech_end_sample, again)
+            .max(again.saturating_sub(samples(self.settings.pre_roll_ms) as u64));
+        self.cut(open, end);
+    }
+
+    fn cut(&mut self, open: Open, end: u64) {
+        let (part, rest) = open.split(end);
+        self.open = Some(rest);
         if self.parts.len() == MOST_PARTS {
             self.parts.remove(0);
         }
-        let part = self.close(open);
+        self.before.extend_from_slice(&part.audio);
+        self.before.drain(..self.before.len().saturating_sub(samples(TURN_MS)));
+        let part = self.close(part);
         self.parts.push(part);
-        true
     }
 
     fn close(&self, open: Open) -> Utterance {
@@ -337,6 +397,7 @@ impl Segmenter {
         let end = open.first_sample + open.audio.len() as u64;
         Utterance {
             first_sample: open.first_sample,
+            voiced_until: open.speech_end_sample,
             began: self.at - ago(open.first_sample),
             speech_end: self.speech_end.min(self.at - ago(end)),
             speech_ms: open.speech_ms,

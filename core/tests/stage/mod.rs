@@ -169,8 +169,11 @@ impl Stage {
                 if let Input::Transcribed { turn, revision, purpose: AsrPurpose::Final, text: Ok(text) } = &input {
                     self.record.finals.push((*turn, *revision, text.clone()));
                 }
+                // What follows from it follows in the same moment: a call's clock never goes back.
+                let tick_ms = std::mem::replace(&mut self.now_ms, when);
                 self.talk.on(CallTime::from_ms(when), input);
                 self.execute();
+                self.now_ms = tick_ms;
             }
         }
         let heard = self.hearing();

@@ -109,9 +109,17 @@ impl Engine {
             return Ok(Transcript { no_speech: 1.0, took: began.elapsed(), ..Transcript::default() });
         }
         let audio = &presentable(audio);
-        let prompt = prompt.map(|hint| self.tokens(hint)).unwrap_or_default();
+        let hint = prompt.unwrap_or_default();
+        let prompt = if hint.is_empty() { Vec::new() } else { self.tokens(hint) };
         let positions = effort.context.positions(audio.len());
         let mut pass = self.pass(audio, &prompt, positions, effort.threads)?;
+        // In noise a decoder repeats what it was told to expect. Who says a name and nothing else is heard without it too.
+        if !pass.is_noise() && text::is_made_of(&pass.text, hint) {
+            let unprompted = self.pass(audio, &[], positions, effort.threads)?;
+            if unprompted.is_noise() {
+                pass = unprompted;
+            }
+        }
         if effort.insists && pass.is_astray() && positions < FULL_WINDOW {
             let wider = if positions < SAFE_POSITIONS { SAFE_POSITIONS } else { FULL_WINDOW };
             let second = self.pass(audio, &[], wider, effort.threads)?;
@@ -135,7 +143,9 @@ impl Engine {
         }
         self.state.full(parameters, audio)?;
         let mut pass = self.read(if long { u32::MAX } else { cap });
-        if !pass.text.is_empty() {
+        // It costs another step of the decoder, and matters only where the words are unsure.
+        pass.no_speech = if pass.confidence >= UNSURE { 0.0 } else { pass.no_speech };
+        if !pass.text.is_empty() && pass.confidence < UNSURE {
             pass.no_speech = self.no_speech(threads)?;
         }
         Ok(pass)

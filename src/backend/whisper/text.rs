@@ -54,6 +54,12 @@ pub(super) fn once(text: &str, found: Loop) -> String {
     text.split_whitespace().take(found.from + found.period).collect::<Vec<_>>().join(" ")
 }
 
+/// Whether each word of the text is one of the hint's.
+pub(super) fn is_made_of(text: &str, hint: &str) -> bool {
+    let known: Vec<String> = hint.split_whitespace().map(bare).collect();
+    !text.is_empty() && text.split_whitespace().map(bare).all(|word| known.contains(&word))
+}
+
 fn bare(word: &str) -> String {
     word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
@@ -79,6 +85,14 @@ mod tests {
         let found = loop_at_end("I would like a table. I would like a table.").expect("a loop");
         assert_eq!(found, Loop { from: 0, period: 5, times: 2 });
         assert_eq!(once("I would like a table. I would like a table.", found), "I would like a table.");
+    }
+
+    #[test]
+    fn an_answer_made_of_the_hint_alone_is_suspect() {
+        assert!(is_made_of("Harbour house, Arthur.", "Harbour House, Arthur"));
+        assert!(!is_made_of("Is that Arthur?", "Harbour House, Arthur"));
+        assert!(!is_made_of("Yes.", ""));
+        assert!(!is_made_of("", "Arthur"));
     }
 
     #[test]

@@ -87,6 +87,28 @@ fn in_band_fec_restores_a_lost_packet_better_than_concealment() {
 }
 
 #[test]
+fn redundancy_is_seen_where_it_is() {
+    let voiced = voice(100);
+    let share = |settings: OpusSettings| {
+        packets(settings, &voiced).iter().filter(|packet| has_redundancy(packet)).count() as f32 / 100.0
+    };
+    assert_eq!(share(OpusSettings { fec: false, ..OpusSettings::default() }), 0.0);
+    assert_eq!(share(OpusSettings { expected_loss_percent: 0, ..OpusSettings::default() }), 0.0);
+    let with = share(OpusSettings { expected_loss_percent: 20, ..OpusSettings::default() });
+    assert!(with > 0.5, "of a voice with pauses: {with}");
+    // Two frames of 20 ms in one packet (code 3, variable rate), the second of which has no say in it.
+    let packets = packets(OpusSettings { expected_loss_percent: 20, ..OpusSettings::default() }, &voiced);
+    let one = packets.iter().find(|packet| has_redundancy(packet)).unwrap();
+    let mut two = vec![one[0] | 3, 0x82, (one.len() - 1) as u8];
+    two.extend(&one[1..]);
+    two.extend(&one[1..]);
+    assert!(one.len() < 250 && has_redundancy(&two));
+    for nothing in [&[][..], &[0x48], &[0x4b], &[0x4b, 0xff, 255, 255], &[0xf8, 0xff, 0xff]] {
+        assert!(!has_redundancy(nothing));
+    }
+}
+
+#[test]
 fn a_malformed_packet_is_counted_and_concealed() {
     let mut decoder = OpusDecoder::new(HEAR_RATE).unwrap();
     let mut out = Vec::new();
@@ -149,7 +171,13 @@ fn samples_that_are_no_numbers_are_silence() {
 }
 
 proptest! {
+
     #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn any_bytes_are_asked_for_redundancy(payload in prop::collection::vec(any::<u8>(), 0..40)) {
+        prop_assert!(!has_redundancy(&payload) || packet_samples(&payload).is_some());
+    }
 
     #[test]
     fn any_bytes_give_finite_sound_of_the_stated_length(payload in prop::collection::vec(any::<u8>(), 0..200), fec: bool) {

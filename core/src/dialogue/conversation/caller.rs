@@ -10,6 +10,7 @@ use crate::dialogue::endpoint::{EndEvidence, Shape};
 use crate::dialogue::floor::Hearing;
 use crate::dialogue::judge::{Action, Verdict};
 use crate::dialogue::question::Asked;
+use crate::dialogue::stable::Stable;
 use crate::dialogue::suspicion::Suspicion;
 use crate::journal::{Entry, Speaker, TurnRow};
 use crate::time::CallTime;
@@ -30,10 +31,10 @@ pub(super) struct CallerTurn {
     pub speaking_ms: u32,
     /// Mean level of it, dBFS; 0.0 while nobody measured it.
     level_dbfs: f32,
-    /// Words of parts that were cut off the front of a long utterance.
-    before: String,
-    /// What is known of the words, final or not, those included.
+    /// What is known of the words, final or not.
     pub words: String,
+    /// Which of them will stay.
+    stable: Stable,
     /// The moment up to which the voice is in them.
     words_until: CallTime,
     /// The words are those of the present revision, final.
@@ -68,8 +69,8 @@ impl CallerTurn {
             speech_end: at,
             speaking_ms: 0,
             level_dbfs: 0.0,
-            before: String::new(),
             words: String::new(),
+            stable: Stable::default(),
             words_until: at,
             is_final: false,
             complete: None,
@@ -169,8 +170,9 @@ impl Conversation {
         let Some(partial) = doubt.partial.as_ref().filter(|partial| partial.count > 0) else { return };
         caller.understand(&partial.text);
         caller.partial_at = at;
+        let stable = caller.stable.hear(&partial.text);
         let (turn, text) = (caller.turn, partial.text.clone());
-        self.emit(at, Event::Partial { turn, text });
+        self.emit(at, Event::Partial { turn, text, stable });
     }
 
     /// The caller goes on after what looked like the end. Nothing of the reply was heard.
@@ -269,19 +271,22 @@ impl Conversation {
         match text {
             // A stale tail is still the newest partial; a partial never replaces the tail it was overtaken by.
             Ok(text) if !caller.is_final && !text.is_empty() => {
-                let text = format!("{}{text}", caller.before);
-                let changed = caller.words != text;
+                let (changed, before) = (caller.words != text, caller.stable.words());
+                let stable = caller.stable.hear(&text);
                 caller.understand(&text);
                 match purpose {
                     AsrPurpose::Partial => caller.words_until = caller.partial_at,
                     AsrPurpose::Final if fresh => caller.words_until = caller.tail_at,
                     AsrPurpose::Doubt | AsrPurpose::Final => {}
                 }
-                if changed {
+                // A final transcript is told in full when it is judged.
+                if changed || (purpose == AsrPurpose::Partial && stable != before) {
                     // The model reads along, so that the end of the turn finds its prompt in the cache but for a few words.
-                    let request = self.request(Some(&text));
-                    self.effects.push(Effect::Prime(request));
-                    self.emit(at, Event::Partial { turn, text });
+                    if changed {
+                        let request = self.request(Some(&text));
+                        self.effects.push(Effect::Prime(request));
+                    }
+                    self.emit(at, Event::Partial { turn, text, stable });
                 }
             }
             Ok(_) => {}
@@ -306,15 +311,6 @@ impl Conversation {
             self.ask_judge(at);
         } else {
             self.judge_ahead(at);
-        }
-    }
-
-    pub(super) fn on_part(&mut self, turn: u32, text: &str) {
-        if let Some(caller) = self.caller.as_mut().filter(|caller| caller.turn == turn)
-            && !text.is_empty()
-        {
-            caller.before.push_str(text);
-            caller.before.push(' ');
         }
     }
 

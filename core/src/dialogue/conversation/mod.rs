@@ -72,11 +72,9 @@ impl Default for Pace {
 /// What a back end or a person tells the conversation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
-    /// A transcript of the open utterance, or why there is none.
+    /// What was heard of the whole turn so far, parts that are settled included, or why it is not known. See
+    /// [`super::parts`].
     Transcribed { turn: u32, revision: u32, purpose: AsrPurpose, text: Result<String, String> },
-    /// The words of the beginning of an utterance that grew too long for the recogniser's window; what is transcribed
-    /// from now on comes after it.
-    Part { turn: u32, text: String },
     /// The turn model's opinion about the present pause.
     Complete { turn: u32, revision: u32, probability: f32 },
     /// The judge's answer.
@@ -261,7 +259,6 @@ impl Conversation {
             Input::Transcribed { turn, revision, purpose, text } => {
                 self.on_transcript(at, turn, revision, purpose, text)
             }
-            Input::Part { turn, text } => self.on_part(turn, &text),
             Input::Complete { turn, revision, probability } => self.on_complete(at, turn, revision, probability),
             Input::Judged { turn, revision, judge, verdict, took_ms } => {
                 self.on_verdict(at, (turn, revision), judge, verdict, took_ms);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::drift::Drift;
 use crate::time::CallTime;
 
 /// Share of the packets that should be there in time.
@@ -30,12 +31,15 @@ pub(super) struct Delay {
     /// Of the histogram, kept up to date with it.
     quantile_us: i64,
     peak: Option<(i64, CallTime)>,
+    drift: Drift,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Fastest {
     began: CallTime,
+    /// The fastest of this window, and when it came.
     now_us: i64,
+    now_at: CallTime,
     before_us: i64,
 }
 
@@ -45,19 +49,28 @@ impl Delay {
         let mut histogram = vec![0.0; (max_us / STEP_US) as usize + 1];
         let expected = (EXPECTED_US.clamp(min_us, max_us) - 1).max(0) / STEP_US;
         histogram[expected as usize] = EXPECTED_WEIGHT;
-        Self { min_us, max_us, fastest: None, histogram, quantile_us: (expected + 1) * STEP_US, peak: None }
+        Self {
+            min_us,
+            max_us,
+            fastest: None,
+            histogram,
+            quantile_us: (expected + 1) * STEP_US,
+            peak: None,
+            drift: Drift::default(),
+        }
     }
 
     /// Takes in a packet's transit.
     pub(super) fn arrived(&mut self, at: CallTime, transit_us: i64) {
-        let fastest = self.fastest.get_or_insert(Fastest { began: at, now_us: transit_us, before_us: transit_us });
+        let begins = |before_us| Fastest { began: at, now_us: transit_us, now_at: at, before_us };
+        let fastest = self.fastest.get_or_insert(begins(transit_us));
         if at.since(fastest.began) >= FASTEST_WINDOW {
+            self.drift.window(fastest.now_at, fastest.now_us);
             let slower_us = fastest.now_us.min(transit_us) - fastest.now_us.min(fastest.before_us);
-            *fastest = Fastest { began: at, now_us: transit_us, before_us: fastest.now_us };
+            *fastest = begins(fastest.now_us);
             self.slow_down(slower_us);
-        }
-        if let Some(fastest) = &mut self.fastest {
-            fastest.now_us = fastest.now_us.min(transit_us);
+        } else if transit_us < fastest.now_us {
+            (fastest.now_us, fastest.now_at) = (transit_us, at);
         }
         let step = (self.jitter_us(transit_us) / STEP_US) as usize;
         let step = step.min(self.histogram.len() - 1);
@@ -90,6 +103,12 @@ impl Delay {
     /// The clocks have a new relation: only the habits of the network are kept.
     pub(super) fn forget_fastest(&mut self) {
         self.fastest = None;
+        self.drift.forget();
+    }
+
+    /// How much faster than ours the sender's clock runs, once that can be told.
+    pub(super) fn drift_ppm(&self) -> Option<i32> {
+        self.drift.ppm()
     }
 
     /// How much later than the fastest packet a packet of this transit is.
@@ -172,8 +191,25 @@ mod tests {
             // 200 ppm, and 150 ms more from the half on.
             delay.arrived(at, n * 4 + if n > 1_500 { 150_000 } else { 0 });
         }
+        assert_eq!(delay.drift_ppm(), None, "the route changed less than 30 s ago");
         assert!(delay.jitter_us(3_000 * 4 + 150_000) < 5_000);
         assert_eq!(delay.target_us(at), 10_000);
+    }
+
+    #[test]
+    fn the_drift_of_the_clocks_is_told_through_jitter() {
+        for ppm in [-250_i64, -20, 0, 60, 200] {
+            let (mut delay, mut draw) = (Delay::new(10, 200), 5_u64);
+            for n in 0..50 * 120_i64 {
+                draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let jitter_us = (draw >> 33) as i64 % 60_000;
+                // Each 20 ms of a fast sender are a little less of ours.
+                let transit_us = jitter_us - n * 20_000 * ppm / 1_000_000;
+                delay.arrived(CallTime::from_us((n * 20_000 + transit_us + 1_000_000) as u64), transit_us);
+            }
+            let told = i64::from(delay.drift_ppm().unwrap());
+            assert!((told - ppm).abs() <= 10, "{ppm} ppm told as {told}");
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! For tests: a buffer with a network before it and a clock behind it, in virtual time.
+//! For tests: a buffer with a network before it and a clock behind it, in virtual time. The sound is only a length; it is
+//! stretched as a voice of 125 Hz lets itself be: by 8 ms at a time.
 
 use bytes::Bytes;
 
@@ -37,10 +38,15 @@ pub(super) struct Line {
     pub pulls: Vec<(CallTime, Pull)>,
     pub outcomes: Vec<PushOutcome>,
     now_us: u64,
-    quiet: bool,
+    stretches: bool,
     /// Time that the decoded sound still lasts.
     decoded_us: u64,
+    /// By how much the sound was made shorter and longer, microseconds.
+    pub shortened_us: u64,
+    pub lengthened_us: u64,
 }
+
+const PERIOD_US: u64 = 8_000;
 
 impl Line {
     pub fn new(settings: JitterSettings) -> Self {
@@ -51,8 +57,10 @@ impl Line {
             pulls: Vec::new(),
             outcomes: Vec::new(),
             now_us: 0,
-            quiet: false,
+            stretches: true,
             decoded_us: 0,
+            shortened_us: 0,
+            lengthened_us: 0,
         }
     }
 
@@ -75,20 +83,52 @@ impl Line {
                 self.outcomes.push(self.buffer.push(CallTime::from_us(*at), packet.clone()));
                 self.arrived += 1;
             }
-            while self.decoded_us < 20_000 {
-                let at = CallTime::from_us(self.now_us);
-                let pull = self.buffer.pull(at, self.quiet);
-                self.decoded_us += length_us(&pull);
-                self.pulls.push((at, pull));
-            }
+            self.pull();
+            self.stretch();
+            self.pull();
             self.decoded_us -= 20_000;
             self.now_us += 20_000;
         }
         self
     }
 
-    pub fn quiet(mut self, quiet: bool) -> Self {
-        self.quiet = quiet;
+    fn pull(&mut self) {
+        let at = CallTime::from_us(self.now_us);
+        while self.decoded_us < 20_000 {
+            let pull = self.buffer.pull(at, Duration::from_micros(self.decoded_us));
+            self.decoded_us += if pull == Pull::Wait { 20_000 - self.decoded_us } else { length_us(&pull) };
+            self.pulls.push((at, pull));
+        }
+    }
+
+    fn stretch(&mut self) {
+        match self.buffer.wish(CallTime::from_us(self.now_us), Duration::from_micros(self.decoded_us)) {
+            Wish::Shorter { by, .. } if self.stretches && by.as_micros() as u64 >= PERIOD_US => {
+                self.decoded_us -= PERIOD_US;
+                self.shortened_us += PERIOD_US;
+            }
+            Wish::Longer { .. } if self.stretches => {
+                self.decoded_us += PERIOD_US;
+                self.lengthened_us += PERIOD_US;
+            }
+            _ => {}
+        }
+    }
+
+    /// As from a sender that expects loss: each packet carries a copy of the one before it.
+    pub fn with_copies(mut self) -> Self {
+        for (_, packet) in &mut self.network {
+            let mut payload = packet.payload.to_vec();
+            // Voice activity and the copy's flag, for one frame of SILK.
+            payload[1] = 0b1100_0000;
+            packet.payload = payload.into();
+        }
+        self
+    }
+
+    /// A voice that cannot be stretched.
+    pub fn stiff(mut self) -> Self {
+        self.stretches = false;
         self
     }
 

@@ -2,6 +2,18 @@
 
 use super::*;
 
+/// What is to be played, and when it came if it came.
+pub(super) struct Played {
+    pub pull: Pull,
+    pub arrived: Option<CallTime>,
+}
+
+impl From<Pull> for Played {
+    fn from(pull: Pull) -> Self {
+        Self { pull, arrived: None }
+    }
+}
+
 impl Stream {
     pub(super) fn begin(at: CallTime, packet: RtpPacket, length: i64, delay: Delay) -> Self {
         // Unwrapped numbers start one cycle up, so that packets from before the first one stay positive.
@@ -20,8 +32,8 @@ impl Stream {
             stalled: Duration::ZERO,
             bridged: Duration::ZERO,
             was_late: false,
-            adjusted: at,
             silent: false,
+            copies: Copies::default(),
         };
         stream.accept(at, sequence, packet, length, &mut JitterStats::default());
         stream
@@ -49,6 +61,8 @@ impl Stream {
             return PushOutcome::Duplicate;
         }
         let timestamp = self.unwrap_timestamp(packet.timestamp);
+        let copy = f32::from(u8::from(opus::has_redundancy(&packet.payload)));
+        self.copies.share += (copy - self.copies.share) / COPIES_OVER;
         let held = Held { packet, timestamp, length, arrived: at };
         self.follow_timing(sequence, &held);
         let transit_us = held.transit_us();
@@ -101,8 +115,9 @@ impl Stream {
     pub(super) fn pass_head(&mut self, stats: &mut JitterStats) -> Option<Held> {
         let (sequence, held) = self.held.pop_first()?;
         if self.first.is_some() {
-            stats.lost += (sequence - self.next).unsigned_abs();
+            self.count_lost(sequence - self.next, stats);
         }
+        self.copies.loss -= self.copies.loss / LOSS_OVER;
         self.first.get_or_insert(sequence);
         self.next = sequence + 1;
         self.position = held.timestamp + held.length;
@@ -110,14 +125,28 @@ impl Stream {
         Some(held)
     }
 
-    fn play_head(&mut self, at: CallTime, stats: &mut JitterStats) -> Pull {
-        let Some(held) = self.pass_head(stats) else { return Pull::Wait };
+    fn play_head(&mut self, stats: &mut JitterStats) -> Played {
+        let Some(held) = self.pass_head(stats) else { return Pull::Wait.into() };
         self.filling = false;
         self.bridged = Duration::ZERO;
         self.silent = opus::is_silence(&held.packet.payload);
         stats.played += 1;
-        stats.waited += at.since(held.arrived);
-        Pull::Packet(held.packet)
+        Played { pull: Pull::Packet(held.packet), arrived: Some(held.arrived) }
+    }
+
+    /// Packets that were passed over.
+    fn count_lost(&mut self, packets: i64, stats: &mut JitterStats) {
+        stats.lost += packets.unsigned_abs();
+        for _ in 0..packets.min(LOSS_OVER as i64) {
+            self.copies.loss += (1.0 - self.copies.loss) / LOSS_OVER;
+        }
+    }
+
+    /// The delay to play at: what the network's jitter asks for, and a packet more where the copy of a lost one in the next
+    /// is worth waiting for.
+    pub(super) fn target_us(&self, at: CallTime, max_us: i64) -> i64 {
+        let room_us = if self.copies.waited_for { TICK.as_micros() as i64 } else { 0 };
+        (self.delay.target_us(at) + room_us).min(max_us)
     }
 
     /// The delay of what would be played at `at` from this timestamp.
@@ -126,26 +155,30 @@ impl Stream {
         self.delay.jitter_us(at.us() as i64 - ticks_us(timestamp))
     }
 
+    pub(super) fn pull(&mut self, at: CallTime, max_us: i64, stats: &mut JitterStats) -> Played {
+        if self.filling { self.pull_filling(at, max_us, stats) } else { self.pull_playing(at, max_us, stats) }
+    }
+
     /// Nothing plays: at the start, in a silence, after a stop. The first packet waits until it has the target delay.
-    pub(super) fn pull_filling(&mut self, at: CallTime, stats: &mut JitterStats) -> Pull {
+    fn pull_filling(&mut self, at: CallTime, max_us: i64, stats: &mut JitterStats) -> Played {
         match self.held.values().next() {
-            Some(head) if self.delay_us(at, head.timestamp) >= self.delay.target_us(at) => self.play_head(at, stats),
-            _ => Pull::Wait,
+            Some(head) if self.delay_us(at, head.timestamp) >= self.target_us(at, max_us) => self.play_head(stats),
+            _ => Pull::Wait.into(),
         }
     }
 
-    pub(super) fn pull_playing(&mut self, at: CallTime, stats: &mut JitterStats) -> Pull {
-        let Some((&sequence, head)) = self.held.first_key_value() else { return self.starve(stats) };
+    fn pull_playing(&mut self, at: CallTime, max_us: i64, stats: &mut JitterStats) -> Played {
+        let Some((&sequence, head)) = self.held.first_key_value() else { return self.starve().into() };
         let gap = head.timestamp - self.position;
         let missing = sequence - self.next;
         if missing == 0 {
             // The sender was silent: time has passed, but no packet is missing.
-            return if gap > head.length / 2 { self.fill(at, stats) } else { self.play_head(at, stats) };
+            return if gap > head.length / 2 { self.fill(at, max_us, stats) } else { self.play_head(stats) };
         }
         // The length of one missing packet, in whole steps of the decoder.
         let length = (gap / missing + STEP_TICKS / 2) / STEP_TICKS * STEP_TICKS;
         if length <= 0 {
-            return self.play_head(at, stats);
+            return self.play_head(stats);
         }
         // Some of it was concealed while nothing had come.
         let concealed = (self.stalled.as_micros() as i64 * 6 / 125 / length).min(missing);
@@ -153,32 +186,32 @@ impl Stream {
         let missing = missing - concealed;
         let hole = ticks_duration(length * missing);
         if missing == 0 {
-            self.play_head(at, stats)
-        } else if length > LONGEST_PACKET || (missing > 1 && self.bridged + hole > HOLE_MOST) {
+            return self.play_head(stats);
+        }
+        if length > LONGEST_PACKET || (missing > 1 && self.bridged + hole > HOLE_MOST) {
             // More than concealment is good for: silence, until the packet behind the hole is due.
-            self.fill(at, stats)
-        } else if missing == 1 {
-            let next = self.held[&sequence].packet.clone();
-            self.lose(1, length, stats);
-            stats.recovered += hole;
-            Pull::Recover { next, length: hole }
-        } else {
-            self.lose(1, length, stats);
-            let length = ticks_duration(length);
-            self.bridged += length;
-            stats.concealed += length;
-            Pull::Conceal { length }
+            return self.fill(at, max_us, stats);
+        }
+        let next = (missing == 1).then(|| self.held[&sequence].packet.clone());
+        self.lose(1, length, stats);
+        let length = ticks_duration(length);
+        match next.filter(|next| opus::has_redundancy(&next.payload)) {
+            Some(next) => Pull::Recover { next, length }.into(),
+            None => {
+                self.bridged += length;
+                Pull::Conceal { length }.into()
+            }
         }
     }
 
-    fn fill(&mut self, at: CallTime, stats: &mut JitterStats) -> Pull {
+    fn fill(&mut self, at: CallTime, max_us: i64, stats: &mut JitterStats) -> Played {
         self.filling = true;
-        self.pull_filling(at, stats)
+        self.pull_filling(at, max_us, stats)
     }
 
     /// Passes over packets that are not there.
     fn lose(&mut self, packets: i64, length: i64, stats: &mut JitterStats) {
-        stats.lost += packets.unsigned_abs();
+        self.count_lost(packets, stats);
         self.next += packets;
         self.position += packets * length;
         if packets > 0 {
@@ -187,38 +220,41 @@ impl Stream {
     }
 
     /// Nothing is here. The next packet may be slow, so its place is kept; concealment bridges the time.
-    fn starve(&mut self, stats: &mut JitterStats) -> Pull {
+    fn starve(&mut self) -> Pull {
         if self.silent || self.bridged >= CONCEAL_MOST {
             self.filling = true;
             return Pull::Wait;
         }
         self.stalled += TICK;
         self.bridged += TICK;
-        stats.concealed += TICK;
         Pull::Conceal { length: TICK }
     }
 
-    /// Should the delay be lengthened by a tick now?
-    pub(super) fn wants_to_grow(&mut self, at: CallTime, quiet: bool, max_us: i64) -> bool {
-        if self.held.is_empty() || !self.stalled.is_zero() {
-            return false;
+    /// How the delay should change. What decides is not when a packet is heard but when it must be here: at the beginning of
+    /// the tick in which the sound before it runs out. Sound that is left over from there is delay without use.
+    pub(super) fn wish(&mut self, at: CallTime, left: Duration, max_us: i64) -> Wish {
+        if self.filling || !self.stalled.is_zero() {
+            return Wish::Keep;
         }
+        self.copies.waited_for = self.copies.share >= COPIES_LEAST
+            && self.copies.loss >= if self.copies.waited_for { ROOM_BELOW } else { ROOM_FROM };
         let tick_us = TICK.as_micros() as i64;
-        let now_us = self.delay_us(at, self.position);
-        let lacking_us = self.delay.target_us(at) - now_us;
-        if lacking_us <= 0 {
-            self.was_late = false;
+        let over_us = left.as_micros() as i64 % tick_us;
+        let here_us = self.delay_us(at + left, self.position) - over_us;
+        let lacking_us = self.target_us(at, max_us) - here_us;
+        if lacking_us > 0 {
+            let longer = here_us + tick_us <= max_us;
+            let by = Duration::from_micros((tick_us - over_us).unsigned_abs());
+            return if longer { Wish::Longer { by, soon: self.was_late } } else { Wish::Keep };
         }
-        let rested = at.since(self.adjusted) >= ADJUST_EVERY;
-        let grows = (self.was_late && (quiet || rested)) || (quiet && lacking_us >= tick_us);
-        grows && lacking_us > 0 && now_us + tick_us <= max_us
-    }
-
-    /// Should a packet be left out now? Only when the one after it is here.
-    pub(super) fn wants_to_shrink(&self, at: CallTime, quiet: bool) -> bool {
-        let ready = self.held.contains_key(&self.next) && self.held.contains_key(&(self.next + 1));
-        let excess_us = self.delay_us(at, self.position) - self.delay.target_us(at);
-        let rested = at.since(self.adjusted) >= ADJUST_EVERY;
-        quiet && ready && excess_us >= SHRINK_ABOVE_US && (rested || excess_us >= SHRINK_FAST_US)
+        self.was_late = false;
+        // Whole ticks only where the next packet is here: a delay is not shortened by concealing.
+        let ready = self.held.contains_key(&self.next);
+        let ticks = if ready { (-lacking_us - SWING_US).max(0) / tick_us } else { 0 };
+        let too_long_us = over_us + ticks * tick_us;
+        if too_long_us == 0 {
+            return Wish::Keep;
+        }
+        Wish::Shorter { by: Duration::from_micros(too_long_us.unsigned_abs()), soon: too_long_us >= FAR_ABOVE_US }
     }
 }

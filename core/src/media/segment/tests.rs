@@ -246,3 +246,51 @@ proptest! {
         }
     }
 }
+
+/// Three seconds of speech, a pause, speech again.
+fn spoken_on_after(pause: &str) -> Room {
+    let mut room = room();
+    room.hear(&"#".repeat(150));
+    room.hear(pause);
+    room.hear(&"#".repeat(50));
+    room
+}
+
+#[test]
+fn what_lies_before_a_pause_that_is_spoken_on_after_is_a_part() {
+    let mut room = spoken_on_after("..........");
+    let part = room.segmenter.take_part().expect("a part");
+    assert_eq!(part.voiced_until, 150 * HEAR_FRAME as u64);
+    assert_eq!(part.audio.len(), 155 * HEAR_FRAME, "to the middle of the pause");
+    let rest = room.take();
+    assert_eq!([&part.audio[..], &rest.audio[..]].concat(), room.input);
+}
+
+#[test]
+fn a_pause_shorter_than_the_setting_parts_nothing() {
+    let mut room = spoken_on_after("......");
+    assert_eq!(room.segmenter.take_part(), None, "120 ms");
+    assert!(spoken_on_after(".......").segmenter.take_part().is_some(), "140 ms");
+}
+
+#[test]
+fn a_turn_too_short_to_part_stays_whole() {
+    let mut room = room();
+    room.hear(&"#".repeat(100));
+    room.hear("..........");
+    room.hear(&"#".repeat(100));
+    assert_eq!(room.segmenter.take_part(), None);
+    room.hear("..........");
+    room.hear(&"#".repeat(10));
+    assert!(room.segmenter.take_part().is_some(), "by the next pause it is long enough");
+}
+
+#[test]
+fn whoever_judges_the_sound_of_a_turn_hears_it_across_its_parts() {
+    let mut room = spoken_on_after("..........");
+    assert_eq!(room.segmenter.turn_audio()[..], room.input);
+    room.hear(&"#".repeat(300));
+    assert_eq!(room.segmenter.turn_audio()[..], room.input[room.input.len() - 8 * HEAR_RATE as usize..]);
+    room.take();
+    assert!(spoken_on_after("").segmenter.turn_audio().len() == 200 * HEAR_FRAME);
+}

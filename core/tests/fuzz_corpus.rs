@@ -1,0 +1,48 @@
+//! The fuzz targets over their corpus: they compile, and what was found once is not found again. docs/FUZZING.md has more.
+
+use std::path::Path;
+
+#[path = "../../fuzz/targets/client_message.rs"]
+mod client_message;
+#[path = "../../fuzz/targets/offer.rs"]
+mod offer;
+#[path = "../../fuzz/targets/opus.rs"]
+mod opus;
+#[path = "../../fuzz/targets/receiver.rs"]
+mod receiver;
+
+fn each_of(target: &str, run: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+    let mut seen = 0;
+    for entry in std::fs::read_dir(&folder).expect("a corpus") {
+        let path = entry.expect("an entry").path();
+        let bytes = std::fs::read(&path).expect("a readable input");
+        // A panic of the target fails the test; what it was working on is told before.
+        println!("{}", path.display());
+        run(&bytes);
+        // Every beginning of it, too: packets that stop in the middle.
+        (0..bytes.len()).step_by(bytes.len() / 16 + 1).for_each(|end| run(&bytes[..end]));
+        seen += 1;
+    }
+    assert!(seen >= 3, "{} has {seen} inputs", folder.display());
+}
+
+#[test]
+fn packets_of_any_kind_are_received() {
+    each_of("receiver", receiver::run);
+}
+
+#[test]
+fn payloads_of_any_kind_are_decoded() {
+    each_of("opus", opus::run);
+}
+
+#[test]
+fn offers_of_any_kind_are_read_or_refused() {
+    each_of("offer", offer::run);
+}
+
+#[test]
+fn messages_of_any_kind_are_read_or_refused() {
+    each_of("client_message", client_message::run);
+}

@@ -1,0 +1,73 @@
+//! From logits to a decision: mask, temperature, and the rule that keeps honest questions from being refused.
+
+use crate::action::{Action, Floor};
+use crate::fault::{Fault, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Fitted on the development split alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Logits are divided by it, for each floor in the order of `Floor::ALL`.
+    pub temperature: [f32; 3],
+    /// How many times likelier than `respond` an action that leaves a question unanswered must be. At least 1.
+    pub decline_margin: f32,
+}
+
+impl Default for Calibration {
+    fn default() -> Self {
+        Self { temperature: [1.0; 3], decline_margin: 1.0 }
+    }
+}
+
+/// Probabilities of the legal actions, in the order of `Floor::legal`.
+pub type Probabilities = Vec<(Action, f32)>;
+
+/// The end-of-turn actions that leave the caller without an answer.
+#[must_use]
+pub fn leaves_unanswered(action: Action) -> bool {
+    matches!(action, Action::Refuse | Action::Deflect | Action::Silence | Action::Block)
+}
+
+impl Calibration {
+    /// `logits` has `Action::COUNT` values; those of illegal actions are not looked at. A prior of 1 makes an action e
+    /// times likelier.
+    #[must_use]
+    pub fn probabilities(&self, floor: Floor, logits: &[f32], priors: &BTreeMap<Action, f32>) -> Probabilities {
+        let temperature = self.temperature[floor.index()];
+        let logit = |a: Action| logits[a.index()] / temperature + priors.get(&a).copied().unwrap_or(0.0);
+        let scaled: Vec<f32> = floor.legal().iter().map(|a| logit(*a)).collect();
+        let top = scaled.iter().fold(f32::MIN, |a, b| a.max(*b));
+        let powers: Vec<f32> = scaled.iter().map(|l| (l - top).exp()).collect();
+        let total: f32 = powers.iter().sum();
+        floor.legal().iter().zip(powers).map(|(a, p)| (*a, p / total)).collect()
+    }
+
+    /// The likeliest action, unless it leaves a question unanswered and is not enough likelier than `respond`.
+    #[must_use]
+    pub fn choose(&self, probabilities: &[(Action, f32)]) -> Action {
+        let respond = probabilities.iter().find(|(a, _)| *a == Action::Respond).map_or(0.0, |(_, p)| *p);
+        let allowed = |&&(action, p): &&(Action, f32)| !leaves_unanswered(action) || p >= respond * self.decline_margin;
+        probabilities
+            .iter()
+            .filter(allowed)
+            .max_by(|a, b| a.1.total_cmp(&b.1))
+            .map_or(Action::Listen, |(action, _)| *action)
+    }
+
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(Fault::file(path))?;
+        let read: Self = serde_json::from_str(&text).map_err(|e| Fault::line(path, e.line(), e.to_string()))?;
+        if read.temperature.iter().any(|t| !(0.05..=20.0).contains(t)) || read.decline_margin < 1.0 {
+            return Err(Fault::content(path, "temperatures must be within 0.05..20 and the margin at least 1"));
+        }
+        Ok(read)
+    }
+
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self).map_err(|e| Fault::content(path, e.to_string()))?;
+        std::fs::write(path, text + "\n").map_err(Fault::file(path))
+    }
+}

@@ -1,0 +1,101 @@
+//! Fitting the calibration to items whose logits are known.
+
+use crate::action::Floor;
+use crate::calibration::Calibration;
+use crate::evaluate::{Outcome, Report};
+use crate::judge::Scored;
+use crate::situation::Item;
+
+/// The share of honest questions left unanswered that the margin aims at: half of the 3 % that are allowed, since the
+/// development split is small.
+const UNANSWERED: f32 = 0.015;
+
+pub(crate) fn outcomes(items: &[Item], scored: &[Scored], calibration: &Calibration) -> Vec<Outcome> {
+    let outcome = |(item, (logits, priors)): (&Item, &Scored)| {
+        let probabilities = calibration.probabilities(item.floor, logits, priors);
+        let chosen = calibration.choose(&probabilities);
+        let sure = probabilities.iter().find(|(a, _)| *a == chosen).map_or(0.0, |(_, p)| *p);
+        Outcome { floor: item.floor, gold: item.gold, chosen, right: item.accepts(chosen), sure }
+    };
+    items.iter().zip(scored).map(outcome).collect()
+}
+
+/// First the margin, since it changes what is chosen; then a temperature for each floor, by the squared distance between
+/// sureness and being right.
+pub(crate) fn calibrate(items: &[Item], scored: &[Scored]) -> Calibration {
+    let mut fitted = Calibration::default();
+    for _ in 0..2 {
+        fitted.decline_margin = margin(items, scored, &fitted);
+        for floor in Floor::ALL {
+            fitted.temperature[floor.index()] = temperature(floor, items, scored, &fitted);
+        }
+    }
+    fitted
+}
+
+fn temperature(floor: Floor, items: &[Item], scored: &[Scored], from: &Calibration) -> f32 {
+    let (items, scored): (Vec<Item>, Vec<Scored>) =
+        items.iter().zip(scored).filter(|(i, _)| i.floor == floor).map(|(i, s)| (i.clone(), s.clone())).unzip();
+    let candidates = (0..40).map(|n| 0.4 * 1.06f32.powi(n));
+    let distance = |temperature: f32| {
+        let mut tried = from.clone();
+        tried.temperature[floor.index()] = temperature;
+        outcomes(&items, &scored, &tried).iter().map(|o| (o.sure - f32::from(u8::from(o.right))).powi(2)).sum::<f32>()
+    };
+    let best = candidates.map(|t| (t, distance(t))).min_by(|a, b| a.1.total_cmp(&b.1));
+    best.filter(|_| !items.is_empty()).map_or(1.0, |(t, _)| t)
+}
+
+/// The margin with the best macro-F1, where each honest question left unanswered above the share aimed at costs as much as
+/// it gains elsewhere.
+fn margin(items: &[Item], scored: &[Scored], from: &Calibration) -> f32 {
+    let worth = |margin: f32| {
+        let calibration = Calibration { decline_margin: margin, ..from.clone() };
+        let report = Report::of(&outcomes(items, scored, &calibration));
+        report.macro_f1 - 1.5 * (report.honest.1 - UNANSWERED).max(0.0)
+    };
+    let tried = (0..40).map(|n| 1.08f32.powi(n)).map(|margin| (margin, worth(margin)));
+    tried.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.total_cmp(&a.0))).map_or(1.0, |(margin, _)| margin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::Action;
+    use crate::situation::Persona;
+    use std::collections::BTreeMap;
+
+    fn item(n: usize, gold: Action) -> Item {
+        Item {
+            id: n.to_string(),
+            lang: "en".into(),
+            floor: Floor::EndOfTurn,
+            persona: Persona::default(),
+            memory: Vec::new(),
+            relation: crate::situation::Relation::Stranger,
+            history: Vec::new(),
+            text: "x".into(),
+            speaking_s: 0.0,
+            silence_s: 0.0,
+            gold,
+            also: Vec::new(),
+            why: String::new(),
+        }
+    }
+
+    #[test]
+    fn the_margin_rises_until_honest_questions_are_answered() {
+        let items: Vec<Item> =
+            (0..20).map(|n| item(n, if n < 10 { Action::Respond } else { Action::Refuse })).collect();
+        // A judge that leans to refusing: honest questions by a little, the others by much.
+        let logits =
+            |n: usize| Action::ALL.map(|a| if a == Action::Refuse { [0.5, 3.0][n / 10] } else { 0.0 }).to_vec();
+        let scored: Vec<Scored> = (0..20).map(|n| (logits(n), BTreeMap::new())).collect();
+        let report = |c: &Calibration| Report::of(&outcomes(&items, &scored, c));
+        assert_eq!(report(&Calibration::default()).honest, (10, 1.0));
+        let fitted = calibrate(&items, &scored);
+        assert!(fitted.decline_margin > 1.0);
+        assert_eq!(report(&fitted).honest, (10, 0.0));
+        assert_eq!(report(&fitted).accuracy, 1.0);
+    }
+}

@@ -1,0 +1,66 @@
+//! The shipped head keeps what its card says. Needs the base encoder: `duologue models fetch minilm`, or the folder in
+//! DUOLOGUE_JUDGE_BASE.
+
+use duologue_judge::evaluate::evaluate;
+use duologue_judge::situation::read_items;
+use duologue_judge::{Floor, Judge, Without};
+use std::path::{Path, PathBuf};
+
+fn base() -> Option<PathBuf> {
+    let found = duologue_judge::base_folder();
+    if found.is_none() {
+        eprintln!("the base encoder is not here: the shipped head was not tested (`duologue models fetch minilm`)");
+        assert!(std::env::var_os("DUOLOGUE_REQUIRE_MODELS").is_none(), "the base encoder is required and not here");
+    }
+    found
+}
+
+/// The macro-F1 that the card gives for a split, from its line `| dev | all | N | 0.812 | ...`.
+fn published(split: &str) -> f32 {
+    let card = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("CARD.md")).unwrap();
+    let start = format!("| {split} | all |");
+    let line = card.lines().find(|l| l.starts_with(&start)).expect("the card has a line for the split");
+    line.split('|').nth(4).and_then(|cell| cell.trim().parse().ok()).expect("the card gives a macro-F1")
+}
+
+#[test]
+fn the_shipped_head_keeps_its_published_figures() {
+    let Some(base) = base() else { return };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let judge = Judge::load(&base, &root.join("model"), 1).unwrap();
+    for split in ["dev", "test"] {
+        let items = read_items(&root.join(format!("data/{split}.jsonl"))).unwrap();
+        let report = evaluate(&judge, &items, Without::default(), |_, outcome| {
+            assert!(outcome.floor.allows(outcome.chosen));
+        })
+        .unwrap();
+        println!("{split}: {report}");
+        let said = published(split);
+        assert!(
+            (report.macro_f1 - said).abs() <= 0.02,
+            "{split}: macro-F1 {} where the card says {said}",
+            report.macro_f1
+        );
+    }
+}
+
+#[test]
+fn a_decision_is_the_same_whether_or_not_the_context_was_read_before() {
+    let Some(base) = base() else { return };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let judge = Judge::load(&base, &root.join("model"), 1).unwrap();
+    let items = read_items(&root.join("data/dev.jsonl")).unwrap();
+    for item in items.iter().filter(|i| i.floor == Floor::EndOfTurn && !i.memory.is_empty()).take(4) {
+        let situation = item.situation();
+        judge.forget();
+        let cold = judge.decide(&situation).unwrap();
+        judge.prepare(&situation).unwrap();
+        let warm = judge.decide(&situation).unwrap();
+        assert_eq!((cold.action, cold.reason, cold.memory_row), (warm.action, warm.reason, warm.memory_row));
+        for (a, b) in cold.probabilities.iter().zip(&warm.probabilities) {
+            assert!((a.1 - b.1).abs() < 1e-4, "{a:?} {b:?}");
+        }
+        assert_eq!(cold.reason.action(), cold.action);
+        assert!(cold.memory_row.is_none_or(|row| row < item.memory.len()));
+    }
+}
