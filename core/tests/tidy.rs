@@ -31,7 +31,10 @@ fn rust_files(folder: &str) -> Vec<PathBuf> {
 }
 
 fn sources() -> Vec<PathBuf> {
-    ["src", "core/src", "judge/src", "signaling/src", "worker/src"].iter().flat_map(|folder| rust_files(folder)).collect()
+    ["src", "core/src", "judge/src", "signaling/src", "worker/src"]
+        .iter()
+        .flat_map(|folder| rust_files(folder))
+        .collect()
 }
 
 fn shown(path: &Path) -> String {

@@ -23,7 +23,7 @@ pub enum Reading {
 /// Signs of attention. The same list for all languages: few words of one are something else in another, and a caller who
 /// says "okay" in the middle of Spanish means it.
 static SIGNS: Phrases = Phrases::new(
-    "mhm, mm, mmm, mm hm, mm hmm, mmhm, mmhmm, hm, hmm, uh huh, uhuh, uhhuh, um hum, ah, aha, oh, ooh, yeah, \
+    "mhm, mh, m, h, hn, huh, ahh, aw, whoa, yea, yah, okey, mm, mmm, mm hm, mm hmm, mmhm, mmhmm, hm, hmm, uh huh, uhuh, uhhuh, um hum, ah, aha, oh, ooh, yeah, \
      yep, yup, yes, ya, okay, ok, k, alright, all right, right, sure, of course, i see, i see what you mean, \
      i know, i understand, understood, got it, gotcha, makes sense, that makes sense, exactly, absolutely, \
      totally, true, indeed, fine, good, great, perfect, nice, cool, lovely, wow, no problem, no worries, \
@@ -105,6 +105,8 @@ mod tests {
             "Haha.",
             "Got it, thanks.",
             "Mmm.",
+            "H.",
+            "Huh.",
             "嗯嗯。",
             "对对对",
             "好的，明白了",

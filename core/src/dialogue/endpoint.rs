@@ -108,7 +108,9 @@ impl Shape {
         let answered = progress(asked, text);
         // Recognisers put a full stop after everything, so that marks of an end do not count; these do.
         let broken_off = ["...", "…", "-", "—", ","].iter().any(|mark| trimmed.ends_with(mark));
-        if answered != Progress::Dictating && (broken_off || !question && OPEN_ENDS.end(&all)) {
+        let asks_with_one = question && WH_WORDS.within(&all);
+        let open = OPEN_ENDS.end(&all) || PREPOSITIONS.end(&all) && !asks_with_one;
+        if answered != Progress::Dictating && (broken_off || open) {
             return Self::Unfinished;
         }
         match answered {
@@ -200,12 +202,20 @@ fn logit(p: f32) -> f32 {
 static FILLERS: Phrases =
     Phrases::new("um, uh, er, erm, hmm, hm, uhm, you know, i mean, äh, ähm, eh, euh, 嗯, 呃, 那个, 就是");
 
-/// Words after which nobody stops on purpose: conjunctions, articles, prepositions, the beginnings of sentences.
+/// Words after which nobody stops on purpose: conjunctions, articles, the beginnings of sentences. A recogniser that hears a
+/// voice go up puts a question mark after them all the same.
 static OPEN_ENDS: Phrases = Phrases::new(
-    "a, an, and, at, because, but, for, from, if, is, im, its, i, my, of, or, the, to, with, your, would like, \
-     und, oder, aber, weil, der, die, das, ein, eine, für, mit, ich, y, o, pero, porque, el, la, los, un, una, de, \
-     para, con, mi, et, ou, mais, parce que, le, les, une, des, du, avec, pour, mon, ma, je, 和, 但是, 因为, 所以, 我想, 在, 的",
+    "a, an, and, because, but, if, im, its, i, my, or, the, your, would like, possible to, and then, but then, and so, \
+     so that, und, oder, aber, weil, der, die, das, ein, eine, ich, y, o, pero, porque, el, la, los, un, una, de, mi, et, ou, mais, \
+     parce que, le, les, une, des, du, mon, ma, je, 和, 但是, 因为, 所以, 我想, 在, 的",
 );
+
+/// These break a sentence off, but for the end of a question that asks for what would follow: "Where are you from?", "Do you
+/// know what it is?"
+static PREPOSITIONS: Phrases = Phrases::new("at, for, from, is, of, to, with, für, mit, para, con, avec, pour");
+
+/// What asks for it.
+static WH_WORDS: Phrases = Phrases::new("what, whats, where, wheres, who, whos, which, whose, when, how");
 
 /// Words that end a sentence about as often as they break one off.
 static LOOSE_ENDS: Phrases = Phrases::new("that, so, then, in, on, this, like, about");
@@ -253,7 +263,14 @@ mod tests {
 
     #[test]
     fn an_open_clause_waits_for_a_second_whatever_the_voice_says() {
-        for words in ["I would like to book a table for", "So, um.", "Well, I thought...", "My name is", "我想"] {
+        for words in [
+            "I would like to book a table for",
+            "So, um.",
+            "Well, I thought...",
+            "My name is",
+            "我想",
+            "Is it possible to?",
+        ] {
             assert!(wait(Some(0.95), words) >= 1_000, "{words}");
         }
         assert!(wait(Some(0.95), "I would like that.") < 600, "some stop here");
@@ -286,6 +303,7 @@ mod tests {
         {
             assert_eq!(Shape::of(words, Some(asked)), Shape::Answer, "{words}");
         }
+        assert_eq!(Shape::of("Do you know what his name is?", None), Shape::Question);
         assert_eq!(Shape::of("Where are you from?", None), Shape::Question, "a question may end in a preposition");
     }
 

@@ -169,7 +169,10 @@ pub fn progress(asked: Option<Asked>, text: &str) -> Progress {
 
 /// Single digits and letters, and digits of numbers, in all of them.
 fn signs(all: &[String]) -> usize {
-    all.iter().map(|word| signs_of(word)).sum()
+    let alone: usize = all.iter().map(|word| signs_of(word)).sum();
+    // "a" between two of them is an eight that was not understood, or a letter.
+    let between = |three: &[String]| three[1] == "a" && signs_of(&three[0]) > 0 && signs_of(&three[2]) > 0;
+    alone + all.windows(3).filter(|three| between(three)).count()
 }
 
 /// Those at the end without another word between.
@@ -284,6 +287,7 @@ mod tests {
             (Asked::Telephone, "0 4 1 2", Progress::Dictating),
             (Asked::Telephone, "Oh four one two, seven seven", Progress::Dictating),
             (Asked::Telephone, "It is 0412 777 888.", Progress::Complete),
+            (Asked::Telephone, "1, a, 6, 2, 5, 2, 7, 6, 0, 1.", Progress::Complete),
             (Asked::Postcode, "SW1A", Progress::Dictating),
             (Asked::Postcode, "SW1A 1AA", Progress::Complete),
             (Asked::Code, "B as in, B, R, 7", Progress::Dictating),
