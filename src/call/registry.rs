@@ -22,7 +22,7 @@ use crate::dialogue::judge::RulesJudge;
 use crate::dialogue::persona::Persona;
 use crate::journal::{CallId, EndReason, Entry, MediaTotals};
 use crate::media::ear::{Ear, EarSettings};
-use crate::media::echo::Echo;
+use crate::media::parrot::Parrot;
 use crate::peer::{OfferRefused, Peer, Port, PortCounts};
 use crate::store::Recorder;
 
@@ -137,7 +137,7 @@ impl Registry {
             call: call.clone(),
             ear: Ear::new(house.ear, house.engines.voice_detector(), peer.agreed.opus)?,
             mouth: Mouth::new(rand::random(), rand::random())?,
-            echo: if persona.echo { Some(Echo::new()?) } else { None },
+            parrot: if persona.echo { Some(Parrot::new()?) } else { None },
             hotwords: persona.recogniser_prompt().map(Into::into),
             conversation: Conversation::new(call, persona, house.conversation.clone()),
             judge: Box::new(RulesJudge),

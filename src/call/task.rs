@@ -18,7 +18,7 @@ use crate::dialogue::conversation::{Conversation, Effect, Input};
 use crate::dialogue::judge::Judge;
 use crate::journal::{CallId, EndReason, Entry, MediaTotals};
 use crate::media::ear::Ear;
-use crate::media::echo::Echo;
+use crate::media::parrot::Parrot;
 use crate::peer::{GoneWhy, Peer, PeerEvent};
 use crate::store::Recorder;
 use crate::time::{CallTime, TICK};
@@ -30,7 +30,7 @@ pub struct CallTask {
     pub ear: Ear,
     pub mouth: Mouth,
     /// Present when the persona only sends the caller's sound back.
-    pub echo: Option<Echo>,
+    pub parrot: Option<Parrot>,
     pub conversation: Conversation,
     pub judge: Box<dyn Judge>,
     pub engines: Engines,
@@ -95,10 +95,10 @@ impl CallTask {
         let heard = self.ear.tick(at);
         self.transcribe_part();
         let mut frame = [0.0; LINE_FRAME];
-        let speech = if let Some(echo) = &mut self.echo {
+        let speech = if let Some(parrot) = &mut self.parrot {
             // Nobody will ask for the utterance: it need not be kept.
             self.ear.close_utterance();
-            echo.frame(self.ear.frame(), &mut frame)
+            parrot.frame(self.ear.frame(), &mut frame)
         } else {
             self.conversation.tick(at, heard);
             self.execute();
@@ -238,7 +238,7 @@ impl CallTask {
             }
             Some(PeerEvent::Connected) if !self.work.connected => {
                 self.work.connected = true;
-                if self.echo.is_none() {
+                if self.parrot.is_none() {
                     self.conversation.start(self.now());
                 }
             }

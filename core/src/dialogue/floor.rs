@@ -34,7 +34,7 @@ impl Default for FloorSettings {
 }
 
 /// What one tick's worth of listening amounts to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Hearing {
     /// The caller is speaking: the detector's onset has been confirmed and its offset has not.
     pub speech: bool,
@@ -42,6 +42,8 @@ pub struct Hearing {
     pub speech_ms: u32,
     /// Milliseconds since the last voiced sound; 0 while there is one.
     pub silence_ms: u32,
+    /// The probability, 0.0..=1.0, that what is heard is our own voice coming back.
+    pub echo_likelihood: f32,
 }
 
 /// What listening changed.
@@ -134,11 +136,11 @@ mod tests {
     const WAIT_MS: u32 = 400;
 
     fn speech(ms: u32) -> Hearing {
-        Hearing { speech: true, speech_ms: ms, silence_ms: 0 }
+        Hearing { speech: true, speech_ms: ms, ..Hearing::default() }
     }
 
     fn quiet(ms: u32) -> Hearing {
-        Hearing { speech: false, speech_ms: 0, silence_ms: ms }
+        Hearing { silence_ms: ms, ..Hearing::default() }
     }
 
     fn floor_after(steps: &[Hearing]) -> Floor {

@@ -69,12 +69,19 @@ pub struct Heard {
     pub speech_end: CallTime,
     /// The utterance has reached its longest: a part of it waits in [`Segmenter::take_part`].
     pub part: bool,
+    /// The probability, 0.0..=1.0, that the frame is our own voice coming back. The ear fills it in.
+    pub echo_likelihood: f32,
 }
 
 impl Heard {
     /// What the floor needs of it.
     pub const fn hearing(&self) -> Hearing {
-        Hearing { speech: self.speech, speech_ms: self.speech_ms, silence_ms: self.silence_ms }
+        Hearing {
+            speech: self.speech,
+            speech_ms: self.speech_ms,
+            silence_ms: self.silence_ms,
+            echo_likelihood: self.echo_likelihood,
+        }
     }
 }
 
@@ -199,6 +206,7 @@ impl Segmenter {
             silence_ms: self.silence_ms,
             speech_end: self.speech_end,
             part,
+            echo_likelihood: 0.0,
         }
     }
 

@@ -172,7 +172,12 @@ impl Stage {
         let voiced = now.min(last.to_ms) - last.from_ms;
         let silence = now.saturating_sub(last.to_ms);
         let speech = voiced >= 60 && silence < 100;
-        Hearing { speech, speech_ms: if speech { voiced as u32 } else { 0 }, silence_ms: silence as u32 }
+        Hearing {
+            speech,
+            speech_ms: if speech { voiced as u32 } else { 0 },
+            silence_ms: silence as u32,
+            ..Hearing::default()
+        }
     }
 
     /// What a recogniser hears of the open utterance by now: the words in proportion to the time.

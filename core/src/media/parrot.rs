@@ -7,13 +7,13 @@ use crate::audio::resample::{Resampler, UnsupportedRates};
 use crate::audio::{HEAR_RATE, LINE_FRAME, LINE_RATE};
 
 /// From the rate of hearing back to the rate of the line.
-pub struct Echo {
+pub struct Parrot {
     up: Resampler,
     ready: VecDeque<f32>,
     made: Vec<f32>,
 }
 
-impl Echo {
+impl Parrot {
     /// Starts with one frame of silence in hand: the resampler gives now a sample more, now a sample less.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn what_goes_in_comes_out_as_loud() {
-        let mut echo = Echo::new().unwrap();
+        let mut parrot = Parrot::new().unwrap();
         let mut phase = 0.0_f32;
         let mut last = [0.0; LINE_FRAME];
         for _ in 0..20 {
@@ -54,7 +54,7 @@ mod tests {
                     0.5 * phase.sin()
                 })
                 .collect();
-            echo.frame(&heard, &mut last);
+            parrot.frame(&heard, &mut last);
         }
         assert!((rms(&last) - 0.5 / 2.0_f32.sqrt()).abs() < 0.02, "{}", rms(&last));
     }
