@@ -10,6 +10,7 @@ use crate::backend::llm::worker::LlmStartError;
 use crate::backend::llm::{LlmWorker, OllamaLlm, OpenAiLlm, Patience, Script, ScriptedLlm, WorkerSettings};
 use crate::backend::onnx_runtime::OnnxRuntimeFault;
 use crate::backend::piper::{OpenError, Piper, PiperConfig};
+use crate::backend::pool::Pool;
 use crate::backend::scripted_asr::{Lines, ScriptedAsr};
 use crate::backend::scripted_voice::ScriptedVoice;
 use crate::backend::smart_turn::{SmartTurn, SmartTurnFault};
@@ -58,14 +59,15 @@ pub enum AssemblyError {
 /// The first engine that cannot be had, with the way out.
 pub async fn assemble(config: &Config) -> Result<Engines, AssemblyError> {
     let library = Library::open(config.models.dir.clone())?;
-    let llm = language_model(config, &library).await?;
-    let asr = recogniser(config, &library).await?;
+    let pool = pool(config);
+    let llm = language_model(config, &library, &pool).await?;
+    let asr = recogniser(config, &library, &pool).await?;
     let vad = match config.asr.backend {
         AsrBackend::Whisper => Some(voice_detector(&library)?),
         AsrBackend::Scripted => None,
     };
-    let turn_model = turn_model(config, &library).await?;
-    let tts = voice(config, &library).await?;
+    let turn_model = turn_model(config, &library, &pool).await?;
+    let tts = voice(config, &library, &pool).await?;
     let (heard, spoken) = tokio::join!(asr.warm(), tts.warm());
     heard?;
     spoken?;
@@ -77,7 +79,15 @@ pub async fn assemble(config: &Config) -> Result<Engines, AssemblyError> {
 /// # Errors
 /// When it cannot be had.
 pub async fn voice_alone(config: &Config) -> Result<Arc<dyn Tts>, AssemblyError> {
-    voice(config, &Library::open(config.models.dir.clone())?).await
+    voice(config, &Library::open(config.models.dir.clone())?, &pool(config)).await
+}
+
+/// What all engines infer with, the embedded language model's process included.
+fn pool(config: &Config) -> Pool {
+    match config.calls.inference_threads {
+        0 => Pool::of_the_machine(),
+        threads => Pool::new(u32::from(threads)),
+    }
 }
 
 /// Loading blocks for a second or so; calls may be alive on this runtime one day.
@@ -89,6 +99,11 @@ where
 {
     let loaded = tokio::task::spawn_blocking(load).await.map_err(|fault| AssemblyError::Loading(fault.to_string()))?;
     Ok(loaded?)
+}
+
+/// Half of the cores make replies, so that the voice has the other half.
+fn llm_threads() -> u32 {
+    (cores() / 2).max(1) as u32
 }
 
 fn cores() -> usize {
@@ -123,29 +138,36 @@ pub fn auto_final_model() -> &'static str {
 const SCRIPTED_QUESTIONS: [&str; 3] =
     ["What time does the kitchen close?", "Are dogs welcome?", "What does a room cost?"];
 
-async fn recogniser(config: &Config, library: &Library) -> Result<Arc<dyn Asr>, AssemblyError> {
+async fn recogniser(config: &Config, library: &Library, pool: &Pool) -> Result<Arc<dyn Asr>, AssemblyError> {
     if config.asr.backend == AsrBackend::Scripted {
         return Ok(Arc::new(ScriptedAsr::new(Lines::InOrder(SCRIPTED_QUESTIONS.map(Into::into).to_vec()))));
     }
     let partial = file_of(library, &config.asr.partial_model, "whisper-tiny.en").await?;
     let finals = file_of(library, &config.asr.final_model, auto_final_model()).await?;
     let mut settings = WhisperConfig::new(partial, finals);
+    // One worker for each permit that its work can have: a permit must not wait for a thread. Each has working memory of
+    // its own (100 MB for tiny, 200 MB for base), hence the limit.
+    settings.workers = pool.threads().min(4);
     settings.threads_final = match config.asr.threads {
         // The tail is all that runs while a caller waits for an answer to begin; half of the cores leave room for media
         // and other calls.
         0 => (cores() / 2).clamp(1, 4) as u32,
         threads => u32::from(threads),
     };
-    Ok(Arc::new(blocking(move || Whisper::load(&settings)).await?))
+    Ok(Arc::new(blocking(move || Whisper::load(&settings)).await?.in_pool(pool.clone())))
 }
 
-async fn turn_model(config: &Config, library: &Library) -> Result<Option<Arc<dyn TurnModel>>, AssemblyError> {
+async fn turn_model(
+    config: &Config,
+    library: &Library,
+    pool: &Pool,
+) -> Result<Option<Arc<dyn TurnModel>>, AssemblyError> {
     if config.turn.model == TurnKind::None || config.asr.backend == AsrBackend::Scripted {
         return Ok(None);
     }
     let runtime = onnx_runtime(library)?;
     let path = library.path("smart-turn", "smart-turn-v3.2-cpu.onnx")?;
-    Ok(Some(Arc::new(blocking(move || SmartTurn::load(&path, &runtime)).await?)))
+    Ok(Some(Arc::new(blocking(move || SmartTurn::load(&path, &runtime)).await?.in_pool(pool.clone()))))
 }
 
 fn onnx_runtime(library: &Library) -> Result<PathBuf, ModelError> {
@@ -153,7 +175,7 @@ fn onnx_runtime(library: &Library) -> Result<PathBuf, ModelError> {
     library.path("onnxruntime", known.files.first().map_or("", |file| file.name.as_str()))
 }
 
-async fn voice(config: &Config, library: &Library) -> Result<Arc<dyn Tts>, AssemblyError> {
+async fn voice(config: &Config, library: &Library, pool: &Pool) -> Result<Arc<dyn Tts>, AssemblyError> {
     if config.tts.backend == TtsBackend::Scripted {
         return Ok(Arc::new(ScriptedVoice::default()));
     }
@@ -170,7 +192,8 @@ async fn voice(config: &Config, library: &Library) -> Result<Arc<dyn Tts>, Assem
     if config.tts.threads > 0 {
         settings.threads = usize::from(config.tts.threads);
     }
-    Ok(Arc::new(blocking(move || Piper::open(settings)).await?))
+    let pool = pool.clone();
+    Ok(Arc::new(blocking(move || Piper::open_in_pool(settings, Some(pool))).await?))
 }
 
 /// A user's own voice is split once, beside the other models; again when it is newer than its parts.
@@ -204,7 +227,7 @@ fn script(model: &ModelRef) -> Result<Script, AssemblyError> {
     Script::parse(&text).map_err(|fault| AssemblyError::Script(fault.to_string()))
 }
 
-async fn language_model(config: &Config, library: &Library) -> Result<Arc<dyn Llm>, AssemblyError> {
+async fn language_model(config: &Config, library: &Library, pool: &Pool) -> Result<Arc<dyn Llm>, AssemblyError> {
     let llm = &config.llm;
     let patience = Patience {
         first_token: Duration::from_millis(u64::from(llm.first_token_timeout_ms)),
@@ -215,9 +238,11 @@ async fn language_model(config: &Config, library: &Library) -> Result<Arc<dyn Ll
     Ok(match llm.backend {
         LlmBackend::Embedded => {
             let file = file_of(library, &llm.model, "qwen2.5-0.5b").await?;
-            let worker = LlmWorker::start(WorkerSettings::new(file, model), patience)?;
+            let mut settings = WorkerSettings::new(file, model);
+            settings.threads = Some(llm_threads());
+            let worker = LlmWorker::start(settings, patience)?;
             worker.ready().await?;
-            Arc::new(worker)
+            Arc::new(worker.in_pool(pool.clone(), llm_threads()))
         }
         LlmBackend::Ollama => Arc::new(OllamaLlm::new(&url, &model, patience)?),
         LlmBackend::Openai => {

@@ -75,12 +75,52 @@ section! {
         onset_ms: u32 = 90, 20..=500, "ms";
         /// Audio kept from before the onset, so that no first consonant is lost.
         pre_roll_ms: u32 = 300, 100..=1_000, "ms";
-        /// Silence that ends a turn when the turn model agrees. Less answers sooner and cuts off more thinkers.
+        /// The least silence that ends a turn. Less answers sooner and cuts off more thinkers.
         endpoint_ms: u32 = 240, 80..=2_000, "ms";
-        /// Silence that ends a turn whatever the turn model says. Not below endpoint_ms.
+        /// Silence that ends a turn whatever anybody thinks. Not below endpoint_ms.
         endpoint_ceiling_ms: u32 = 1_200, 200..=5_000, "ms";
-        /// Caller speech over the agent's that stops the agent. Less yields to every cough. Not below onset_ms.
-        barge_in_ms: u32 = 240, 60..=2_000, "ms";
+        /// The same after "hold on" or "let me think". At least endpoint_ceiling_ms counts.
+        wait_ms: u32 = 2_000, 200..=10_000, "ms";
+        /// The same while a number, a code or a date is being dictated. At least endpoint_ceiling_ms counts.
+        dictation_ms: u32 = 1_800, 200..=10_000, "ms";
+        /// A turn is over when silence, voice and words make it this likely. Higher waits longer.
+        end_probability: f32 = 0.8, 0.5..=0.99, "";
+        /// Silence after which the words of the turn are recognised, ahead of the decision. At most endpoint_ms counts.
+        tail_ms: u32 = 100, 60..=1_000, "ms";
+        /// Silence after which the turn model is asked, ahead of the decision. At most endpoint_ms counts.
+        ask_ms: u32 = 140, 60..=1_000, "ms";
+        /// Replies that are drafted for one turn while it is only probably over; 0 begins none before the end. A draft that
+        /// turns out right is an answer without a wait; one that does not is thrown away unheard.
+        drafts: u32 = 2, 0..=8, "drafts";
+        /// A turn this likely to be over is drafted for. Lower is earlier and wastes more.
+        draft_probability: f32 = 0.4, 0.05..=0.99, "";
+        /// Words from before the last so much of a turn are good enough to draft from.
+        draft_lag_ms: u32 = 160, 0..=1_000, "ms";
+        /// A caller who talks for longer than this in one turn is cut in on, politely.
+        longest_turn_s: u32 = 120, 10..=3_600, "s";
+        /// The agent keeps a floor that it took in this way for so long over the caller.
+        insist_ms: u32 = 700, 100..=5_000, "ms";
+        /// Caller speech that takes back a reply of which nothing was heard yet.
+        resume_ms: u32 = 120, 20..=1_000, "ms";
+        /// How much softer the agent is from the moment a sound is heard over it, until it is clear what the sound is.
+        duck_db: f32 = -18.0, -60.0..=0.0, "dB";
+        /// So much of that sound, and the agent is silent until it is clear. Less stops sooner for real interruptions and
+        /// leaves more holes for coughs and "mm-hm".
+        hold_ms: u32 = 160, 60..=1_000, "ms";
+        /// So much of it, and the recogniser is asked for its words.
+        words_ms: u32 = 160, 60..=1_000, "ms";
+        /// So much of it stops the agent when it must be decided and no words are known. Not below onset_ms.
+        barge_in_ms: u32 = 300, 60..=2_000, "ms";
+        /// Quiet after a sound without words, and the agent goes on.
+        reject_ms: u32 = 200, 60..=2_000, "ms";
+        /// The longest doubt: then it is decided by what is known.
+        decide_ms: u32 = 500, 200..=2_000, "ms";
+        /// A sound that goes on after it was found not to be meant is doubted again after so much more of it.
+        again_ms: u32 = 400, 100..=5_000, "ms";
+        /// A voice so far below the caller's usual level is somebody in the background.
+        background_db: f32 = 10.0, 3.0..=40.0, "dB";
+        /// A sound this likely to be the agent's own voice is not the caller's.
+        echo_likelihood: f32 = 0.6, 0.05..=1.0, "";
     }
 }
 
@@ -165,6 +205,9 @@ section! {
         max: u32 = 16, 1..=10_000, "calls";
         /// The longest call.
         max_minutes: u32 = 60, 1..=1_440, "minutes";
+        /// Threads that infer at once, over all models and all calls; what is waited for longest goes first. 0 is the
+        /// machine's cores.
+        inference_threads: u16 = 0, 0..=256, "threads";
     }
 }
 

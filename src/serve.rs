@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::assembly::{self, AssemblyError};
 use crate::call::registry::{House, Registry};
 use crate::config::Config;
-use crate::dialogue::conversation::{ConversationSettings, Pace};
-use crate::dialogue::endpoint::EndpointSettings;
+use crate::dialogue::conversation::{ConversationSettings, DraftSettings, Pace};
+use crate::dialogue::endpoint::{EndWeights, EndpointSettings};
 use crate::dialogue::floor::FloorSettings;
 use crate::dialogue::persona::Persona;
 use crate::media::ear::EarSettings;
@@ -149,16 +149,33 @@ pub fn load_personas(folder: &Path, default: &str) -> Result<Vec<Arc<Persona>>, 
 }
 
 fn conversation_settings(config: &Config) -> ConversationSettings {
-    let (floor, endpoint) = (FloorSettings::default(), EndpointSettings::default());
+    let floor = &config.floor;
     ConversationSettings {
-        floor: FloorSettings { barge_in_ms: config.floor.barge_in_ms, ..floor },
-        endpoint: EndpointSettings {
-            endpoint_ms: config.floor.endpoint_ms,
-            ceiling_ms: config.floor.endpoint_ceiling_ms,
-            tail_ms: endpoint.tail_ms.min(config.floor.endpoint_ms),
-            ..endpoint
+        floor: FloorSettings {
+            resume_ms: floor.resume_ms,
+            duck_db: floor.duck_db,
+            hold_ms: floor.hold_ms,
+            words_ms: floor.words_ms,
+            barge_in_ms: floor.barge_in_ms,
+            reject_ms: floor.reject_ms,
+            decide_ms: floor.decide_ms,
+            again_ms: floor.again_ms,
+            insist_ms: floor.insist_ms,
+            background_db: floor.background_db,
+            echo_likelihood: floor.echo_likelihood,
         },
-        pace: Pace::default(),
+        endpoint: EndpointSettings {
+            endpoint_ms: floor.endpoint_ms,
+            ceiling_ms: floor.endpoint_ceiling_ms,
+            wait_ms: floor.wait_ms.max(floor.endpoint_ceiling_ms),
+            dictation_ms: floor.dictation_ms.max(floor.endpoint_ceiling_ms),
+            end_probability: floor.end_probability,
+            tail_ms: floor.tail_ms.min(floor.endpoint_ms),
+            ask_ms: floor.ask_ms.min(floor.endpoint_ms),
+            weights: EndWeights::default(),
+        },
+        draft: DraftSettings { most: floor.drafts, probability: floor.draft_probability, lag_ms: floor.draft_lag_ms },
+        pace: Pace { longest_turn_s: floor.longest_turn_s, ..Pace::default() },
     }
 }
 

@@ -243,7 +243,8 @@ async fn talking_over_the_agent_stops_it_and_the_rows_keep_what_was_heard() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cough_holds_the_agent_and_no_word_is_lost() {
-    let stage = stage("", &["When do you close?"]).await;
+    // The recogniser finds no words in the second sound.
+    let stage = stage("", &["When do you close?", ""]).await;
     let mut phone = Phone::call(&stage, "porter").await;
     phone.wait(500).await;
     phone.speak(1_200).await;

@@ -200,3 +200,41 @@ async fn a_language_model_that_cannot_be_reached_costs_a_reply_and_not_the_call(
     assert_eq!(status, 204);
     house.server.stop().await;
 }
+
+/// A change of network in the middle of a call: a further offer restarts ICE. To a call that is over it is a refusal.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_further_offer_keeps_a_call_and_revives_none() {
+    let house = House::scripted().await;
+    let (location, peer, _port) = call(&house, "echo").await;
+    let url = format!("{}{location}", house.url);
+    let reoffer = async |offer: String| {
+        let request = Client::new().post(&url).header(header::CONTENT_TYPE, "application/sdp").body(offer);
+        request.send().await.expect("an answer")
+    };
+    let offer = peer.line.restart().await.expect("a further offer");
+    let fragment = |sdp: &str| sdp.lines().find(|line| line.starts_with("a=ice-ufrag:")).map(str::to_owned);
+    let answered = reoffer(offer.clone()).await;
+    assert_eq!(answered.status(), StatusCode::OK);
+    let answer = answered.text().await.expect("an answer");
+    assert!(fragment(&answer).is_some() && fragment(&answer) != fragment(&offer));
+    peer.line.restarted(answer).await.expect("a usable answer");
+    refused(reoffer("hello".into()).await, 400, "SDP").await;
+    let shown: Value = Client::new().get(&url).send().await.expect("an answer").json().await.expect("JSON");
+    assert_eq!(shown["end_reason"], Value::Null, "{shown}");
+
+    peer.close().await;
+    let mut refusal = reoffer(offer.clone()).await;
+    // The goodbye needs a moment; until it is there, offers are answered.
+    for _ in 0..100 {
+        if refusal.status() != StatusCode::OK {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        refusal = reoffer(offer.clone()).await;
+    }
+    refused(refusal, 409, "POST /v1/calls").await;
+    let unknown = Client::new().post(format!("{}/v1/calls/nobody", house.url));
+    let unknown = unknown.header(header::CONTENT_TYPE, "application/sdp").body(offer).send().await.expect("an answer");
+    refused(unknown, 404, "nobody").await;
+    house.server.stop().await;
+}

@@ -41,7 +41,9 @@ fn a_morning() -> Vec<Entry> {
     vec![
         opened("a", Some("Ada")),
         Entry::Turn(caller_turn("a", 1, 0, "When do you open?")),
+        event("a", 880, Event::Draft { turn: 2, caller_turn: 1, adopted: true, tokens: 3, spent_ms: 240 }),
         Entry::Turn(agent_turn("a", 2, 900, "We open at nine. On Sundays at ten.", "We open at nine.")),
+        event("a", 1_900, Event::Backchannel { turn: 2, text: "Mm-hm.".into() }),
         Entry::Turn(caller_turn("a", 3, 2_600, "And on Sundays?")),
         Entry::Turn(written),
         Entry::Turn(typed),

@@ -82,7 +82,10 @@ export class Call {
       if (this.#closed) return;
       const { connectionState } = this.#peer;
       if (connectionState === "connected" || connectionState === "failed") listener.link(connectionState);
-      else if (connectionState === "disconnected") listener.link("wavering");
+      else if (connectionState === "disconnected") {
+        listener.link("wavering");
+        void this.#findAnotherWay();
+      }
     });
   }
 
@@ -103,6 +106,25 @@ export class Call {
     } catch (error) {
       call.leave();
       throw error;
+    }
+  }
+
+  /** The way to the server is gone, as after a change of network: offers again, over whatever way there is now. */
+  async #findAnotherWay(): Promise<void> {
+    if (this.#location === null || this.#peer.signalingState !== "stable") return;
+    try {
+      this.#peer.restartIce();
+      await this.#peer.setLocalDescription();
+      await gathered(this.#peer);
+      const response = await request(this.#location, {
+        method: "POST",
+        headers: { "content-type": "application/sdp", accept: "application/sdp, application/problem+json" },
+        body: this.#peer.localDescription?.sdp ?? "",
+      });
+      await this.#peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
+    } catch {
+      // Not reachable now, or the call is over: the connection's own state tells which, and the page shows it.
+      if (!this.#closed) await this.#peer.setLocalDescription({ type: "rollback" }).catch(() => undefined);
     }
   }
 

@@ -24,6 +24,8 @@ export type CallEvent =
   | Judgement
   | { type: "turn-started"; turn: number; latency: LatencyParts }
   | { type: "words"; turn: number; heard: string }
+  | { type: "backchannel"; turn: number; text: string }
+  | { type: "draft"; turn: number; caller_turn: number; adopted: boolean; tokens: number; spent_ms: number }
   | TurnEnded
   | { type: "trouble"; code: string; detail: string }
   | { type: "call-ended"; reason: string; detail: string };
@@ -140,6 +142,15 @@ const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { t
   }),
   "turn-started": (f) => ({ type: "turn-started", turn: number(f, "turn"), latency: latency(f) }),
   words: (f) => ({ type: "words", turn: number(f, "turn"), heard: text(f, "heard") }),
+  backchannel: (f) => ({ type: "backchannel", turn: number(f, "turn"), text: text(f, "text") }),
+  draft: (f) => ({
+    type: "draft",
+    turn: number(f, "turn"),
+    caller_turn: number(f, "caller_turn"),
+    adopted: f["adopted"] === true,
+    tokens: number(f, "tokens"),
+    spent_ms: number(f, "spent_ms"),
+  }),
   "turn-ended": (f) => ({
     type: "turn-ended",
     turn: number(f, "turn"),

@@ -161,6 +161,10 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
       return withAgent(state, event.turn, at_ms, (line) => ({ ...line, latency: event.latency }));
     case "words":
       return withAgent(state, event.turn, at_ms, (line) => ({ ...line, heard: event.heard }));
+    case "backchannel":
+    case "draft":
+      // Neither is a line of the transcript: nobody took the floor, or nobody heard it.
+      return state;
     case "turn-ended":
       return withAgent(state, event.turn, at_ms, (line) => ({
         ...line,

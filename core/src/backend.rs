@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Who waits for a piece of inference. Each engine serves the lower value first; there is no order between engines.
+/// Who waits for a piece of inference. The lower value is served first, in each engine and by the pool over all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Urgency {
     /// The caller has stopped speaking and hears nothing until this is done.
@@ -59,6 +59,9 @@ pub enum AsrError {
     Engine(String),
     #[error("the recogniser has {waiting} utterances waiting and takes no more")]
     Busy { waiting: usize },
+    /// A partial that was given up for something that a caller waits for; the next one comes soon.
+    #[error("the recogniser made way for work that is waited for")]
+    MadeWay,
     #[error("the recogniser is shut down")]
     Closed,
 }
@@ -102,6 +105,9 @@ pub enum LlmError {
     TimedOut(Duration),
     #[error("the language model broke off: {0}")]
     BrokeOff(String),
+    /// No end: the text follows. The model's process had died before the request reached it.
+    #[error("the language model was started again: {0}")]
+    StartedAgain(String),
 }
 
 /// One clause to be spoken.

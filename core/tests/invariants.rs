@@ -9,7 +9,7 @@ use duologue_core::dialogue::conversation::Input;
 use duologue_core::dialogue::ladder::Rung;
 use duologue_core::dialogue::persona::Persona;
 use duologue_core::journal::{Entry, Speaker};
-use duologue_signaling::event::{Event, TurnOutcome};
+use duologue_signaling::event::{Event, FloorState, TurnOutcome};
 use proptest::prelude::*;
 use stage::{Line, Pace, Script, Sound, play, stretches};
 
@@ -24,14 +24,30 @@ fn persona() -> Persona {
     persona
 }
 
+/// From nothing to a speech, with what the floor and the end of a turn look for.
+fn words() -> impl Strategy<Value = String> {
+    let word = prop::sample::select(vec![
+        "word", "word", "yeah", "mm-hm", "stop", "no", "what", "seven", "um", "porter", "for", "goodbye", "hold on",
+    ]);
+    prop::collection::vec(word, 0..12).prop_map(|words| words.join(" "))
+}
+
+fn level() -> impl Strategy<Value = f32> {
+    prop_oneof![2 => Just(0.0f32), 1 => -60.0f32..-10.0]
+}
+
+fn echo() -> impl Strategy<Value = f32> {
+    prop_oneof![3 => Just(0.0f32), 1 => 0.0f32..=1.0]
+}
+
 prop_compose! {
     /// Stretches of caller sound: gaps and lengths from a click to a speech, with and without words.
-    fn sounds()(parts in prop::collection::vec((20u64..4_000, 20u64..3_000, 0usize..12, prop::option::of(0.0f32..1.0)), 0..8)) -> Vec<Sound> {
+    fn sounds()(parts in prop::collection::vec((20u64..4_000, 20u64..3_000, words(), prop::option::of(0.0f32..1.0), level(), echo()), 0..8)) -> Vec<Sound> {
         let mut at = 0;
-        parts.into_iter().map(|(gap, length, words, complete)| {
+        parts.into_iter().map(|(gap, length, words, complete, level_dbfs, echo_likelihood)| {
             let from_ms = at + gap;
             at = from_ms + length;
-            Sound { from_ms, to_ms: at, words: vec!["word"; words].join(" "), complete }
+            Sound { level_dbfs, echo_likelihood, ..Sound::new(from_ms, at, &words, complete) }
         }).collect()
     }
 }
@@ -57,8 +73,14 @@ prop_compose! {
         mutes in prop::collection::vec((0u64..20_000, any::<bool>()), 0..3),
         mute_voice_from in prop::option::weighted(0.2, 0usize..4),
         end_ms in 100u64..25_000,
+        drafts in 0u32..4,
+        draft_probability in 0.05f32..0.99,
+        longest_turn_s in prop_oneof![Just(120u32), 2u32..8],
     ) -> Script {
         let mut script = Script::new(persona());
+        script.settings.draft.most = drafts;
+        script.settings.draft.probability = draft_probability;
+        script.settings.pace.longest_turn_s = longest_turn_s;
         script.sounds = sounds;
         script.replies = VecDeque::from(replies);
         script.pace = Pace { asr_ms, first_token_ms, token_ms, voice_ms, ..Pace::default() };
@@ -143,11 +165,96 @@ proptest! {
         }
     }
 
+    /// 8: of a turn that is played to its end every sample leaves, and at most 40 ms are repeated for each doubt about a sound
+    /// over it. (A frame that a clause does not fill counts as a whole one.)
+    #[test]
+    fn held_and_resumed_speech_loses_nothing_and_repeats_little(script in script()) {
+        let record = play(script);
+        let mut started: BTreeMap<u32, u64> = BTreeMap::new();
+        for event in &record.events {
+            match &event.event {
+                Event::TurnStarted { turn, .. } => { started.insert(*turn, event.at_ms); }
+                Event::TurnEnded { turn, outcome: TurnOutcome::Completed, generated, .. } => {
+                    let Some(&from) = started.get(turn) else { continue };
+                    let during = from..event.at_ms + 20;
+                    let frames = record.sound_ticks.iter().filter(|tick| during.contains(tick)).count() as u64;
+                    let doubts = record.events.iter().filter(|e| during.contains(&e.at_ms)
+                        && e.event == Event::Floor { state: FloorState::Suspect }).count() as u64;
+                    let clauses = generated.split_inclusive(['.', '!', '?', ',']).count() as u64;
+                    let samples = record.spoken.get(turn).copied().unwrap_or(0);
+                    prop_assert!(frames * 960 >= samples, "{frames} frames of {samples} samples");
+                    prop_assert!(frames <= samples.div_ceil(960) + clauses + 2 * doubts, "{frames} frames of {samples} samples, {doubts} doubts");
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// 9: nobody waits for ever.
     #[test]
     fn somebody_speaks_or_a_timer_runs(script in script()) {
         let record = play(script);
         prop_assert!(record.dead_ticks.is_empty(), "dead at {:?}", record.dead_ticks.first());
+    }
+
+    /// A doubt about a sound over the agent's voice is over within its limit, by either decision or with the turn.
+    #[test]
+    fn a_doubt_is_always_decided(script in script()) {
+        let limit_ms = u64::from(script.settings.floor.decide_ms);
+        let record = play(script);
+        let mut since: Option<u64> = None;
+        for event in &record.events {
+            match &event.event {
+                Event::Floor { state: FloorState::Suspect } => since = Some(event.at_ms),
+                Event::Floor { .. } | Event::CallEnded { .. } => if let Some(since) = since.take() {
+                    prop_assert!(event.at_ms - since <= limit_ms, "{since} to {}", event.at_ms);
+                },
+                _ => {}
+            }
+        }
+        prop_assert_eq!(since, None);
+    }
+
+    /// A draft that is thrown away was never heard, and no turn is drafted for more often than is allowed.
+    #[test]
+    fn a_draft_that_is_thrown_away_is_never_heard(script in script()) {
+        let most = script.settings.draft.most as usize;
+        let record = play(script);
+        let mut thrown: BTreeSet<u32> = BTreeSet::new();
+        let mut drafts: BTreeMap<u32, usize> = BTreeMap::new();
+        for event in &record.events {
+            if let Event::Draft { turn, caller_turn, adopted, .. } = &event.event {
+                *drafts.entry(*caller_turn).or_default() += 1;
+                if !adopted {
+                    thrown.insert(*turn);
+                }
+            }
+        }
+        prop_assert!(drafts.values().all(|n| *n <= most), "{drafts:?}");
+        for event in &record.events {
+            match &event.event {
+                Event::TurnStarted { turn, .. } | Event::Words { turn, .. } => prop_assert!(!thrown.contains(turn), "{turn} was played"),
+                _ => {}
+            }
+        }
+        for entry in &record.entries {
+            if let Entry::Turn(row) = entry && thrown.contains(&row.turn) {
+                prop_assert_eq!(row.outcome, Some(TurnOutcome::Revoked));
+                prop_assert_eq!(row.heard.as_deref(), Some(""));
+            }
+        }
+    }
+
+    /// The judge sees the final words of the pause it judges, never a partial's.
+    #[test]
+    fn the_judge_sees_only_final_words(script in script()) {
+        let record = play(script);
+        for (turn, revision, words) in &record.judged {
+            let known = record.finals.iter().find(|(t, r, _)| (t, r) == (turn, revision));
+            prop_assert!(known.is_some(), "turn {turn}.{revision} was judged before its words were known");
+            // An empty tail leaves what was understood before.
+            prop_assert!(known.is_some_and(|(_, _, last)| last == words || last.is_empty()), "{words:?} for {known:?}");
+        }
     }
 
     /// The model never sees a word that was not heard: its requests hold only what turns kept as heard, and the caller.

@@ -29,6 +29,45 @@ fn every_scenario_comes_out_as_written() {
     assert!(failures.is_empty(), "{} of {} scenarios differ:\n{}", failures.len(), files.len(), failures.join("\n"));
 }
 
+/// Every threshold of the floor and of the end of a turn moves a scenario: one without is not needed.
+#[test]
+fn every_setting_changes_a_scenario() {
+    let settings = [
+        ("01-question-and-answer", "endpoint_ms 400"),
+        ("01-question-and-answer", "tail_ms 200"),
+        ("01-question-and-answer", "ask_ms 500"),
+        ("05-hesitation", "ceiling_ms 700"),
+        ("36-let-me-think", "wait_ms 1200"),
+        ("32-telephone-number", "dictation_ms 1200"),
+        ("41-draft", "end_percent 95"),
+        ("41-draft", "drafts 0"),
+        ("41-draft", "draft_percent 75"),
+        ("54-draft-from-too-little", "draft_lag_ms 0"),
+        ("04-caller-goes-on", "resume_ms 400"),
+        ("02-cough", "duck_db 0"),
+        ("02-cough", "hold_ms 100"),
+        ("03-barge-in", "words_ms 500"),
+        ("27-slow-recogniser", "barge_in_ms 2000"),
+        ("02-cough", "reject_ms 400"),
+        ("22-cough-without-words", "decide_ms 300"),
+        ("31-long-noise", "again_ms 400"),
+        ("23-background-voice", "background_db 20"),
+        ("25-echo", "echo_percent 95"),
+        ("49-talks-without-end", "longest_turn_s 4"),
+        ("49-talks-without-end", "insist_ms 2000"),
+        ("11-model-hangs", "think_limit_ms 3000"),
+    ];
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    for (name, setting) in settings {
+        let file = folder.join(name).with_extension("txt");
+        let text = std::fs::read_to_string(&file).expect("a readable scenario");
+        let head = text.split_once("\n---\n").map_or(text.as_str(), |(head, _)| head);
+        let as_it_is = tell(&play(parse(head, &file)));
+        let changed = tell(&play(parse(&format!("{head}\nset {setting}"), &file)));
+        assert_ne!(as_it_is, changed, "{name} does not change with {setting}");
+    }
+}
+
 fn differs(file: &Path) -> Option<String> {
     let text = std::fs::read_to_string(file).expect("a readable scenario");
     let (head, expected) = text.split_once("\n---\n").unwrap_or((text.trim_end(), ""));
@@ -85,7 +124,22 @@ fn set(script: &mut Script, rest: &str) -> Option<()> {
     let ms = value as u32;
     match name {
         "endpoint_ms" => script.settings.endpoint.endpoint_ms = ms,
-        "unsure_ms" => script.settings.endpoint.unsure_ms = ms,
+        "wait_ms" => script.settings.endpoint.wait_ms = ms,
+        "dictation_ms" => script.settings.endpoint.dictation_ms = ms,
+        "end_percent" => script.settings.endpoint.end_probability = value as f32 / 100.0,
+        "longest_turn_s" => script.settings.pace.longest_turn_s = ms,
+        "insist_ms" => script.settings.floor.insist_ms = ms,
+        "drafts" => script.settings.draft.most = ms,
+        "draft_percent" => script.settings.draft.probability = value as f32 / 100.0,
+        "draft_lag_ms" => script.settings.draft.lag_ms = ms,
+        "ask_ms" => script.settings.endpoint.ask_ms = ms,
+        "hold_ms" => script.settings.floor.hold_ms = ms,
+        "words_ms" => script.settings.floor.words_ms = ms,
+        "decide_ms" => script.settings.floor.decide_ms = ms,
+        "again_ms" => script.settings.floor.again_ms = ms,
+        "background_db" => script.settings.floor.background_db = value as f32,
+        "duck_db" => script.settings.floor.duck_db = -(value as f32),
+        "echo_percent" => script.settings.floor.echo_likelihood = value as f32 / 100.0,
         "ceiling_ms" => script.settings.endpoint.ceiling_ms = ms,
         "tail_ms" => script.settings.endpoint.tail_ms = ms,
         "barge_in_ms" => script.settings.floor.barge_in_ms = ms,
@@ -103,21 +157,25 @@ fn set(script: &mut Script, rest: &str) -> Option<()> {
     Some(())
 }
 
-/// `1000 caller 1500 complete=0.9 what time do you close`, `1000 types hello`, `1000 mutes`, `2000 unmutes`
+/// `1000 caller 1500 complete=0.9 level=-24 echo=0.1 what time do you close`, `1000 types hello`, `1000 mutes`, `2000 unmutes`
 fn happening(script: &mut Script, at: u64, rest: &str) -> Option<()> {
     let (verb, rest) = rest.split_once(' ').unwrap_or((rest, ""));
     match verb {
         "caller" => {
-            let (length, words) = rest.split_once(' ').unwrap_or((rest, ""));
-            let (complete, words) = match words.strip_prefix("complete=") {
-                Some(more) => {
-                    let (p, words) = more.split_once(' ').unwrap_or((more, ""));
-                    (Some(p.parse().ok()?), words)
+            let (length, mut words) = rest.split_once(' ').unwrap_or((rest, ""));
+            let mut sound = Sound::new(at, at + length.parse::<u64>().ok()?, "", None);
+            while let Some((name, value)) = words.split(' ').next().and_then(|word| word.split_once('=')) {
+                match name {
+                    "complete" => sound.complete = Some(value.parse().ok()?),
+                    "level" => sound.level_dbfs = value.parse().ok()?,
+                    "flicker" => sound.flicker = Some(value.parse().ok()?),
+                    "echo" => sound.echo_likelihood = value.parse().ok()?,
+                    _ => return None,
                 }
-                None => (None, words),
-            };
-            let to_ms = at + length.parse::<u64>().ok()?;
-            script.sounds.push(Sound { from_ms: at, to_ms, words: words.into(), complete });
+                words = words.split_once(' ').map_or("", |(_, more)| more);
+            }
+            sound.words = words.into();
+            script.sounds.push(sound);
         }
         "types" => script.inputs.push((at, Input::Typed(rest.into()))),
         "mutes" => script.inputs.push((at, Input::Muted(true))),
@@ -134,6 +192,9 @@ fn tell(record: &Record) -> String {
         if let Some(told) = tell_event(&event.event) {
             lines.push((event.at_ms, told));
         }
+    }
+    for (from, to) in stretches(&record.ducked_ticks) {
+        lines.push((from, format!("agent is ducked for {} ms", to - from)));
     }
     for (from, to) in stretches(&record.sound_ticks) {
         lines.push((from, format!("agent sounds for {} ms", to - from)));
@@ -167,6 +228,11 @@ fn tell_event(event: &Event) -> Option<String> {
             format!("transcript {turn}{}: {text}", if *typed { " (typed)" } else { "" })
         }
         Event::Judgement { turn, action, reason, .. } => format!("judgement {turn}: {action} ({reason})"),
+        Event::Backchannel { turn, text } => format!("backchannel over {turn}: {text}"),
+        Event::Draft { turn, caller_turn, adopted, tokens, .. } => {
+            let fate = if *adopted { "adopted" } else { "thrown away" };
+            format!("draft {turn} for {caller_turn} {fate} after {tokens} tokens")
+        }
         Event::TurnStarted { turn, .. } => format!("turn {turn} starts"),
         Event::TurnEnded { turn, outcome, .. } => format!("turn {turn} {}", format!("{outcome:?}").to_lowercase()),
         Event::Trouble { code, detail } => format!("trouble {code}: {detail}"),

@@ -52,7 +52,7 @@ fn no_file_is_too_long_to_be_known() {
     let long: Vec<String> = sources()
         .iter()
         .chain(&rust_files("tests"))
-            .chain(&rust_files("core/tests"))
+        .chain(&rust_files("core/tests"))
         .filter_map(|path| {
             let lines = read(path).lines().filter(|line| is_code(line)).count();
             (lines > FILE_MAX).then(|| format!("{}: {lines} lines of code", shown(path)))
@@ -92,7 +92,10 @@ fn starts_function(line: &str) -> bool {
 #[test]
 fn rings_look_inwards_only() {
     let above: &[(&str, &[&str])] = &[
-        ("core/src/audio", &["media", "dialogue", "journal", "backend", "call", "peer", "store", "web", "models", "config"]),
+        (
+            "core/src/audio",
+            &["media", "dialogue", "journal", "backend", "call", "peer", "store", "web", "models", "config"],
+        ),
         ("core/src/media", &["dialogue::conversation", "call", "peer", "store", "web", "models", "config"]),
         ("core/src/dialogue", &["call", "peer", "store", "web", "models", "config"]),
         ("src/backend", &["dialogue", "call", "peer", "store", "web"]),
@@ -121,8 +124,7 @@ fn pure_rings_touch_nothing() {
     let forbidden =
         ["std::fs", "std::net", "tokio::", "Instant::now", "SystemTime", "std::thread", "std::env", "println!"];
     let mut wrong = Vec::new();
-    for path in ["core/src", "signaling/src"].iter().flat_map(|folder| rust_files(folder))
-    {
+    for path in ["core/src", "signaling/src"].iter().flat_map(|folder| rust_files(folder)) {
         let text = read(&path);
         let shipped = text.split("#[cfg(test)]").next().unwrap_or("");
         if shown(&path).contains("tests") {

@@ -27,7 +27,7 @@ pub enum FloorState {
     Thinking,
     /// The agent's audio is being played.
     Agent,
-    /// Caller sound over agent audio: playout is held, reversibly.
+    /// Caller sound over agent audio: playout is ducked, then held, reversibly.
     Suspect,
 }
 
@@ -105,6 +105,11 @@ pub enum Event {
     TurnStarted { turn: u32, latency: LatencyParts },
     /// More of an agent turn has been played: `heard` is all of it so far, a prefix of what was generated.
     Words { turn: u32, heard: String },
+    /// The caller showed that he listens ("mm-hm") while agent turn `turn` was played, and the agent went on.
+    Backchannel { turn: u32, text: String },
+    /// What became of a reply that was begun before caller turn `caller_turn` was over, as agent turn `turn`: it is the answer,
+    /// or it was thrown away unheard. `tokens` and `spent_ms` are what had gone into it by then.
+    Draft { turn: u32, caller_turn: u32, adopted: bool, tokens: u32, spent_ms: u64 },
     /// An agent turn is over.
     TurnEnded { turn: u32, outcome: TurnOutcome, heard: String, generated: String, latency: LatencyParts },
     /// Something failed and the call goes on; `detail` says what is being done about it.

@@ -40,13 +40,15 @@ fn event_name(event: &Event) -> &'static str {
         Event::Judgement { .. } => "judgement",
         Event::TurnStarted { .. } => "turn-started",
         Event::Words { .. } => "words",
+        Event::Backchannel { .. } => "backchannel",
+        Event::Draft { .. } => "draft",
         Event::TurnEnded { .. } => "turn-ended",
         Event::Trouble { .. } => "trouble",
         Event::CallEnded { .. } => "call-ended",
     }
 }
 
-const EVENT_NAMES: [&str; 10] = [
+const EVENT_NAMES: [&str; 12] = [
     "call-started",
     "floor",
     "partial",
@@ -54,6 +56,8 @@ const EVENT_NAMES: [&str; 10] = [
     "judgement",
     "turn-started",
     "words",
+    "backchannel",
+    "draft",
     "turn-ended",
     "trouble",
     "call-ended",

@@ -11,6 +11,7 @@ pub mod llm;
 pub(crate) mod niceness;
 pub mod onnx_runtime;
 pub mod piper;
+pub mod pool;
 pub mod scripted_asr;
 pub mod scripted_voice;
 mod seams;

@@ -16,7 +16,8 @@ use ort::value::Tensor;
 use tokio::sync::oneshot;
 
 use super::onnx_runtime::{self, OnnxRuntimeFault};
-use super::{AsrError, TurnModel, niceness};
+use super::pool::{Permit, Pool};
+use super::{AsrError, TurnModel, Urgency, niceness};
 use crate::audio::HEAR_RATE;
 use crate::audio::log_mel::{BANDS, HOP, LogMel};
 
@@ -48,11 +49,14 @@ pub struct SmartTurn {
     /// Taken before the thread is joined: the thread ends when the channel does.
     questions: Option<SyncSender<Question>>,
     thread: Option<JoinHandle<()>>,
+    pool: Option<Pool>,
 }
 
 struct Question {
     audio: Arc<[f32]>,
     reply: oneshot::Sender<Result<f32, AsrError>>,
+    /// Held until the question is answered.
+    _permit: Option<Permit>,
 }
 
 impl SmartTurn {
@@ -74,16 +78,27 @@ impl SmartTurn {
             .name("smart-turn".into())
             .spawn(move || answer(&mut ear, &asked))
             .map_err(|fault| SmartTurnFault::NoThread(fault.to_string()))?;
-        Ok(Self { questions: Some(questions), thread: Some(thread) })
+        Ok(Self { questions: Some(questions), thread: Some(thread), pool: None })
+    }
+
+    /// Infers only with permits of this pool.
+    #[must_use]
+    pub fn in_pool(mut self, pool: Pool) -> Self {
+        self.pool = Some(pool);
+        self
     }
 }
 
 #[async_trait]
 impl TurnModel for SmartTurn {
     async fn complete(&self, audio: Arc<[f32]>) -> Result<f32, AsrError> {
+        let permit = match &self.pool {
+            Some(pool) => Some(pool.ask(Urgency::Tail, 1).await),
+            None => None,
+        };
         let (reply, answer) = oneshot::channel();
         let questions = self.questions.as_ref().ok_or(AsrError::Closed)?;
-        questions.try_send(Question { audio, reply }).map_err(|fault| match fault {
+        questions.try_send(Question { audio, reply, _permit: permit }).map_err(|fault| match fault {
             TrySendError::Full(_) => AsrError::Busy { waiting: CAPACITY },
             TrySendError::Disconnected(_) => AsrError::Closed,
         })?;
@@ -103,7 +118,7 @@ impl Drop for SmartTurn {
 
 fn answer(ear: &mut Ear, asked: &Receiver<Question>) {
     niceness::lower_this_thread(NICENESS);
-    while let Ok(Question { audio, reply }) = asked.recv() {
+    while let Ok(Question { audio, reply, _permit }) = asked.recv() {
         if !reply.is_closed() {
             let _ = reply.send(ear.complete(&audio).map_err(|fault| AsrError::Engine(fault.to_string())));
         }

@@ -23,7 +23,7 @@ use crate::dialogue::persona::Persona;
 use crate::journal::{CallId, EndReason, Entry, MediaTotals};
 use crate::media::ear::{Ear, EarSettings};
 use crate::media::parrot::Parrot;
-use crate::peer::{OfferRefused, Peer, Port, PortCounts};
+use crate::peer::{OfferRefused, Peer, PeerLine, Port, PortCounts};
 use crate::store::Recorder;
 
 /// What every call of this server shares.
@@ -61,6 +61,7 @@ pub enum OpenError {
 struct Live {
     control: mpsc::Sender<Control>,
     events: broadcast::Sender<Arc<str>>,
+    line: PeerLine,
 }
 
 /// All live calls.
@@ -117,8 +118,9 @@ impl Registry {
         });
         let (control, commands) = wire::control();
         let events = wire::events();
+        let way_out = peer.line.clone();
         let task = self.task(call.clone(), persona, peer, events.clone(), commands, began)?;
-        self.live().insert(call.clone(), Live { control, events });
+        self.live().insert(call.clone(), Live { control, events, line: way_out });
         self.tasks.spawn(watch_over(self.clone(), call.clone(), task, line, began));
         Ok(Opened { call, answer })
     }
@@ -183,6 +185,12 @@ impl Registry {
     pub fn tell(&self, call: &str, control: Control) -> Option<bool> {
         let live = self.live().get(call).cloned()?;
         Some(live.control.try_send(control).is_ok())
+    }
+
+    /// Answers a further offer of a live call: ICE restarts, the call goes on. `None`: there is no such live call.
+    pub async fn reoffer(&self, call: &str, offer: String) -> Option<Result<String, OfferRefused>> {
+        let live = self.live().get(call).cloned()?;
+        Some(live.line.reoffer(offer).await)
     }
 
     /// The events of a live call from now on.

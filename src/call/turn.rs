@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::wire;
-use crate::backend::{ChatRequest, Clause, Llm, Tts};
+use crate::backend::{ChatRequest, Clause, Llm, LlmError, Tts};
 use crate::dialogue::conversation::Input;
 
 /// The tasks of one agent turn.
@@ -63,8 +63,13 @@ async fn stream_reply(
 ) -> Result<(), String> {
     let mut pieces = llm.chat(request).await.map_err(|fault| fault.to_string())?;
     while let Some(piece) = pieces.next().await {
-        let text = piece.map_err(|fault| fault.to_string())?;
-        deliver(inbox, Input::Token { turn, text }).await;
+        match piece {
+            Ok(text) => deliver(inbox, Input::Token { turn, text }).await,
+            Err(told @ LlmError::StartedAgain(_)) => {
+                deliver(inbox, Input::Trouble { code: "llm-restarted", detail: told.to_string() }).await;
+            }
+            Err(fault) => return Err(fault.to_string()),
+        }
     }
     Ok(())
 }

@@ -10,6 +10,7 @@
 //! | peer events | RTP, messages, state | `peer`, one a peer | `peer::EVENTS_WAITING` | the newest packet is dropped and counted | stays |
 //! | peer messages | events for the data channel | `peer`, one a peer | `peer::MESSAGES_WAITING` | dropped and counted | stays |
 //! | entries | rows for SQLite | `store`, one a process | `store::ENTRIES_WAITING` | dropped and counted: the call goes on | stays |
+//! | permits | the right to infer, over all engines | `backend::pool`, one a process | the machine's cores | whoever asks waits, the most urgent first | partials in work are called back for the tail |
 //! | engine jobs | work for a model's thread | each back end, one an engine | the engine's own constant | the caller's future waits | a job whose asker is gone is skipped |
 
 use std::sync::Arc;

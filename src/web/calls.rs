@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
 use super::{BODY_LIMIT_BYTES, Web};
+use crate::call::registry::OpenError;
 use crate::call::wire::Control;
 use crate::journal::EndReason;
+use crate::peer::OfferRefused;
 
 /// `POST /v1/calls?persona=NAME&caller=NAME`
 #[derive(Deserialize)]
@@ -31,6 +33,40 @@ pub async fn open(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
+    let offer = offer_in(&headers, body)?;
+    if asked.caller.as_ref().is_some_and(|name| name.is_empty() || name.chars().count() > CALLER_MAX_CHARS) {
+        let fix = "Give 1 to 128 characters, or leave it out.";
+        return Err(Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "bad-caller",
+            "The caller's name is empty or too long.",
+            fix,
+        ));
+    }
+    let opened = web.registry.open(&offer, asked.persona.as_deref(), asked.caller).await?;
+    let location = format!("/v1/calls/{}", opened.call);
+    let headers = [(header::CONTENT_TYPE, "application/sdp".to_owned()), (header::LOCATION, location)];
+    Ok((StatusCode::CREATED, headers, opened.answer).into_response())
+}
+
+/// A further offer for a live call, as after a change of network: SDP offer in, SDP answer out. What is open stays open.
+pub async fn reoffer(
+    State(web): State<Web>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refusal> {
+    let offer = offer_in(&headers, body)?;
+    match web.registry.reoffer(&id, offer).await {
+        Some(Ok(answer)) => Ok(([(header::CONTENT_TYPE, "application/sdp")], answer).into_response()),
+        // The call ended while it was asked.
+        Some(Err(OfferRefused::Closed)) | None => Err(gone_or_unknown(&web, &id).await),
+        Some(Err(refused)) => Err(OpenError::from(refused).into()),
+    }
+}
+
+/// The SDP offer of a request.
+fn offer_in(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<String, Refusal> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     if !kind.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("application/sdp") {
         let detail =
@@ -47,23 +83,10 @@ pub async fn open(
             "An offer with one audio line has some 5 kB.",
         )
     })?;
-    let offer = std::str::from_utf8(&body).map_err(|fault| {
+    String::from_utf8(body.into()).map_err(|fault| {
         let detail = format!("The body is not UTF-8 text: {fault}.");
         Refusal::new(StatusCode::BAD_REQUEST, "not-text", detail, "Send the SDP offer as it came from createOffer.")
-    })?;
-    if asked.caller.as_ref().is_some_and(|name| name.is_empty() || name.chars().count() > CALLER_MAX_CHARS) {
-        let fix = "Give 1 to 128 characters, or leave it out.";
-        return Err(Refusal::new(
-            StatusCode::BAD_REQUEST,
-            "bad-caller",
-            "The caller's name is empty or too long.",
-            fix,
-        ));
-    }
-    let opened = web.registry.open(offer, asked.persona.as_deref(), asked.caller).await?;
-    let location = format!("/v1/calls/{}", opened.call);
-    let headers = [(header::CONTENT_TYPE, "application/sdp".to_owned()), (header::LOCATION, location)];
-    Ok((StatusCode::CREATED, headers, opened.answer).into_response())
+    })
 }
 
 /// A call as it stands in the store.

@@ -36,7 +36,14 @@ pub fn router(web: Web) -> Router {
     let headers = |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     Router::new()
         .route("/v1/calls", get(calls::list).post(calls::open).options(calls::preflight).fallback(refusal::method))
-        .route("/v1/calls/{id}", get(calls::show).delete(calls::end).options(calls::preflight).fallback(refusal::method))
+        .route(
+            "/v1/calls/{id}",
+            get(calls::show)
+                .post(calls::reoffer)
+                .delete(calls::end)
+                .options(calls::preflight)
+                .fallback(refusal::method),
+        )
         .route("/v1/calls/{id}/events", get(events::listen).fallback(refusal::method))
         .route("/v1/personas", get(calls::personas).fallback(refusal::method))
         .route("/healthz", get(|| async { "ok\n" }))

@@ -1,108 +1,314 @@
-//! When is a turn over? Silence alone is a poor answer: it is weighed with what the turn model heard in the voice and
-//! with how the words end. A hard ceiling always ends it.
+//! When is a turn over? A probability: silence, what the turn model heard in the voice, how the words end and what was asked
+//! go into one logistic function of time. It says how likely the turn is over by now, and so how long to wait.
 
-/// Silences that end a turn, milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use super::question::{Asked, Progress, progress};
+use super::words::{Phrases, asks_to_wait, words};
+
+/// When a turn ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EndpointSettings {
-    /// When the turn model is sure that the caller has finished: 100..=2000. Under 200 ms the model has not heard enough
-    /// of the pause to be asked.
+    /// The least silence that ends a turn, milliseconds: 80..=2000. Under 200 ms the turn model has not heard enough of
+    /// the pause to be asked.
     pub endpoint_ms: u32,
-    /// When there is no opinion, because no model is loaded or its answer is late: 200..=3000.
-    pub unsure_ms: u32,
-    /// Whatever anybody thinks: `endpoint_ms`..=5000.
+    /// The silence that ends a turn whatever anybody thinks, milliseconds: `endpoint_ms`..=5000.
     pub ceiling_ms: u32,
-    /// Quiet after which the tail is transcribed and the turn model asked, ahead of the decision: 60..=1000. It is the
-    /// earliest moment at which Silero's own lag (about 100 ms) and a stop consonant (about 100 ms) are told from an end.
+    /// The same after "hold on" and "let me think", milliseconds: `ceiling_ms`..=10000.
+    pub wait_ms: u32,
+    /// The same while digits, letters or parts of a date are missing, milliseconds: `ceiling_ms`..=10000. Who reads a
+    /// number from a card pauses a second between its groups.
+    pub dictation_ms: u32,
+    /// A turn is over when it is this likely to be: 0.5..=0.99. Every 200 ms of silence are one unit of its logit.
+    pub end_probability: f32,
+    /// Quiet after which the tail is transcribed, ahead of the decision, milliseconds: 60..=1000. Silero's own lag (about
+    /// 100 ms) comes before it, which covers most stop consonants.
     pub tail_ms: u32,
+    /// Quiet after which the turn model is asked, milliseconds: 60..=1000. It judges the pause too.
+    pub ask_ms: u32,
+    pub weights: EndWeights,
 }
 
 impl Default for EndpointSettings {
     fn default() -> Self {
-        Self { endpoint_ms: 240, unsure_ms: 600, ceiling_ms: 1200, tail_ms: 140 }
+        Self {
+            endpoint_ms: 240,
+            ceiling_ms: 1200,
+            wait_ms: 2_000,
+            dictation_ms: 1_800,
+            end_probability: 0.8,
+            tail_ms: 100,
+            ask_ms: 140,
+            weights: EndWeights::default(),
+        }
+    }
+}
+
+/// What each piece of evidence adds to the logit of "the turn is over". The unit is the same throughout, so that each
+/// weight is also a time: 1.0 is 200 ms of silence more or less.
+///
+/// Set by hand from what is known (docs/decisions has the reasoning), in this order: a turn of which nobody has an opinion
+/// ends after 600 ms; a sure turn model shortens that to the endpoint; an open clause outweighs the surest model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EndWeights {
+    /// With no silence and no opinion: 0.17.
+    pub bias: f32,
+    /// Per second of silence.
+    pub silence_per_s: f32,
+    /// Times the logit of the turn model's probability, within ±4.6 (0.01 and 0.99: beyond that it boasts).
+    pub model: f32,
+    /// The turn model has an opinion at all: at its own threshold, 0.5, it leans to the end.
+    pub model_asked: f32,
+    /// The words are those of a partial: something may be missing.
+    pub partial: f32,
+}
+
+impl Default for EndWeights {
+    fn default() -> Self {
+        Self { bias: -1.6, silence_per_s: 5.0, model: 0.6, model_asked: 0.5, partial: -2.0 }
+    }
+}
+
+/// How the words stand at a pause. The first that fits, from above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// None were recognised.
+    Nothing,
+    /// "Hold on", "let me think".
+    Waiting,
+    /// "um".
+    Filler,
+    /// In the middle of a clause: "a table for".
+    Unfinished,
+    /// Digits, letters or parts of a date, and not all of them.
+    Dictating,
+    /// A word after which some stop and some go on: "that", "so".
+    Loose,
+    /// A short and complete answer to what the agent asked.
+    Answer,
+    /// A whole question.
+    Question,
+    /// Anything else.
+    Plain,
+}
+
+impl Shape {
+    /// How `text` stands, after the agent `asked` something.
+    pub fn of(text: &str, asked: Option<Asked>) -> Self {
+        let all = words(text);
+        if all.is_empty() {
+            return Self::Nothing;
+        }
+        if asks_to_wait(text) {
+            return Self::Waiting;
+        }
+        if FILLERS.end(&all) {
+            return Self::Filler;
+        }
+        let trimmed = text.trim_end();
+        let question = trimmed.ends_with(['?', '？']);
+        let answered = progress(asked, text);
+        // Recognisers put a full stop after everything, so that marks of an end do not count; these do.
+        let broken_off = ["...", "…", "-", "—", ","].iter().any(|mark| trimmed.ends_with(mark));
+        if answered != Progress::Dictating && (broken_off || !question && OPEN_ENDS.end(&all)) {
+            return Self::Unfinished;
+        }
+        match answered {
+            Progress::Dictating => Self::Dictating,
+            Progress::Complete => Self::Answer,
+            Progress::Unknown if question && QUESTION_STARTS.begin(&all[LEAD_INS.lead(&all)..]) => Self::Question,
+            Progress::Unknown if !question && LOOSE_ENDS.end(&all) => Self::Loose,
+            Progress::Unknown => Self::Plain,
+        }
+    }
+
+    /// What it adds to the logit; see [`EndWeights`].
+    const fn weight(self) -> f32 {
+        match self {
+            // Outweighs everything but the ceiling of its kind.
+            Self::Waiting => -11.0,
+            Self::Filler => -6.0,
+            Self::Dictating => -6.0,
+            Self::Unfinished => -5.0,
+            Self::Loose => -2.0,
+            Self::Nothing | Self::Plain => 0.0,
+            Self::Question => 1.0,
+            Self::Answer => 1.5,
+        }
     }
 }
 
 /// What is known about the end of the present turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct EndEvidence<'a> {
+pub struct EndEvidence {
     /// The turn model's probability that the turn is complete, if it has spoken about this pause.
     pub complete: Option<f32>,
-    /// What was recognised up to this pause; empty if nothing was. `None` while the recogniser still works.
-    pub words: Option<&'a str>,
+    /// How the words up to this pause stand; `None` while nothing is known of them.
+    pub shape: Option<Shape>,
+    /// They are all of the words, and final.
+    pub is_final: bool,
 }
+
+/// The turn model's probability is taken no further than this into certainty.
+const SUREST: f32 = 0.99;
 
 impl EndpointSettings {
-    /// The silence, milliseconds, after which the turn counts as over.
+    /// How likely the turn is over after `silence_ms`: 0.0..=1.0.
+    pub fn probability(&self, evidence: EndEvidence, silence_ms: u32) -> f32 {
+        logistic(self.logit(evidence) + self.weights.silence_per_s * silence_ms as f32 / 1_000.0)
+    }
+
+    /// The silence, milliseconds, after which the turn counts as over: where [`Self::probability`] reaches
+    /// `end_probability`, not before `endpoint_ms` and not after the ceiling.
     ///
-    /// Between the model's "no" (0.0) and its threshold (0.5) the wait falls linearly from the ceiling to the endpoint: a
-    /// hard 0.5 threshold makes the agent burst in right after somebody who hesitated. Before the words are known the
-    /// turn is not over: without them there is nothing to answer, and they may break off in the middle of a clause.
-    pub fn wait_ms(&self, evidence: EndEvidence<'_>) -> u32 {
-        let Some(words) = evidence.words else { return self.ceiling_ms };
-        if ends_unfinished(words) {
-            return self.ceiling_ms;
+    /// Before the final words are known the turn is not over: without them there is nothing to answer, and they may break
+    /// off in the middle of a clause. A reply may be prepared all the same; see the conversation's `draft`.
+    pub fn wait_ms(&self, evidence: EndEvidence) -> u32 {
+        let ceiling_ms = match evidence.shape {
+            Some(Shape::Waiting) => self.wait_ms,
+            Some(Shape::Dictating) => self.dictation_ms,
+            _ => self.ceiling_ms,
+        };
+        if !evidence.is_final {
+            return ceiling_ms;
         }
-        match evidence.complete {
-            None => self.unsure_ms.min(self.ceiling_ms),
-            Some(p) if p >= 0.5 => self.endpoint_ms,
-            Some(p) => {
-                let doubt = (0.5 - p.clamp(0.0, 0.5)) / 0.5;
-                let spread = self.ceiling_ms.saturating_sub(self.endpoint_ms);
-                self.endpoint_ms + (spread as f32 * doubt) as u32
-            }
-        }
+        let missing = logit(self.end_probability) - self.logit(evidence);
+        let silence_ms = missing / self.weights.silence_per_s.max(0.1) * 1_000.0;
+        // Casting takes care of what is negative, too large or no number.
+        (silence_ms as u32).clamp(self.endpoint_ms.min(ceiling_ms), ceiling_ms)
+    }
+
+    /// Without the silence.
+    fn logit(&self, evidence: EndEvidence) -> f32 {
+        let weights = &self.weights;
+        let model = evidence.complete.map_or(0.0, |p| {
+            let p = if p.is_finite() { p.clamp(1.0 - SUREST, SUREST) } else { 0.5 };
+            weights.model_asked + weights.model * logit(p)
+        });
+        let words = evidence.shape.map_or(0.0, Shape::weight);
+        let partial = if evidence.is_final { 0.0 } else { weights.partial };
+        weights.bias + model + words + partial
     }
 }
 
-/// Words after which nobody stops on purpose: conjunctions, articles, prepositions and fillers.
-const OPEN_ENDS: &[&str] = &[
-    "a", "an", "and", "at", "because", "but", "er", "erm", "for", "from", "hmm", "if", "in", "my", "of", "on", "or",
-    "so", "that", "the", "then", "to", "uh", "um", "with", "your",
-];
-
-/// Do these words break off in the middle of a clause? Recognisers put a full stop after everything, so marks do not
-/// count; an ellipsis or a dash does.
-fn ends_unfinished(words: &str) -> bool {
-    let trimmed = words.trim_end();
-    if trimmed.ends_with("...") || trimmed.ends_with('…') || trimmed.ends_with('-') || trimmed.ends_with(',') {
-        return true;
-    }
-    let last = trimmed.split_whitespace().next_back().unwrap_or("");
-    let bare: String = last.chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect();
-    // "That is what it is for." is rare enough at one word's length to be worth the wait.
-    OPEN_ENDS.contains(&bare.as_str())
+fn logistic(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
 }
+
+fn logit(p: f32) -> f32 {
+    (p / (1.0 - p)).ln()
+}
+
+static FILLERS: Phrases =
+    Phrases::new("um, uh, er, erm, hmm, hm, uhm, you know, i mean, äh, ähm, eh, euh, 嗯, 呃, 那个, 就是");
+
+/// Words after which nobody stops on purpose: conjunctions, articles, prepositions, the beginnings of sentences.
+static OPEN_ENDS: Phrases = Phrases::new(
+    "a, an, and, at, because, but, for, from, if, is, im, its, i, my, of, or, the, to, with, your, would like, \
+     und, oder, aber, weil, der, die, das, ein, eine, für, mit, ich, y, o, pero, porque, el, la, los, un, una, de, \
+     para, con, mi, et, ou, mais, parce que, le, les, une, des, du, avec, pour, mon, ma, je, 和, 但是, 因为, 所以, 我想, 在, 的",
+);
+
+/// Words that end a sentence about as often as they break one off.
+static LOOSE_ENDS: Phrases = Phrases::new("that, so, then, in, on, this, like, about");
+
+static LEAD_INS: Phrases = Phrases::new("and, so, well, okay, ok, yeah, yes, no, but, then, also, hi, hello");
+
+/// How a question begins. The mark at its end is the recogniser's opinion, this is the words'.
+static QUESTION_STARTS: Phrases = Phrases::new(
+    "what, whats, when, where, wheres, who, whos, why, how, hows, which, whose, is, are, was, were, do, does, did, can, \
+     could, would, will, shall, should, may, have, has, any, was, wann, wo, wer, warum, wie, welche, ist, sind, haben, \
+     kann, können, gibt, qué, cuándo, dónde, quién, cómo, cuál, cuánto, por qué, puedo, puede, tiene, hay, quoi, quand, où, \
+     qui, pourquoi, comment, quel, quelle, combien, est ce que, pouvez, avez, 什么, 怎么, 为什么, 谁, 几点, 哪, 你们, 请问, 有",
+);
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn wait(complete: Option<f32>, words: Option<&str>) -> u32 {
-        EndpointSettings::default().wait_ms(EndEvidence { complete, words })
+    fn wait(complete: Option<f32>, words: &str) -> u32 {
+        let evidence = EndEvidence { complete, shape: Some(Shape::of(words, None)), is_final: true };
+        EndpointSettings::default().wait_ms(evidence)
     }
 
     #[test]
     fn a_sure_model_ends_the_turn_early_and_a_doubtful_one_waits() {
-        assert_eq!(wait(Some(0.9), Some("What time is it?")), 240);
-        assert_eq!(wait(Some(0.0), Some("What time is it?")), 1200);
-        let doubtful = wait(Some(0.4), Some("What time is it?"));
-        assert!(doubtful > 240 && doubtful < 600, "{doubtful}");
+        assert_eq!(wait(Some(0.95), "A table for two please."), 240);
+        let waits = [0.8, 0.5, 0.2, 0.0].map(|p| wait(Some(p), "A table for two please."));
+        assert!(waits.windows(2).all(|pair| pair[0] < pair[1]), "{waits:?}");
+        assert!((300..400).contains(&waits[0]) && (450..550).contains(&waits[1]), "{waits:?}");
     }
 
     #[test]
-    fn without_an_opinion_silence_decides() {
-        assert_eq!(wait(None, Some("What time is it?")), 600);
+    fn without_an_opinion_silence_and_words_decide() {
+        assert!((580..=600).contains(&wait(None, "A table for two please.")));
+        assert!((380..=400).contains(&wait(None, "What time is it?")), "a whole question is asked to be answered");
     }
 
     #[test]
     fn a_turn_is_not_over_before_its_words_are_known() {
-        assert_eq!(wait(Some(0.99), None), 1200);
+        let evidence = EndEvidence { complete: Some(0.99), shape: Some(Shape::Question), is_final: false };
+        assert_eq!(EndpointSettings::default().wait_ms(evidence), 1200);
     }
 
     #[test]
-    fn an_open_clause_waits_for_the_ceiling_whatever_the_voice_says() {
-        for words in ["I would like to book a table for", "So, um.", "Well, I thought...", "It is four, seven,"] {
-            assert_eq!(wait(Some(0.95), Some(words)), 1200, "{words}");
+    fn an_open_clause_waits_for_a_second_whatever_the_voice_says() {
+        for words in ["I would like to book a table for", "So, um.", "Well, I thought...", "My name is", "我想"] {
+            assert!(wait(Some(0.95), words) >= 1_000, "{words}");
+        }
+        assert!(wait(Some(0.95), "I would like that.") < 600, "some stop here");
+    }
+
+    #[test]
+    fn who_asks_for_time_gets_it() {
+        assert_eq!(wait(Some(0.99), "Hold on."), 2_000);
+        assert_eq!(wait(Some(0.99), "Um, let me think."), 2_000);
+    }
+
+    #[test]
+    fn digits_are_waited_for_until_there_are_enough() {
+        let settings = EndpointSettings::default();
+        let wait = |words: &str, asked| {
+            let evidence = EndEvidence { complete: Some(0.9), shape: Some(Shape::of(words, asked)), is_final: true };
+            settings.wait_ms(evidence)
+        };
+        assert!(wait("It is 0412.", Some(Asked::Telephone)) > 1_200);
+        assert_eq!(wait("It is 0412 555 789.", Some(Asked::Telephone)), 240);
+        assert!(wait("It is four, seven, two,", None) > 1_200, "nobody asked, and yet");
+        assert!(wait("SW1", Some(Asked::Postcode)) > 1_200);
+        assert!(wait("The fourth.", Some(Asked::Date)) > 1_200);
+    }
+
+    #[test]
+    fn the_answer_to_the_question_is_complete() {
+        for (words, asked) in
+            [("Yes.", Asked::YesOrNo), ("Four people.", Asked::Number), ("Ada Lovelace.", Asked::Name)]
+        {
+            assert_eq!(Shape::of(words, Some(asked)), Shape::Answer, "{words}");
+        }
+        assert_eq!(Shape::of("Where are you from?", None), Shape::Question, "a question may end in a preposition");
+    }
+
+    #[test]
+    fn probability_and_wait_are_two_sides_of_one_model() {
+        let settings = EndpointSettings::default();
+        let evidence = EndEvidence { complete: Some(0.3), shape: Some(Shape::Plain), is_final: true };
+        let wait = settings.wait_ms(evidence);
+        assert!((settings.probability(evidence, wait) - 0.8).abs() < 0.01);
+        assert!(settings.probability(evidence, 0) < 0.4);
+    }
+
+    proptest! {
+        #[test]
+        fn a_wait_is_always_between_the_endpoint_and_the_ceiling(
+            complete in prop::option::of(prop::num::f32::ANY), words in ".{0,40}", is_final in any::<bool>(),
+        ) {
+            let settings = EndpointSettings::default();
+            let evidence = EndEvidence { complete, shape: Some(Shape::of(&words, Some(Asked::Telephone))), is_final };
+            let wait = settings.wait_ms(evidence);
+            prop_assert!((240..=2_000).contains(&wait));
+            let p = [0, 200, 5_000].map(|silence| settings.probability(evidence, silence));
+            prop_assert!(p.iter().all(|p| (0.0..=1.0).contains(p)) && p[0] <= p[1] && p[1] <= p[2], "{p:?}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What has been said and heard: the one list from which the language model's messages are made. An agent line holds what
 //! the caller heard of it, never what was merely generated.
 
+use super::question::{Asked, asked};
 use crate::backend::{ChatMessage, Role};
 use crate::journal::Speaker;
 
@@ -47,6 +48,12 @@ impl History {
         if !heard.trim().is_empty() {
             self.lines.push(Line { who: Speaker::Agent, text: heard.trim().into(), cut });
         }
+    }
+
+    /// What the agent asked when it was last heard, if it asked something.
+    pub fn asked(&self) -> Option<Asked> {
+        let agent = self.lines.iter().rev().find(|line| line.who == Speaker::Agent)?;
+        asked(&agent.text)
     }
 
     /// The last `n` lines, oldest first.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::history::Line;
 use super::persona::Persona;
+use super::words::{asks_to_wait, words};
 
 /// What the agent can do. The words of docs/GLOSSARY.md, of the SQL columns and of the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,32 +96,12 @@ pub trait Judge: Send {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RulesJudge;
 
-/// Whole turns that ask for time. Matched against the turn without marks and in lower case, as a whole or as its end.
-const WAIT_PHRASES: &[&str] = &[
-    "hold on",
-    "hang on",
-    "wait",
-    "one moment",
-    "just a moment",
-    "one second",
-    "just a second",
-    "give me a second",
-    "give me a moment",
-    "let me think",
-    "let me see",
-    "let me check",
-    "wait a minute",
-    "just a minute",
-    "one sec",
-];
-
 impl Judge for RulesJudge {
     fn judge(&self, situation: &Situation) -> Verdict {
-        let words = plain_words(&situation.text);
-        if words.is_empty() {
+        if words(&situation.text).is_empty() {
             return Verdict::certain(Action::Silence, "nothing-said");
         }
-        if asks_to_wait(&words) {
+        if asks_to_wait(&situation.text) {
             return Verdict::certain(Action::Listen, "asked-to-wait");
         }
         Verdict::certain(Action::Respond, "answerable")
@@ -129,29 +110,6 @@ impl Judge for RulesJudge {
     fn name(&self) -> &'static str {
         "rules-1"
     }
-}
-
-/// Lower case, letters and digits only, single spaces.
-fn plain_words(text: &str) -> String {
-    let spaced: String = text
-        .chars()
-        .filter(|c| *c != '\'' && *c != '’')
-        .map(|c| if c.is_alphanumeric() { c } else { ' ' })
-        .flat_map(char::to_lowercase)
-        .collect();
-    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// A short turn that is, or ends with, a request for time. Longer ones may only mention it ("do I have to wait?").
-fn asks_to_wait(words: &str) -> bool {
-    let question = ["do", "does", "can", "could", "should", "how", "why", "what", "will", "would", "is", "are"];
-    let first = words.split(' ').next().unwrap_or("");
-    if words.split(' ').count() > 8 || question.contains(&first) {
-        return false;
-    }
-    WAIT_PHRASES.iter().any(|phrase| {
-        words == *phrase || words.ends_with(&format!(" {phrase}")) || words.starts_with(&format!("{phrase} "))
-    })
 }
 
 #[cfg(test)]

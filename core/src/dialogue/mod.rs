@@ -2,6 +2,7 @@
 //!
 //! Read [`floor`] first: one page, five states. [`conversation`] composes the rest around it.
 
+pub mod backchannel;
 pub mod conversation;
 pub mod endpoint;
 pub mod floor;
@@ -9,4 +10,7 @@ pub mod history;
 pub mod judge;
 pub mod ladder;
 pub mod persona;
+pub mod question;
 pub mod sentence;
+pub mod suspicion;
+pub mod words;

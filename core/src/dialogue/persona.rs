@@ -19,6 +19,8 @@ pub struct Persona {
     pub opening: String,
     /// What is said when the language model fails.
     pub trouble: String,
+    /// What is said to a caller who talks without end.
+    pub long_turn: String,
     /// What the agent does while nobody speaks.
     pub ladder: Vec<Rung>,
     /// Sampling temperature: 0.0..=2.0.
@@ -45,6 +47,8 @@ struct Head {
     opening: String,
     #[serde(default = "default_trouble")]
     trouble: String,
+    #[serde(default = "default_long_turn")]
+    long_turn: String,
     #[serde(default)]
     ladder: Vec<Rung>,
     #[serde(default = "default_temperature")]
@@ -59,6 +63,10 @@ struct Head {
 
 fn default_trouble() -> String {
     "Sorry, I lost my thread. Could you say that again?".into()
+}
+
+fn default_long_turn() -> String {
+    "Let me stop you there for a moment. What can I do for you?".into()
 }
 
 const fn default_temperature() -> f32 {
@@ -105,6 +113,7 @@ impl Persona {
             description: head.description,
             opening: head.opening,
             trouble: head.trouble,
+            long_turn: head.long_turn,
             ladder: head.ladder,
             temperature: head.temperature,
             max_tokens: head.max_tokens,
@@ -122,6 +131,7 @@ impl Persona {
             description: String::new(),
             opening: String::new(),
             trouble: default_trouble(),
+            long_turn: default_long_turn(),
             ladder: Vec::new(),
             temperature: default_temperature(),
             max_tokens: default_max_tokens(),

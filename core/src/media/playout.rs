@@ -27,7 +27,7 @@ struct Word {
 }
 
 /// The queue of one agent turn. Samples are 48 kHz mono.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Playout {
     samples: VecDeque<f32>,
     words: VecDeque<Word>,
@@ -37,15 +37,36 @@ pub struct Playout {
     queued: u64,
     heard: usize,
     held: bool,
+    /// Amplitude of the last sample that was played, and what it is on its way to.
+    gain: f32,
+    gain_wanted: f32,
     /// What was played last before a hold, to be played again: the ear lost its beginning in the fade.
     tail: Vec<f32>,
     closed: bool,
 }
 
+impl Default for Playout {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Playout {
     /// Nothing queued, nothing played.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            samples: VecDeque::new(),
+            words: VecDeque::new(),
+            played: 0,
+            clause_start: 0,
+            queued: 0,
+            heard: 0,
+            held: false,
+            gain: 1.0,
+            gain_wanted: 1.0,
+            tail: Vec::new(),
+            closed: false,
+        }
     }
 
     /// A clause begins: `text` is its place in the turn's text, the marks come from the voice's plan.
@@ -84,14 +105,20 @@ impl Playout {
         self.closed && self.samples.is_empty()
     }
 
+    /// Goes on more softly: `db` at most 0. Full again on [`Playout::resume`]; nothing is lost or repeated by it.
+    pub fn duck(&mut self, db: f32) {
+        self.gain_wanted = 10f32.powf(db.min(0.0) / 20.0);
+    }
+
     /// Stops after one more frame that fades out. Nothing is lost: the faded frame is played again on [`Playout::resume`].
     pub fn hold(&mut self) {
         self.held = true;
     }
 
-    /// Goes on after a hold; at most one frame (20 ms) is repeated.
+    /// Goes on after a hold or a duck; at most one frame (20 ms) is repeated.
     pub fn resume(&mut self) {
         self.held = false;
+        self.gain_wanted = 1.0;
         self.played -= self.tail.len() as u64;
         for sample in self.tail.drain(..).rev() {
             self.samples.push_front(sample);
@@ -118,6 +145,8 @@ impl Playout {
         } else {
             self.count_heard();
         }
+        ramp(out, self.gain, self.gain_wanted);
+        self.gain = self.gain_wanted;
         Played::Speech
     }
 
@@ -133,6 +162,17 @@ impl Playout {
             self.heard = self.heard.max(word.text_end);
             self.words.pop_front();
         }
+    }
+}
+
+/// From one amplitude to another within the frame: a step would click.
+fn ramp(frame: &mut [f32], from: f32, to: f32) {
+    if from == 1.0 && to == 1.0 {
+        return;
+    }
+    let n = frame.len() as f32;
+    for (i, sample) in frame.iter_mut().enumerate() {
+        *sample *= from + (to - from) * i as f32 / n;
     }
 }
 
@@ -190,23 +230,45 @@ mod tests {
         assert_eq!(playout.frame(&mut frame), Played::Waiting, "the turn is not closed");
     }
 
+    #[test]
+    fn a_duck_is_heard_at_once_costs_no_sample_and_is_undone() {
+        let mut playout = Playout::new();
+        playout.push(&vec![0.5; 4 * LINE_FRAME]);
+        playout.close();
+        let mut frame = [0.0; LINE_FRAME];
+        playout.frame(&mut frame);
+        playout.duck(-18.0);
+        playout.frame(&mut frame);
+        assert_eq!(frame[0], 0.5, "no step");
+        assert!((frame[LINE_FRAME - 1] - 0.063).abs() < 1e-3, "{}", frame[LINE_FRAME - 1]);
+        playout.resume();
+        playout.frame(&mut frame);
+        assert!(frame[0] < 0.07 && frame[LINE_FRAME - 1] > 0.49);
+        playout.frame(&mut frame);
+        assert_eq!(frame[0], 0.5);
+        assert_eq!(playout.frame(&mut frame), Played::Done, "each sample was played once");
+    }
+
     proptest! {
-        /// Invariant 8: held and then resumed speech loses no sample, and repeats at most 20 ms a hold.
+        /// Invariant 8: ducked, held and then resumed speech loses no sample, and repeats at most 20 ms a hold.
         #[test]
         fn held_and_resumed_speech_loses_no_sample(
             samples in 1usize..20_000,
             hold_at in prop::collection::vec((0usize..20, 0usize..6), 0..4),
+            duck_db in -60.0f32..0.0,
         ) {
             let mut playout = playout(samples);
             let mut frame = [0.0; LINE_FRAME];
             let mut holds = hold_at.into_iter();
             let mut next = holds.next();
+            let held = next.is_some();
             let mut clean: Vec<f32> = Vec::new();
             let mut tick = 0;
             loop {
                 if let Some((at, ticks)) = next
                     && at <= tick
                 {
+                    playout.duck(duck_db);
                     playout.hold();
                     for _ in 0..=ticks {
                         playout.frame(&mut frame);
@@ -220,7 +282,15 @@ mod tests {
                 }
                 tick += 1;
             }
-            prop_assert_eq!(clean, ramp(samples));
+            // Each sample once, in order; only the frames that come back from a duck are softer.
+            prop_assert_eq!(clean.len(), samples);
+            let softest = 10f32.powf(duck_db / 20.0) * 0.999;
+            for (sample, wanted) in clean.iter().zip(ramp(samples)) {
+                prop_assert!((wanted * softest..=wanted).contains(sample), "{sample} for {wanted}");
+            }
+            if !held {
+                prop_assert_eq!(clean, ramp(samples));
+            }
         }
     }
 }

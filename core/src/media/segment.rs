@@ -67,6 +67,8 @@ pub struct Heard {
     pub silence_ms: u32,
     /// The estimated end of the last word: the end of the last frame that was as likely as an onset.
     pub speech_end: CallTime,
+    /// Mean level of the open utterance's voiced frames; 0.0 when there is no speech.
+    pub level_dbfs: f32,
     /// The utterance has reached its longest: a part of it waits in [`Segmenter::take_part`].
     pub part: bool,
     /// The probability, 0.0..=1.0, that the frame is our own voice coming back. The ear fills it in.
@@ -80,6 +82,7 @@ impl Heard {
             speech: self.speech,
             speech_ms: self.speech_ms,
             silence_ms: self.silence_ms,
+            level_dbfs: self.level_dbfs,
             echo_likelihood: self.echo_likelihood,
         }
     }
@@ -205,6 +208,7 @@ impl Segmenter {
             speech_ms: self.speech_ms,
             silence_ms: self.silence_ms,
             speech_end: self.speech_end,
+            level_dbfs: self.level_dbfs(),
             part,
             echo_likelihood: 0.0,
         }
@@ -291,6 +295,11 @@ impl Segmenter {
         self.speech = false;
         self.speech_ms = 0;
         true
+    }
+
+    fn level_dbfs(&self) -> f32 {
+        let meter = self.open.as_ref().filter(|_| self.speech).map(|open| &open.meter);
+        meter.filter(|meter| meter.samples() > 0).map_or(0.0, Meter::level_dbfs)
     }
 
     /// Samples of silence worth keeping: the pre-roll, and a run that may become an onset.

@@ -23,6 +23,19 @@ pub struct Sound {
     pub words: String,
     /// What the turn model thinks at its end.
     pub complete: Option<f32>,
+    /// Its level, dBFS; 0.0 as if nobody measured it.
+    pub level_dbfs: f32,
+    /// How likely it is the agent's own voice.
+    pub echo_likelihood: f32,
+    /// The same in every third tick, where it differs.
+    pub flicker: Option<f32>,
+}
+
+impl Sound {
+    /// Somebody says `words`.
+    pub fn new(from_ms: u64, to_ms: u64, words: &str, complete: Option<f32>) -> Self {
+        Self { from_ms, to_ms, words: words.into(), complete, level_dbfs: 0.0, echo_likelihood: 0.0, flicker: None }
+    }
 }
 
 /// How the back ends behave.
@@ -87,9 +100,16 @@ pub struct Record {
     pub entries: Vec<Entry>,
     /// When agent sound went on the line, tick by tick, with the turns that were open then.
     pub sound_ticks: Vec<u64>,
+    /// When that sound was softer than the voice makes it.
+    pub ducked_ticks: Vec<u64>,
     pub dropped: Vec<(u64, u32)>,
     pub opened: Vec<(u64, u32)>,
     pub requests: Vec<duologue_core::backend::ChatRequest>,
+    /// Samples that the voice made, by turn.
+    pub spoken: BTreeMap<u32, u64>,
+    /// Final transcripts as they came back, and what the judge was shown of spoken turns: turn, revision, words.
+    pub finals: Vec<(u32, u32, String)>,
+    pub judged: Vec<(u32, u32, String)>,
     pub ended: Option<(u64, EndReason)>,
     /// Ticks at which nobody spoke, nothing ran and no timer was armed.
     pub dead_ticks: Vec<u64>,
@@ -145,6 +165,9 @@ impl Stage {
             && when <= self.now_ms
         {
             if let Some(input) = self.due.remove(&(when, n)) {
+                if let Input::Transcribed { turn, revision, purpose: AsrPurpose::Final, text: Ok(text) } = &input {
+                    self.record.finals.push((*turn, *revision, text.clone()));
+                }
                 self.talk.on(CallTime::from_ms(when), input);
                 self.execute();
             }
@@ -155,6 +178,10 @@ impl Stage {
         let mut frame = [0.0; LINE_FRAME];
         if self.talk.frame(at, &mut frame) {
             self.record.sound_ticks.push(self.now_ms);
+            let loudest = frame.iter().fold(0.0f32, |most, sample| most.max(*sample));
+            if loudest < 0.09 {
+                self.record.ducked_ticks.push(self.now_ms);
+            }
         }
         self.record.frames += 1;
         self.execute();
@@ -176,7 +203,8 @@ impl Stage {
             speech,
             speech_ms: if speech { voiced as u32 } else { 0 },
             silence_ms: silence as u32,
-            ..Hearing::default()
+            level_dbfs: if speech { last.level_dbfs } else { 0.0 },
+            echo_likelihood: last.flicker.filter(|_| now / 20 % 3 == 0).unwrap_or(last.echo_likelihood),
         }
     }
 
@@ -186,8 +214,12 @@ impl Stage {
         let heard =
             self.script.sounds.iter().filter(|s| s.to_ms > self.utterance_from_ms && s.from_ms < now).map(|sound| {
                 let words: Vec<&str> = sound.words.split_whitespace().collect();
-                let share = (now.min(sound.to_ms) - sound.from_ms) as f64 / (sound.to_ms - sound.from_ms) as f64;
-                words[..(words.len() as f64 * share) as usize].join(" ")
+                let said = |by_ms: u64| {
+                    let share = (by_ms.clamp(sound.from_ms, sound.to_ms) - sound.from_ms) as f64
+                        / (sound.to_ms - sound.from_ms) as f64;
+                    (words.len() as f64 * share) as usize
+                };
+                words[said(self.utterance_from_ms)..said(now)].join(" ")
             });
         heard.filter(|words| !words.is_empty()).collect::<Vec<_>>().join(" ")
     }
@@ -213,6 +245,8 @@ impl Stage {
         let now = self.now_ms;
         match effect {
             Effect::Transcribe { turn, revision, purpose } => {
+                // Whoever runs the recogniser lets the newest request overtake a partial.
+                self.due.retain(|_, due| !matches!(due, Input::Transcribed { purpose: AsrPurpose::Partial, .. }));
                 let text = Ok(self.words());
                 let late =
                     if purpose == AsrPurpose::Final { self.script.pace.asr_ms } else { self.script.pace.asr_ms / 2 };
@@ -225,6 +259,9 @@ impl Stage {
                 }
             }
             Effect::Judge { turn, revision, situation } => {
+                if !situation.typed {
+                    self.record.judged.push((turn, revision, situation.text.clone()));
+                }
                 let verdict = RulesJudge.judge(&situation);
                 self.talk.on(
                     CallTime::from_ms(now),
@@ -275,6 +312,7 @@ impl Stage {
             words.push(WordMark { text: start..offset, end: (i as u64 + 1) * word_samples });
         }
         let samples = words.len() as u64 * word_samples;
+        *self.record.spoken.entry(turn).or_default() += samples;
         self.later(at, Input::Speech { turn, clause, speech: Speech::Plan { samples, words } });
         self.later(at, Input::Speech { turn, clause, speech: Speech::Pcm(vec![0.1; samples as usize]) });
         self.later(at, Input::Spoken { turn, clause, result: Ok(()) });

@@ -2,20 +2,23 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::stream::BoxStream;
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
 use reqwest::Client;
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{OllamaLlm, Patience, http};
-use crate::backend::{ChatRequest, Llm, LlmError};
+use crate::backend::pool::{Permit, Pool};
+use crate::backend::{ChatRequest, Llm, LlmError, Urgency};
 
 /// The executable's file name.
 const EXECUTABLE: &str = "duologue-llm";
@@ -26,6 +29,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const STEADY: Duration = Duration::from_secs(60);
 /// A cold 1.5B model from a slow disk takes half a minute.
 const LOADING: Duration = Duration::from_secs(180);
+/// The end of a process is seen within milliseconds; a worker that is still there after this has refused for another reason.
+const DEATH_IS_SEEN: Duration = Duration::from_secs(1);
 /// After so many failed starts in a row a chat does not wait for the next.
 const GIVE_UP_WAITING: u32 = 3;
 
@@ -120,6 +125,39 @@ pub struct LlmWorker {
     patience: Patience,
     state: watch::Receiver<WorkerState>,
     keeper: JoinHandle<()>,
+    share: Option<Share>,
+}
+
+/// The worker's part of the pool. All chats run in one loop of the worker, so they share one permit.
+#[derive(Debug)]
+struct Share {
+    pool: Pool,
+    threads: u32,
+    /// The permit of the chats that are running, if any are.
+    chats: Mutex<Weak<Permit>>,
+}
+
+impl Share {
+    async fn for_chat(&self) -> Arc<Permit> {
+        let mut chats = self.chats.lock().await;
+        match chats.upgrade() {
+            Some(permit) => permit,
+            None => {
+                let permit = Arc::new(self.pool.ask(Urgency::FirstAudio, self.threads).await);
+                *chats = Arc::downgrade(&permit);
+                permit
+            }
+        }
+    }
+
+    /// Reading ahead goes along with the chats that are running; alone, it stands back for everything.
+    async fn for_reading_ahead(&self) -> Arc<Permit> {
+        let running = self.chats.try_lock().ok().and_then(|chats| chats.upgrade());
+        match running {
+            Some(permit) => permit,
+            None => Arc::new(self.pool.ask(Urgency::Partial, self.threads).await),
+        }
+    }
 }
 
 impl Drop for LlmWorker {
@@ -142,7 +180,14 @@ impl LlmWorker {
         let (told, state) = watch::channel(WorkerState::Starting { failures: 0 });
         let name = settings.name.clone();
         let keeper = tokio::spawn(keep(executable, settings, told));
-        Ok(Self { name, http, patience, state, keeper })
+        Ok(Self { name, http, patience, state, keeper, share: None })
+    }
+
+    /// Generates only with permits of this pool: one of `threads` for all chats together.
+    #[must_use]
+    pub fn in_pool(mut self, pool: Pool, threads: u32) -> Self {
+        self.share = Some(Share { pool, threads, chats: Mutex::default() });
+        self
     }
 
     /// How the worker is, now and as it changes.
@@ -175,11 +220,38 @@ impl LlmWorker {
     }
 
     async fn client(&self) -> Result<OllamaLlm, LlmError> {
-        let url = timeout(self.patience.first_token, self.url())
-            .await
-            .map_err(|_| LlmError::TimedOut(self.patience.first_token))??;
-        let client = OllamaLlm::with_client(self.http.clone(), &url, &self.name, self.patience);
-        Ok(client.priming_without_tokens())
+        let url = self.in_time(self.url()).await?;
+        Ok(self.client_at(&url))
+    }
+
+    fn client_at(&self, url: &str) -> OllamaLlm {
+        OllamaLlm::with_client(self.http.clone(), url, &self.name, self.patience).priming_without_tokens()
+    }
+
+    /// A worker that has just died still stands as ready until its end has been seen, and its socket may even take a
+    /// request on its way down: whoever is refused waits for the next worker, and asks that once.
+    async fn chat_unpooled(
+        &self,
+        request: ChatRequest,
+    ) -> Result<BoxStream<'static, Result<String, LlmError>>, LlmError> {
+        let url = self.in_time(self.url()).await?;
+        let refused = match self.client_at(&url).chat(request.clone()).await {
+            Err(refused @ (LlmError::Unreachable { .. } | LlmError::BrokeOff(_))) => refused,
+            opened => return opened,
+        };
+        let mut state = self.state.clone();
+        let ended = state.wait_for(|state| !matches!(state, WorkerState::Ready { url: same } if *same == url));
+        if timeout(DEATH_IS_SEEN, ended).await.is_err() {
+            return Err(refused);
+        }
+        let url = self.in_time(self.url()).await?;
+        let pieces = self.client_at(&url).chat(request).await?;
+        Ok(stream::iter([Err(LlmError::StartedAgain(refused.to_string()))]).chain(pieces).boxed())
+    }
+
+    /// Within the patience for a first token.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, LlmError>>) -> Result<T, LlmError> {
+        timeout(self.patience.first_token, work).await.map_err(|_| LlmError::TimedOut(self.patience.first_token))?
     }
 }
 
@@ -199,11 +271,23 @@ fn unreachable(why: String) -> LlmError {
 #[async_trait]
 impl Llm for LlmWorker {
     async fn chat(&self, request: ChatRequest) -> Result<BoxStream<'static, Result<String, LlmError>>, LlmError> {
-        self.client().await?.chat(request).await
+        let permit = match &self.share {
+            Some(share) => Some(share.for_chat().await),
+            None => None,
+        };
+        let pieces = self.chat_unpooled(request).await?;
+        // The permit goes with the stream: it is given back at its end, or when it is dropped.
+        Ok(pieces.inspect(move |_| _ = &permit).boxed())
     }
 
     async fn prime(&self, request: ChatRequest) -> Result<(), LlmError> {
-        self.client().await?.prime(request).await
+        let Some(share) = &self.share else { return self.client().await?.prime(request).await };
+        let permit = share.for_reading_ahead().await;
+        tokio::select! {
+            // Dropping the request stops the worker; what it has read stays in its cache.
+            () = permit.recalled() => Ok(()),
+            read = async { self.client().await?.prime(request).await } => read,
+        }
     }
 
     fn name(&self) -> String {

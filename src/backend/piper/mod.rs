@@ -27,6 +27,7 @@ use self::phoneme::PhonemeIds;
 use self::rendering::Voice;
 use self::worker::Job;
 use super::onnx_runtime::{self, OnnxRuntimeFault};
+use super::pool::Pool;
 use super::{Clause, Speech, Tts, TtsError, Urgency, niceness};
 
 /// Clauses that may wait for the thread; with more the machine cannot keep up anyway.
@@ -102,6 +103,14 @@ impl Piper {
     /// # Errors
     /// Names the file, setting or part that stands in the way.
     pub fn open(config: PiperConfig) -> Result<Self, OpenError> {
+        Self::open_in_pool(config, None)
+    }
+
+    /// As [`Piper::open`]; infers only with permits of this pool, where one is given.
+    ///
+    /// # Errors
+    /// As [`Piper::open`].
+    pub fn open_in_pool(config: PiperConfig, pool: Option<Pool>) -> Result<Self, OpenError> {
         config.check()?;
         let file = VoiceFile::read(&config.voice_json)?;
         let unusable = |why| OpenError::Unusable { path: config.voice_json.clone(), why };
@@ -128,7 +137,8 @@ impl Piper {
                 match Engine::load(paths, config.threads, manner) {
                     Ok(mut engine) => {
                         let _ = opened.send(Ok(()));
-                        worker::run(&waiting, &voice, &mut engine);
+                        let pool = pool.as_ref().map(|pool| (pool, config.threads as u32));
+                        worker::run(&waiting, &voice, &mut engine, pool);
                     }
                     Err((at, why)) => {
                         let _ = opened.send(Err(OpenError::Unusable { path: paths[at].to_owned(), why }));

@@ -12,12 +12,16 @@ use super::cache::{Cache, Spoken};
 use super::engine::Engine;
 use super::rendering::{Rendering, Voice};
 use crate::audio::LINE_RATE;
+use crate::backend::pool::{Permit, Pool};
 use crate::backend::{Speech, TtsError, Urgency};
 
 /// Clauses in work at once; each holds up to some MB, and more would only make all of them late.
 const MOST_IN_WORK: usize = 32;
 /// How long a clause whose listener does not keep up is left alone when there is nothing else to do.
 const FULL_AGAIN_AFTER: Duration = Duration::from_millis(10);
+
+/// A listener with less sound in hand is waited for: two pieces of a long clause take some 160 ms.
+const RUNS_OUT: Duration = Duration::from_millis(200);
 
 /// A clause to be spoken.
 pub(super) struct Job {
@@ -29,44 +33,99 @@ pub(super) struct Job {
     pub asked: Instant,
 }
 
-/// Speaks until the other end of `jobs` is dropped.
-pub(super) fn run(jobs: &Receiver<Job>, voice: &Voice, engine: &mut Engine) {
+/// What may become more urgent while the thread waits for its permit is looked at so often.
+const PERMIT_LOOK: Duration = Duration::from_millis(2);
+
+/// Speaks until the other end of `jobs` is dropped; each piece with a permit for so many threads of the pool, where there is
+/// one.
+pub(super) fn run(jobs: &Receiver<Job>, voice: &Voice, engine: &mut Engine, pool: Option<(&Pool, u32)>) {
     let mut cache = Cache::default();
-    let mut work: Vec<Work> = Vec::new();
-    loop {
-        if work.is_empty() {
-            match jobs.recv() {
-                Ok(job) => work.push(Work::new(job)),
-                Err(_) => return,
+    let mut desk = Desk { jobs, work: Vec::new() };
+    while desk.fill().is_some() {
+        desk.work.retain_mut(|clause| !clause.is_abandoned());
+        if desk.most_due().is_none() {
+            // Every listener is behind, or gone.
+            if !desk.work.is_empty() && desk.wait(FULL_AGAIN_AFTER).is_none() {
+                return;
+            }
+            continue;
+        }
+        let mut _permit = None;
+        if let Some((pool, threads)) = pool {
+            _permit = desk.permit(pool, threads);
+            if _permit.is_none() {
+                return;
             }
         }
-        while work.len() < MOST_IN_WORK {
-            match jobs.try_recv() {
-                Ok(job) => work.push(Work::new(job)),
+        // Something more urgent may have come in meanwhile.
+        let Some(at) = desk.most_due() else { continue };
+        if let Some(outcome) = desk.work[at].step(voice, engine, &mut cache) {
+            let finished = desk.work.swap_remove(at);
+            // Whoever asked may have gone.
+            let _ = finished.job.done.send(outcome);
+        }
+    }
+}
+
+/// The clauses in work, and where new ones come from. What it does gives nothing once nobody can ask any more.
+struct Desk<'a> {
+    jobs: &'a Receiver<Job>,
+    work: Vec<Work>,
+}
+
+impl Desk<'_> {
+    /// Takes in what waits; with no work at all, waits for some.
+    fn fill(&mut self) -> Option<()> {
+        if self.work.is_empty() {
+            self.work.push(Work::new(self.jobs.recv().ok()?));
+        }
+        while self.work.len() < MOST_IN_WORK {
+            match self.jobs.try_recv() {
+                Ok(job) => self.work.push(Work::new(job)),
                 Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => return,
+                Err(TryRecvError::Disconnected) => return None,
             }
         }
-        work.retain_mut(|clause| !clause.is_abandoned());
-        let ready =
-            work.iter_mut().enumerate().filter_map(|(at, clause)| clause.has_room().then(|| (clause.due(), at)));
-        match ready.min() {
-            Some((_, at)) => {
-                if let Some(outcome) = work[at].step(voice, engine, &mut cache) {
-                    let finished = work.swap_remove(at);
-                    // Whoever asked may have gone.
-                    let _ = finished.job.done.send(outcome);
-                }
-            }
-            // Every listener has gone.
-            None if work.is_empty() => {}
-            None => match jobs.recv_timeout(FULL_AGAIN_AFTER) {
-                Ok(job) if work.len() < MOST_IN_WORK => work.push(Work::new(job)),
-                Ok(job) => refuse(job),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
-            },
+        Some(())
+    }
+
+    /// Waits so long for another clause.
+    fn wait(&mut self, most: Duration) -> Option<()> {
+        match self.jobs.recv_timeout(most) {
+            Ok(job) if self.work.len() < MOST_IN_WORK => self.work.push(Work::new(job)),
+            Ok(job) => refuse(job),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return None,
         }
+        Some(())
+    }
+
+    /// The clause that will be missed first, of those whose listener takes sound.
+    fn most_due(&mut self) -> Option<usize> {
+        let ready = self.work.iter_mut().enumerate();
+        ready.filter_map(|(at, clause)| clause.has_room().then(|| (clause.due(), at))).min().map(|(_, at)| at)
+    }
+
+    /// A permit for the next piece of whatever is most urgent by the time it is granted.
+    fn permit(&mut self, pool: &Pool, threads: u32) -> Option<Permit> {
+        let mut ask = pool.ask(self.urgency(), threads);
+        loop {
+            if let Some(permit) = ask.try_take() {
+                return Some(permit);
+            }
+            self.wait(PERMIT_LOOK)?;
+            ask.raise(self.urgency());
+        }
+    }
+
+    /// How urgent the next piece is. A listener about to run out of sound waits as one without any does.
+    fn urgency(&self) -> Urgency {
+        let soon = Instant::now() + RUNS_OUT;
+        let waited_for = self.work.iter().any(|clause| clause.due() <= soon && clause.job.urgency <= Urgency::Speech);
+        if waited_for {
+            return Urgency::FirstAudio;
+        }
+        self.work.iter().map(|clause| clause.job.urgency.max(Urgency::Speech)).min().unwrap_or(Urgency::Speech)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperError, WhisperState};
 
 use super::context::{AudioContext, FULL_WINDOW, token_cap};
-use super::queue::Reply;
+use super::queue::Asker;
 use super::text;
 use crate::audio::HEAR_RATE;
 use crate::backend::Transcript;
@@ -43,9 +43,9 @@ pub(super) struct Effort {
     pub(super) insists: bool,
 }
 
-/// Whose answer is being worked on. The engine looks here whether anybody still waits.
+/// Who waits for what is being worked on. The engine looks here whether anybody still does.
 /// whisper.cpp asks on the thread that called it, so that both never meet.
-pub(super) type Waiting = Rc<RefCell<Option<Reply>>>;
+pub(super) type Waiting = Rc<RefCell<Option<Asker>>>;
 
 pub(super) struct Engine {
     context: Arc<WhisperContext>,
@@ -210,8 +210,8 @@ impl Pass {
     }
 }
 
-fn is_abandoned(waiting: &RefCell<Option<Reply>>) -> bool {
-    waiting.try_borrow().is_ok_and(|waiting| waiting.as_ref().is_some_and(|reply| reply.is_closed()))
+fn is_abandoned(waiting: &RefCell<Option<Asker>>) -> bool {
+    waiting.try_borrow().is_ok_and(|waiting| waiting.as_ref().is_some_and(Asker::is_gone))
 }
 
 /// What whisper.cpp takes without trouble: at least a second (it does nothing for less than a tenth and makes up words

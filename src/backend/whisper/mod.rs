@@ -22,9 +22,10 @@ pub use context::{AudioContext, FULL_WINDOW};
 pub use file::WhisperFault;
 
 use self::engine::Effort;
-use self::queue::{Asked, JobQueue};
+use self::queue::{Asked, Asker, JobQueue};
 use self::worker::{Crew, Model, Orders};
-use super::{Asr, AsrError, AsrJob, Transcript};
+use super::pool::Pool;
+use super::{Asr, AsrError, AsrJob, AsrPurpose, Transcript, Urgency};
 
 /// What the recogniser is made of.
 #[derive(Clone, Debug)]
@@ -72,6 +73,15 @@ pub struct Whisper {
     name: String,
     queue: Arc<JobQueue>,
     crew: Crew,
+    pool: Option<Pool>,
+    threads: Threads,
+}
+
+/// Threads of one pass.
+#[derive(Clone, Copy)]
+struct Threads {
+    partial: u32,
+    finals: u32,
 }
 
 impl Whisper {
@@ -111,15 +121,30 @@ impl Whisper {
         };
         let queue = Arc::new(JobQueue::default());
         let crew = Crew::start(&orders, config.workers.clamp(1, 64), &queue)?;
-        Ok(Self { name, queue, crew })
+        let threads = Threads { partial: orders.partial_effort.threads, finals: orders.final_effort.threads };
+        Ok(Self { name, queue, crew, pool: None, threads })
+    }
+
+    /// Infers only with permits of this pool.
+    #[must_use]
+    pub fn in_pool(self, pool: Pool) -> Self {
+        Self { pool: Some(pool), ..self }
     }
 }
 
 #[async_trait]
 impl Asr for Whisper {
     async fn transcribe(&self, job: AsrJob) -> Result<Transcript, AsrError> {
+        let (urgency, threads) = match job.purpose {
+            AsrPurpose::Partial => (Urgency::Partial, self.threads.partial),
+            AsrPurpose::Final => (Urgency::Tail, self.threads.finals),
+        };
+        let permit = match &self.pool {
+            Some(pool) => Some(pool.ask(urgency, threads).await),
+            None => None,
+        };
         let (reply, answer) = oneshot::channel();
-        self.queue.push(Asked { job, reply })?;
+        self.queue.push(Asked { job, asker: Asker { reply, permit } })?;
         answer.await.unwrap_or(Err(AsrError::Closed))
     }
 

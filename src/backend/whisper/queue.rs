@@ -8,6 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 
 use tokio::sync::oneshot;
 
+use crate::backend::pool::Permit;
 use crate::backend::{AsrError, AsrJob, AsrPurpose, Transcript, Urgency};
 
 /// Jobs that may wait. At a tenth of a second each a queue this long is far beyond what a conversation bears.
@@ -19,7 +20,24 @@ pub(super) type Reply = oneshot::Sender<Result<Transcript, AsrError>>;
 /// A job and the one who waits for it.
 pub(super) struct Asked {
     pub(super) job: AsrJob,
+    pub(super) asker: Asker,
+}
+
+/// Who waits for the answer, and the right to work on it: both until the work is over.
+pub(super) struct Asker {
     pub(super) reply: Reply,
+    pub(super) permit: Option<Permit>,
+}
+
+impl Asker {
+    /// Nobody waits any more, or the work is called back.
+    pub(super) fn is_gone(&self) -> bool {
+        self.reply.is_closed() || self.made_way()
+    }
+
+    pub(super) fn made_way(&self) -> bool {
+        self.permit.as_ref().is_some_and(Permit::is_recalled)
+    }
 }
 
 #[derive(Default)]
@@ -49,12 +67,12 @@ impl JobQueue {
             return Err(AsrError::Closed);
         }
         if state.waiting.len() >= CAPACITY {
-            state.waiting.retain(|_, asked| !asked.reply.is_closed());
+            state.waiting.retain(|_, asked| !asked.asker.reply.is_closed());
         }
         if state.waiting.len() >= CAPACITY {
             let last = state.waiting.last_entry().filter(|last| last.key().0 > urgency);
             let Some(last) = last else { return Err(AsrError::Busy { waiting: CAPACITY }) };
-            let _ = last.remove().reply.send(Err(AsrError::Busy { waiting: CAPACITY }));
+            let _ = last.remove().asker.reply.send(Err(AsrError::Busy { waiting: CAPACITY }));
         }
         state.arrivals += 1;
         let arrival = state.arrivals;
@@ -69,7 +87,7 @@ impl JobQueue {
         let mut state = self.lock();
         while !state.closed {
             match state.waiting.pop_first() {
-                Some((_, asked)) if asked.reply.is_closed() => {}
+                Some((_, asked)) if asked.asker.reply.is_closed() => {}
                 Some((_, asked)) => return Some(asked),
                 None => state = self.changed.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner()),
             }
@@ -101,7 +119,7 @@ mod tests {
     fn ask(queue: &JobQueue, purpose: AsrPurpose, samples: usize) -> (Result<(), AsrError>, Answer) {
         let (reply, answer) = oneshot::channel();
         let job = AsrJob { audio: vec![0.0; samples].into(), purpose, prompt: None };
-        (queue.push(Asked { job, reply }), answer)
+        (queue.push(Asked { job, asker: Asker { reply, permit: None } }), answer)
     }
 
     #[test]

@@ -145,13 +145,16 @@ fn work(
         warming.left -= 1;
         warming.fault = warming.fault.take().or(fault);
     });
-    while let Some(Asked { job, reply }) = queue.pop() {
-        waiting.replace(Some(reply));
+    while let Some(Asked { job, asker }) = queue.pop() {
+        waiting.replace(Some(asker));
         let (engine, effort) = worker.for_purpose(job.purpose);
         let heard = engine.hear(&job.audio, job.prompt.as_deref(), effort);
-        if let Some(reply) = waiting.take() {
+        if let Some(asker) = waiting.take() {
+            let made_way = asker.made_way();
+            let heard =
+                heard.map_err(|fault| if made_way { AsrError::MadeWay } else { AsrError::Engine(fault.to_string()) });
             // Whoever gave the utterance up does not read this; for him it is the abort that "failed".
-            let _ = reply.send(heard.map_err(|fault| AsrError::Engine(fault.to_string())));
+            let _ = asker.reply.send(heard);
         }
     }
 }

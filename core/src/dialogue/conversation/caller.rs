@@ -5,9 +5,11 @@ use duologue_signaling::event::{Event, FloorState, LatencyParts};
 
 use super::{Conversation, Effect, HOLD_ON_PATIENCE};
 use crate::backend::AsrPurpose;
-use crate::dialogue::endpoint::EndEvidence;
+use crate::dialogue::endpoint::{EndEvidence, Shape};
 use crate::dialogue::floor::Hearing;
 use crate::dialogue::judge::{Action, Situation, Verdict};
+use crate::dialogue::question::Asked;
+use crate::dialogue::suspicion::Suspicion;
 use crate::journal::{Entry, Speaker, TurnRow};
 use crate::time::CallTime;
 
@@ -23,20 +25,36 @@ pub(super) struct CallerTurn {
     pub turn: u32,
     revision: u32,
     started: CallTime,
+    /// When the caller got the floor for it; later than its onset where the agent yielded.
+    pub opened: CallTime,
     /// The last voiced sound.
     pub speech_end: CallTime,
     speaking_ms: u32,
+    /// Mean level of it, dBFS; 0.0 while nobody measured it.
+    level_dbfs: f32,
     /// Words of parts that were cut off the front of a long utterance.
     before: String,
     /// What is known of the words, final or not, those included.
-    words: String,
+    pub words: String,
+    /// The moment up to which the voice is in them.
+    words_until: CallTime,
     /// The words are those of the present revision, final.
     is_final: bool,
     complete: Option<f32>,
-    /// The tail of the present pause has been asked for.
+    /// How the words stand, and what the agent had asked; `None` while there are none.
+    shape: Option<Shape>,
+    asked: Option<Asked>,
+    /// The tail of the present pause has been asked for, and the turn model about it.
     tail_asked: bool,
+    tail_at: CallTime,
+    model_asked: bool,
     partial_in_flight: bool,
     partial_at: CallTime,
+    /// The judge has been asked about the words of this revision, and what it said while the turn was not over.
+    judge_asked: bool,
+    verdict: Option<(&'static str, Verdict, f32)>,
+    /// Drafts that were begun for this turn.
+    pub drafts: u32,
     typed: bool,
     /// When each step of the reply to this turn was taken.
     pub latency: LatencyParts,
@@ -48,15 +66,25 @@ impl CallerTurn {
             turn,
             revision: 0,
             started: at,
+            opened: at,
             speech_end: at,
             speaking_ms: 0,
+            level_dbfs: 0.0,
             before: String::new(),
             words: String::new(),
+            words_until: at,
             is_final: false,
             complete: None,
+            shape: None,
+            asked: None,
             tail_asked: false,
+            tail_at: at,
+            model_asked: false,
             partial_in_flight: false,
             partial_at: at,
+            judge_asked: false,
+            verdict: None,
+            drafts: 0,
             typed,
             latency: LatencyParts::default(),
         }
@@ -66,8 +94,9 @@ impl CallerTurn {
     pub fn hear(&mut self, at: CallTime, heard: Hearing) {
         if heard.speech && heard.silence_ms == 0 {
             self.speech_end = at;
+            self.level_dbfs = heard.level_dbfs;
             self.speaking_ms = self.speaking_ms.max(heard.speech_ms);
-            if self.tail_asked {
+            if self.tail_asked || self.model_asked {
                 self.revise();
             }
         }
@@ -79,11 +108,35 @@ impl CallerTurn {
         self.is_final = false;
         self.complete = None;
         self.tail_asked = false;
+        self.model_asked = false;
+        self.judge_asked = false;
+        self.verdict = None;
         self.latency = LatencyParts::default();
     }
 
-    pub fn evidence(&self) -> EndEvidence<'_> {
-        EndEvidence { complete: self.complete, words: self.is_final.then_some(self.words.as_str()) }
+    pub fn evidence(&self) -> EndEvidence {
+        EndEvidence { complete: self.complete, shape: self.shape, is_final: self.is_final }
+    }
+
+    /// Are the words about all that was said, but for so much at its end?
+    pub fn covers(&self, lag_ms: u32) -> bool {
+        self.is_final || self.speech_end.since(self.words_until).as_millis() <= u128::from(lag_ms)
+    }
+
+    /// The judge has said already that these words are not to be answered.
+    pub fn is_to_be_heard_out(&self) -> bool {
+        self.verdict.as_ref().is_some_and(|(_, verdict, _)| verdict.action != Action::Respond)
+    }
+
+    /// The words are final and the judge was not asked about them.
+    pub fn awaits_judge(&self) -> bool {
+        self.is_final && !self.judge_asked
+    }
+
+    /// These are the words now.
+    fn understand(&mut self, words: &str) {
+        self.words = words.into();
+        self.shape = Some(Shape::of(words, self.asked));
     }
 
     fn is(&self, turn: u32, revision: u32) -> bool {
@@ -96,10 +149,30 @@ impl Conversation {
         let turn = self.next_turn();
         let began = at - std::time::Duration::from_millis(u64::from(heard.speech_ms));
         let mut caller = CallerTurn::new(turn, began, false);
+        caller.asked = self.history.asked();
         caller.hear(at, heard);
         self.caller = Some(caller);
         self.ladder.reset();
         self.patience = 1;
+    }
+
+    /// The agent yielded to a sound that has been going on, or is over again: it is the caller's turn from its onset.
+    pub(super) fn caller_took_over(&mut self, at: CallTime, heard: Hearing, doubt: &Suspicion) {
+        self.caller_starts(at, heard);
+        let Some(caller) = &mut self.caller else { return };
+        caller.started = doubt.onset;
+        caller.opened = at;
+        caller.speech_end = at - std::time::Duration::from_millis(u64::from(heard.silence_ms));
+        caller.speaking_ms = caller.speaking_ms.max(doubt.voiced_ms);
+        caller.level_dbfs = doubt.heard.level_dbfs;
+        if doubt.answerable {
+            caller.asked = Some(Asked::YesOrNo);
+        }
+        let Some(partial) = doubt.partial.as_ref().filter(|partial| partial.count > 0) else { return };
+        caller.understand(&partial.text);
+        caller.partial_at = at;
+        let (turn, text) = (caller.turn, partial.text.clone());
+        self.emit(at, Event::Partial { turn, text });
     }
 
     /// The caller goes on after what looked like the end. Nothing of the reply was heard.
@@ -108,6 +181,7 @@ impl Conversation {
         if self.caller.as_ref().is_none_or(|caller| caller.typed) {
             self.commit_caller(at);
             self.caller_starts(at, heard);
+            self.owes_answer = true;
         } else if let Some(caller) = &mut self.caller {
             caller.revise();
             caller.hear(at, heard);
@@ -119,21 +193,33 @@ impl Conversation {
         let Some(caller) = &mut self.caller else { return };
         caller.latency.speech_end_ms = Some(caller.speech_end.ms());
         caller.latency.turn_end_ms = Some(at.ms());
-        if caller.is_final {
+        if let Some((judge, verdict, took_ms)) = caller.verdict.take() {
+            self.decide(at, judge, &verdict, took_ms);
+        } else if caller.awaits_judge() {
             self.ask_judge(at);
         } else {
-            self.ask_tail();
+            self.ask_tail(at);
+            self.ask_turn_model();
         }
     }
 
-    /// While the caller holds the floor: partials as speech grows, the tail as soon as there is a pause.
+    /// While the caller holds the floor: partials as speech grows, the tail as soon as there is a pause, a draft when the
+    /// turn is probably over.
     pub(super) fn listen(&mut self, at: CallTime, heard: Hearing) {
+        self.check_draft(at);
+        self.consider_draft(at);
         let Some(caller) = &mut self.caller else { return };
         if self.floor.state() != FloorState::Caller || caller.typed {
             return;
         }
-        if heard.silence_ms >= self.settings.endpoint.tail_ms {
-            self.ask_tail();
+        let (tail_ms, ask_ms) = (self.settings.endpoint.tail_ms, self.settings.endpoint.ask_ms);
+        if heard.silence_ms >= tail_ms.min(ask_ms) {
+            if heard.silence_ms >= tail_ms {
+                self.ask_tail(at);
+            }
+            if heard.silence_ms >= ask_ms {
+                self.ask_turn_model();
+            }
             return;
         }
         let grown = at.since(caller.partial_at).as_millis() >= u128::from(self.settings.pace.partial_every_ms);
@@ -145,17 +231,24 @@ impl Conversation {
         }
     }
 
-    fn ask_tail(&mut self) {
+    fn ask_tail(&mut self, at: CallTime) {
         let Some(caller) = &mut self.caller else { return };
         if caller.tail_asked {
             return;
         }
         caller.tail_asked = true;
+        caller.tail_at = at;
         // The tail overtakes a partial: whoever runs the recogniser drops it.
         caller.partial_in_flight = false;
         let (turn, revision) = (caller.turn, caller.revision);
-        self.effects.push(Effect::AskTurnModel { turn, revision });
         self.effects.push(Effect::Transcribe { turn, revision, purpose: AsrPurpose::Final });
+    }
+
+    fn ask_turn_model(&mut self) {
+        let Some(caller) = self.caller.as_mut().filter(|caller| !caller.model_asked) else { return };
+        caller.model_asked = true;
+        let (turn, revision) = (caller.turn, caller.revision);
+        self.effects.push(Effect::AskTurnModel { turn, revision });
     }
 
     pub(super) fn on_transcript(
@@ -166,6 +259,9 @@ impl Conversation {
         purpose: AsrPurpose,
         text: Result<String, String>,
     ) {
+        if self.on_suspect_words(turn, revision, &text) {
+            return;
+        }
         let Some(caller) = self.caller.as_mut().filter(|caller| caller.turn == turn) else { return };
         if purpose == AsrPurpose::Partial {
             caller.partial_in_flight = false;
@@ -176,7 +272,12 @@ impl Conversation {
             Ok(text) if !caller.is_final && !text.is_empty() => {
                 let text = format!("{}{text}", caller.before);
                 let changed = caller.words != text;
-                caller.words = text.clone();
+                caller.understand(&text);
+                match purpose {
+                    AsrPurpose::Partial => caller.words_until = caller.partial_at,
+                    AsrPurpose::Final if fresh => caller.words_until = caller.tail_at,
+                    AsrPurpose::Final => {}
+                }
                 if changed {
                     // The model reads along, so that the end of the turn finds its prompt in the cache but for a few words.
                     let request = self.request(Some(&text));
@@ -193,14 +294,19 @@ impl Conversation {
         if purpose == AsrPurpose::Final && fresh {
             self.tail_is_known(at);
         }
+        self.check_draft(at);
+        self.consider_draft(at);
     }
 
     fn tail_is_known(&mut self, at: CallTime) {
         let Some(caller) = &mut self.caller else { return };
         caller.is_final = true;
+        caller.shape.get_or_insert(Shape::Nothing);
         caller.latency.asr_ms = Some(at.ms());
         if self.floor.state() == FloorState::Thinking {
             self.ask_judge(at);
+        } else {
+            self.judge_ahead(at);
         }
     }
 
@@ -213,10 +319,11 @@ impl Conversation {
         }
     }
 
-    pub(super) fn on_complete(&mut self, turn: u32, revision: u32, probability: f32) {
+    pub(super) fn on_complete(&mut self, at: CallTime, turn: u32, revision: u32, probability: f32) {
         if let Some(caller) = self.caller.as_mut().filter(|caller| caller.is(turn, revision)) {
             caller.complete = Some(probability);
         }
+        self.consider_draft(at);
     }
 
     /// A typed turn needs no ears; whatever was being said, by either side, gives way to it.
@@ -231,6 +338,7 @@ impl Conversation {
         }
         self.drop_reply(at);
         self.commit_caller(at);
+        self.owes_answer = false;
         let turn = self.next_turn();
         let mut caller = CallerTurn::new(turn, at, true);
         caller.words = text.into();
@@ -243,8 +351,9 @@ impl Conversation {
         self.ask_judge(at);
     }
 
-    fn ask_judge(&mut self, at: CallTime) {
-        let Some(caller) = &self.caller else { return };
+    pub(super) fn ask_judge(&mut self, at: CallTime) {
+        let Some(caller) = &mut self.caller else { return };
+        caller.judge_asked = true;
         let situation = Situation {
             persona: self.persona.clone(),
             history: self.history.last(JUDGE_TURNS),
@@ -261,17 +370,34 @@ impl Conversation {
         &mut self,
         at: CallTime,
         (turn, revision): (u32, u32),
-        judge: &str,
+        judge: &'static str,
         verdict: Verdict,
         took_ms: f32,
     ) {
         let Some(caller) = self.caller.as_mut().filter(|caller| caller.is(turn, revision)) else { return };
-        if self.floor.state() != FloorState::Thinking || self.reply.is_some() {
-            return;
+        match self.floor.state() {
+            FloorState::Thinking if self.reply.as_ref().is_none_or(|reply| reply.draft.is_some()) => {
+                self.decide(at, judge, &verdict, took_ms);
+            }
+            // Asked ahead of the end: it stands if the turn ends with these words.
+            FloorState::Caller => {
+                let wanted = verdict.action == Action::Respond;
+                caller.verdict = Some((judge, verdict, took_ms));
+                if !wanted {
+                    self.drop_reply(at);
+                }
+            }
+            _ => {}
         }
+    }
+
+    /// The turn is over and judged.
+    fn decide(&mut self, at: CallTime, judge: &str, verdict: &Verdict, took_ms: f32) {
+        let Some(caller) = &mut self.caller else { return };
         caller.latency.judge_ms = Some(at.ms());
-        let (text, typed) = (caller.words.clone(), caller.typed);
-        if !text.is_empty() {
+        let (turn, text, typed) = (caller.turn, caller.words.clone(), caller.typed);
+        let nothing_said = text.is_empty();
+        if !nothing_said {
             self.emit(at, Event::Transcript { turn, text, typed });
         }
         self.emit(
@@ -286,14 +412,19 @@ impl Conversation {
             },
         );
         match verdict.action {
+            Action::Silence if nothing_said && self.owes_answer => {
+                self.answer(at, &Verdict::certain(Action::Respond, "typed-turn-unanswered"));
+            }
             Action::Silence => self.keep_quiet(at, 1),
             Action::Listen | Action::Backchannel => self.keep_quiet(at, HOLD_ON_PATIENCE),
-            _ => self.respond(at, &verdict),
+            _ => self.answer(at, verdict),
         }
     }
 
     /// The turn is answered by listening.
     fn keep_quiet(&mut self, at: CallTime, patience: u32) {
+        self.owes_answer = false;
+        self.drop_reply(at);
         self.commit_caller(at);
         self.patience = patience;
         self.rest(at);
@@ -306,6 +437,7 @@ impl Conversation {
             self.effects.push(Effect::CloseUtterance);
         }
         if !caller.words.is_empty() {
+            self.get_used_to(caller.level_dbfs);
             self.history.caller(&caller.words);
         }
         let ended = if caller.typed { at } else { caller.speech_end };

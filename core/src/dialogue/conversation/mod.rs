@@ -8,6 +8,8 @@
 //! turn that is gone is dropped here, in one place.
 
 mod caller;
+mod doubt;
+mod draft;
 mod reply;
 
 use std::sync::Arc;
@@ -20,12 +22,14 @@ use super::history::History;
 use super::judge::{Situation, Verdict};
 use super::ladder::Ladder;
 use super::persona::Persona;
+use super::suspicion::Suspicion;
 use crate::audio::LINE_FRAME;
 use crate::backend::{AsrPurpose, ChatRequest, Clause, Speech};
 use crate::journal::{CallId, EndReason, Entry};
 use crate::time::CallTime;
 
 use caller::CallerTurn;
+pub use draft::DraftSettings;
 use reply::Reply;
 
 /// The conversation's own numbers; each comes from the configuration.
@@ -33,6 +37,7 @@ use reply::Reply;
 pub struct ConversationSettings {
     pub floor: FloorSettings,
     pub endpoint: EndpointSettings,
+    pub draft: DraftSettings,
     pub pace: Pace,
 }
 
@@ -47,11 +52,13 @@ pub struct Pace {
     /// Thinking longer than this is a fault: the agent says so instead of leaving the line dead. Milliseconds,
     /// 2000..=60000.
     pub think_limit_ms: u32,
+    /// A caller who talks for longer than this in one turn is cut in on, seconds: 10..=3600.
+    pub longest_turn_s: u32,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { partial_every_ms: 500, speech_ahead_ms: 3_000, think_limit_ms: 15_000 }
+        Self { partial_every_ms: 500, speech_ahead_ms: 3_000, think_limit_ms: 15_000, longest_turn_s: 120 }
     }
 }
 
@@ -71,6 +78,8 @@ pub enum Input {
     Token { turn: u32, text: String },
     /// The language model has finished, or failed.
     Generated { turn: u32, result: Result<(), String> },
+    /// Something went wrong that is worth a row, and was made good.
+    Trouble { code: &'static str, detail: String },
     /// Sound of a clause.
     Speech { turn: u32, clause: u32, speech: Speech },
     /// A clause is complete, or failed.
@@ -121,13 +130,23 @@ pub struct Conversation {
     patience: u32,
     history: History,
     last_turn: u32,
-    muted: bool,
+    /// A typed turn lost its reply to a sound: if that sound has no words, the turn is still to be answered.
+    owes_answer: bool,
     /// The caller's open turn, until the agent is heard answering it.
     caller: Option<CallerTurn>,
     /// The agent's open turn. Dropping it is silence.
     reply: Option<Reply>,
     /// What the last tick heard.
     heard: Hearing,
+    /// The sound over the agent's voice, while it is doubted; and how many there were in the call.
+    suspicion: Option<Suspicion>,
+    suspicions: u32,
+    /// What the agent is called: who says it wants the agent to stop.
+    names: Vec<String>,
+    /// The level that the caller's turns usually have, dBFS; `None` before the first.
+    usual_dbfs: Option<f32>,
+    /// When the microphone was switched off, while it is.
+    muted_at: Option<CallTime>,
     /// The call is being ended: nothing more is begun.
     closing: bool,
     effects: Vec<Effect>,
@@ -147,10 +166,15 @@ impl Conversation {
             patience: 1,
             history: History::default(),
             last_turn: 0,
-            muted: false,
+            owes_answer: false,
             caller: None,
             reply: None,
             heard: Hearing::default(),
+            suspicion: None,
+            suspicions: 0,
+            names: vec![persona.name.clone(), persona.title.clone()],
+            usual_dbfs: None,
+            muted_at: None,
             closing: false,
             effects: Vec::new(),
             persona,
@@ -172,23 +196,43 @@ impl Conversation {
 
     /// Once per 20 ms, after listening and before [`Conversation::frame`].
     pub fn tick(&mut self, at: CallTime, heard: Hearing) {
-        let heard = if self.muted { Hearing { speech: false, speech_ms: 0, ..heard } } else { heard };
+        let heard = self.steadied(self.unmuted(at, heard));
+        let before = std::mem::replace(&mut self.heard, heard);
         if let Some(caller) = self.caller.as_mut().filter(|_| self.floor.state() == FloorState::Caller) {
             caller.hear(at, heard);
         }
+        let ruling = self.suspect(at, heard);
         let evidence = self.caller.as_ref().map_or(EndEvidence::default(), CallerTurn::evidence);
         let wait_ms = self.settings.endpoint.wait_ms(evidence);
-        match self.floor.hear(at, heard, wait_ms) {
+        match self.floor.hear(at, heard, wait_ms, ruling) {
             Some(Turnover::CallerStarts) => self.caller_starts(at, heard),
             Some(Turnover::CallerResumes) => self.caller_resumes(at, heard),
             Some(Turnover::CallerEnds) => self.caller_ends(at),
-            Some(Turnover::Doubt) => self.hold_reply(),
-            Some(Turnover::Yield) => self.yield_floor(at, heard),
-            Some(Turnover::Reject) => self.resume_reply(),
+            Some(Turnover::Doubt) => self.doubt(at, heard),
+            Some(Turnover::Yield(_)) => self.yield_floor(at, heard),
+            Some(Turnover::Reject(why)) => self.resume_reply(at, why),
             None => self.listen(at, heard),
+        }
+        if before.speech && !heard.speech && self.caller.is_none() && self.suspicion.is_none() {
+            // A sound that became nobody's turn: the next onset begins with its own.
+            self.effects.push(Effect::CloseUtterance);
         }
         self.watch(at);
         self.show_floor(at);
+    }
+
+    /// One tick's opinion about an echo neither opens a turn nor hides one: it moves the mean of the sound so far.
+    fn steadied(&self, heard: Hearing) -> Hearing {
+        const FOLLOWS: f32 = 0.3;
+        let before = if self.heard.speech { self.heard.echo_likelihood } else { heard.echo_likelihood };
+        Hearing { echo_likelihood: before + (heard.echo_likelihood - before) * FOLLOWS, ..heard }
+    }
+
+    /// What a switched-off microphone hears is nothing, however the line rustles.
+    fn unmuted(&self, at: CallTime, heard: Hearing) -> Hearing {
+        let Some(since) = self.muted_at else { return heard };
+        let muted_ms = u32::try_from(at.since(since).as_millis()).unwrap_or(u32::MAX);
+        Hearing { silence_ms: heard.silence_ms.max(muted_ms), ..Hearing::default() }
     }
 
     /// A back end or a person has something to say.
@@ -198,16 +242,17 @@ impl Conversation {
                 self.on_transcript(at, turn, revision, purpose, text)
             }
             Input::Part { turn, text } => self.on_part(turn, &text),
-            Input::Complete { turn, revision, probability } => self.on_complete(turn, revision, probability),
+            Input::Complete { turn, revision, probability } => self.on_complete(at, turn, revision, probability),
             Input::Judged { turn, revision, judge, verdict, took_ms } => {
                 self.on_verdict(at, (turn, revision), judge, verdict, took_ms);
             }
             Input::Token { turn, text } => self.on_token(at, turn, &text),
             Input::Generated { turn, result } => self.on_generated(at, turn, result),
+            Input::Trouble { code, detail } => self.trouble(at, code, &detail),
             Input::Speech { turn, clause, speech } => self.on_speech(at, turn, clause, speech),
             Input::Spoken { turn, clause, result } => self.on_spoken(at, turn, clause, result),
             Input::Typed(text) => self.on_typed(at, &text),
-            Input::Muted(on) => self.muted = on,
+            Input::Muted(on) => self.muted_at = on.then(|| self.muted_at.unwrap_or(at)),
         }
         self.show_floor(at);
     }
@@ -249,34 +294,16 @@ impl Conversation {
         works || self.closing || self.persona.ladder.is_empty() || self.floor() != FloorState::Idle
     }
 
-    /// Sound over the agent's voice: keep what it was about to say.
-    fn hold_reply(&mut self) {
-        if let Some(reply) = &mut self.reply {
-            reply.playout.hold();
-        }
-    }
-
-    /// It was not meant for the agent.
-    fn resume_reply(&mut self) {
-        if let Some(reply) = &mut self.reply {
-            reply.playout.resume();
-        }
-        self.effects.push(Effect::CloseUtterance);
-    }
-
-    /// The caller took the floor from the speaking agent.
-    fn yield_floor(&mut self, at: CallTime, heard: Hearing) {
-        self.drop_reply(at);
-        self.prime();
-        self.caller_starts(at, heard);
-    }
-
-    /// The ladder while nobody speaks, and the watchdog over a thinking agent.
+    /// The ladder while nobody speaks, a limit to turns without end, and the watchdog over a thinking agent.
     fn watch(&mut self, at: CallTime) {
         if self.floor.state() == FloorState::Idle
             && let Some(rung) = self.ladder.climb(at)
         {
             self.initiate(at, "silence", &rung.say, rung.hang_up);
+        }
+        let turn_s = self.caller.as_ref().map_or(0, |caller| at.since(caller.opened).as_secs());
+        if self.floor.state() == FloorState::Caller && turn_s >= u64::from(self.settings.pace.longest_turn_s) {
+            self.cut_in(at);
         }
         let thinking_ms = at.since(self.floor.since()).as_millis();
         if self.floor.state() == FloorState::Thinking && thinking_ms >= u128::from(self.settings.pace.think_limit_ms) {

@@ -21,11 +21,15 @@ pub(super) struct Reply {
     pub turn: u32,
     action: Action,
     reason: &'static str,
-    opened: CallTime,
+    pub opened: CallTime,
+    /// What it is a draft for; `None` once it is the answer.
+    pub draft: Option<String>,
+    /// Pieces of text that the model has sent.
+    pub tokens: u32,
     /// First packet with its sound.
-    started: Option<CallTime>,
+    pub started: Option<CallTime>,
     /// The request, to be made again once if the model breaks off before its first word; none for fixed words.
-    request: Option<ChatRequest>,
+    pub request: Option<ChatRequest>,
     generated: String,
     cutter: ClauseCutter,
     waiting: VecDeque<Cut>,
@@ -35,18 +39,22 @@ pub(super) struct Reply {
     text_done: bool,
     failed: bool,
     hang_up: bool,
+    /// It is begun though the caller speaks.
+    insists: bool,
     shown: usize,
     pub playout: Playout,
     latency: LatencyParts,
 }
 
 impl Reply {
-    fn new(turn: u32, at: CallTime, action: Action, reason: &'static str) -> Self {
+    pub fn new(turn: u32, at: CallTime, action: Action, reason: &'static str) -> Self {
         Self {
             turn,
             action,
             reason,
             opened: at,
+            draft: None,
+            tokens: 0,
             started: None,
             request: None,
             generated: String::new(),
@@ -57,14 +65,28 @@ impl Reply {
             text_done: false,
             failed: false,
             hang_up: false,
+            insists: false,
             shown: 0,
             playout: Playout::new(),
             latency: LatencyParts::default(),
         }
     }
 
-    fn heard(&self) -> &str {
+    /// All of the text so far.
+    pub fn generated(&self) -> &str {
+        &self.generated
+    }
+
+    pub fn heard(&self) -> &str {
         self.generated.get(..self.playout.heard()).unwrap_or(&self.generated)
+    }
+
+    /// The draft is the answer.
+    pub fn adopt(&mut self, verdict: &Verdict, latency: LatencyParts) {
+        let LatencyParts { speech_end_ms, turn_end_ms, asr_ms, judge_ms, .. } = latency;
+        self.draft = None;
+        (self.action, self.reason) = (verdict.action, verdict.reason);
+        self.latency = LatencyParts { speech_end_ms, turn_end_ms, asr_ms, judge_ms, ..self.latency };
     }
 
     /// More text, whole or in pieces.
@@ -100,6 +122,19 @@ impl Conversation {
         self.reply = Some(reply);
         self.floor.thinks(at);
         self.pump(at);
+    }
+
+    /// The caller has talked for too long: what was said is kept, and the agent takes the floor with a short sentence.
+    pub(super) fn cut_in(&mut self, at: CallTime) {
+        self.drop_reply(at);
+        self.commit_caller(at);
+        let words = self.persona.long_turn.clone();
+        self.say(at, Action::Interrupt, "long-turn", &words, false);
+        if let Some(reply) = &mut self.reply {
+            reply.insists = true;
+            // Until the sentence is there, and then for as long as the agent insists.
+            self.floor.spare(self.heard, u32::MAX);
+        }
     }
 
     /// The model answers the caller's open turn.
@@ -142,6 +177,7 @@ impl Conversation {
         if text.is_empty() {
             return;
         }
+        reply.tokens += 1;
         reply.latency.first_token_ms.get_or_insert(at.ms());
         reply.take(text);
         self.pump(at);
@@ -154,6 +190,10 @@ impl Conversation {
             Ok(()) => Some("the language model answered with nothing".to_owned()),
             Err(why) => Some(why),
         };
+        if why.is_some() && self.give_up_draft(at) {
+            return;
+        }
+        let Some(reply) = &mut self.reply else { return };
         let Some(why) = why else {
             reply.finish_text();
             self.pump(at);
@@ -191,6 +231,10 @@ impl Conversation {
             return;
         }
         reply.speaking = None;
+        if result.is_err() && self.give_up_draft(at) {
+            return;
+        }
+        let Some(reply) = &mut self.reply else { return };
         if let Err(why) = result {
             reply.failed = true;
             reply.waiting.clear();
@@ -204,7 +248,9 @@ impl Conversation {
     pub(super) fn pump(&mut self, at: CallTime) {
         let ahead = self.settings.pace.speech_ahead_ms as usize * (LINE_RATE as usize / 1_000);
         let Some(reply) = &mut self.reply else { return };
-        if reply.speaking.is_some() || reply.playout.ahead() > ahead {
+        // Of a draft the first clause is spoken: it is what the caller would wait for.
+        let enough = reply.draft.is_some() && reply.next_clause > 0;
+        if enough || reply.speaking.is_some() || reply.playout.ahead() > ahead {
             return;
         }
         let Some(cut) = reply.waiting.pop_front() else {
@@ -231,7 +277,7 @@ impl Conversation {
     pub(super) fn play(&mut self, at: CallTime, out: &mut [f32; LINE_FRAME]) -> bool {
         out.fill(0.0);
         self.pump(at);
-        let Some(reply) = &mut self.reply else { return false };
+        let Some(reply) = self.reply.as_mut().filter(|reply| reply.draft.is_none()) else { return false };
         if reply.started.is_none() {
             if reply.playout.is_done() {
                 // Nothing pronounceable came of it.
@@ -239,8 +285,12 @@ impl Conversation {
                 return false;
             }
             // Over a sound that may be the caller's, nothing is begun: it passes, or it revokes this reply.
-            if !reply.playout.is_ready() || self.heard.speech || !self.floor.agent_starts(at) {
+            let busy = self.floor.is_voice(self.heard) && !reply.insists;
+            if !reply.playout.is_ready() || busy || !self.floor.agent_starts(at) {
                 return false;
+            }
+            if reply.insists {
+                self.floor.spare(self.heard, self.settings.floor.insist_ms);
             }
             self.reply_starts(at);
         }
@@ -260,6 +310,7 @@ impl Conversation {
     /// The first packet leaves: the caller's turn is settled.
     fn reply_starts(&mut self, at: CallTime) {
         self.commit_caller(at);
+        self.owes_answer = false;
         self.ladder.disarm();
         let Some(reply) = &mut self.reply else { return };
         reply.started = Some(at);
@@ -270,6 +321,7 @@ impl Conversation {
 
     /// All of it has been played, or there was nothing to play.
     fn reply_done(&mut self, at: CallTime) {
+        self.forget_suspicion();
         let Some(reply) = self.reply.take() else { return };
         let hang_up = reply.hang_up;
         let outcome = if reply.failed { TurnOutcome::Failed } else { TurnOutcome::Completed };
@@ -292,6 +344,7 @@ impl Conversation {
 
     /// The caller goes first: whatever was being prepared or said is over in this tick.
     pub(super) fn drop_reply(&mut self, at: CallTime) {
+        self.forget_suspicion();
         let Some(reply) = self.reply.take() else { return };
         let outcome = if reply.started.is_some() { TurnOutcome::Interrupted } else { TurnOutcome::Revoked };
         self.close_reply(at, reply, outcome);
@@ -310,16 +363,21 @@ impl Conversation {
         };
         self.history.agent(&heard, outcome == TurnOutcome::Interrupted);
         self.effects.push(Effect::DropTurn { turn: reply.turn });
-        self.emit(
-            at,
-            Event::TurnEnded {
-                turn: reply.turn,
-                outcome,
-                heard: heard.clone(),
-                generated: reply.generated.clone(),
-                latency: reply.latency,
-            },
-        );
+        if reply.draft.is_some() {
+            let caller_turn = self.caller_turn().unwrap_or_default();
+            self.emit(at, reply.told_as_draft(at, caller_turn, false));
+        } else {
+            self.emit(
+                at,
+                Event::TurnEnded {
+                    turn: reply.turn,
+                    outcome,
+                    heard: heard.clone(),
+                    generated: reply.generated.clone(),
+                    latency: reply.latency,
+                },
+            );
+        }
         self.effects.push(Effect::Keep(Entry::Turn(TurnRow {
             call: self.call.clone(),
             turn: reply.turn,
