@@ -23,6 +23,9 @@ use crate::material::{Clauses, Clip};
 use crate::room::{Dice, Path, Room};
 
 const OPUS: u8 = 111;
+/// A recognition of a short utterance on a busy machine, and the pace of speech.
+const RECOGNISING_MS: u64 = 150;
+const WORD_MS: u64 = 300;
 /// The microphone's own noise.
 const NOISE_DBFS: f32 = -65.0;
 /// A stop so long after an onset still belongs to it, and sound so long after a clip is still its end.
@@ -134,7 +137,8 @@ pub struct Call<'a> {
     clips: &'a [Clip],
     next_clause: usize,
     dice: Dice,
-    due: VecDeque<Input>,
+    /// Answers of the back ends, and when they arrive; in order.
+    due: Vec<(u64, Input)>,
     now_ms: u64,
     floor: FloorState,
     idle_ms: u64,
@@ -173,7 +177,11 @@ impl<'a> Call<'a> {
             vad_threshold: 0.5,
             onset_ms: 90,
             pre_roll_ms: 300,
-            own_voice: if plan.mode.self_voice { 0.5 } else { 1.0 },
+            echo_likelihood: if plan.mode.self_voice {
+                ConversationSettings::default().floor.echo_likelihood
+            } else {
+                1.0
+            },
         };
         let vad = SileroVad::new(plan.weights.clone());
         let mut ear = Ear::new(settings, Box::new(vad), OPUS).expect("an ear");
@@ -182,15 +190,17 @@ impl<'a> Call<'a> {
         for _ in 0..10 {
             dice.roll();
         }
+        let mut conversation = ConversationSettings::default();
+        conversation.floor.echo_likelihood = settings.echo_likelihood;
         Self {
-            talk: Conversation::new("bench".into(), Arc::new(persona()), ConversationSettings::default()),
+            talk: Conversation::new("bench".into(), Arc::new(persona()), conversation),
             ear,
             mouth: OpusEncoder::new(OpusSettings::default()).expect("an encoder"),
             far: FarEnd::new(plan.path, Dice(dice.0 ^ 0xabcd_ef01)),
             clauses: plan.clauses,
             clips: plan.clips,
             next_clause: dice.below(plan.clauses.len()),
-            due: VecDeque::new(),
+            due: Vec::new(),
             now_ms: 0,
             floor: FloorState::Idle,
             idle_ms: 0,
@@ -216,11 +226,12 @@ impl<'a> Call<'a> {
                 self.ear.packet(at - Duration::from_millis(10), packet);
             }
             let heard = self.ear.listen(at);
-            let (heard, heard_p) = (heard.hearing(), heard.probability);
+            let (heard, probability) = (heard.hearing(), heard.probability);
             let _ = nears.pop_front();
             nears.push_back(self.far.near);
             let listening = began.elapsed();
-            while let Some(input) = self.due.pop_front() {
+            while let Some(next) = self.due.iter().position(|(when, _)| *when <= self.now_ms) {
+                let (_, input) = self.due.remove(next);
                 self.talk.on(at, input);
                 self.execute();
             }
@@ -237,11 +248,18 @@ impl<'a> Call<'a> {
             }
             if self.trace {
                 let level = |f: &[f32]| duologue_core::audio::level::level_dbfs(f);
-                let t = self.ear.trace();
                 println!(
-                    "{:7} {:8} said {:6.1} heard {:6.1} sp {} {:4} sil {:5} L {:.2} lag {:?} score {:.2} patch {:.2} un {:.2} act {:2} p {:.2} near {:6.1}",
-                    self.now_ms, format!("{:?}", self.talk.floor()), level(&frame), level(self.ear.frame()), u8::from(heard.speech),
-                    heard.speech_ms, heard.silence_ms.min(99999), heard.echo_likelihood, t.lag, t.score, t.patch, t.unexplained, t.active, heard_p, nears[1]
+                    "{:7} {:8} said {:6.1} heard {:6.1} speech {:4} silence {:5} echo {:.2} delay {:?} p {:.2} near {:6.1}",
+                    self.now_ms,
+                    format!("{:?}", self.talk.floor()),
+                    level(&frame),
+                    level(self.ear.frame()),
+                    heard.speech_ms,
+                    heard.silence_ms.min(99999),
+                    heard.echo_likelihood,
+                    self.ear.echo().self_voice().delay(),
+                    probability,
+                    nears[1]
                 );
             }
             let packet = self.mouth.encode(&frame).expect("a packet");
@@ -259,7 +277,7 @@ impl<'a> Call<'a> {
         self.idle_ms = if self.talk.floor() == FloorState::Idle { self.idle_ms + 20 } else { 0 };
         if self.idle_ms >= 1_200 && self.far.playing.is_none() {
             self.idle_ms = 0;
-            self.due.push_back(Input::Typed("Please go on.".into()));
+            self.later(0, Input::Typed("Please go on.".into()));
         }
         if let Some((onset, _, stopped)) = self.interruption
             && !stopped
@@ -304,32 +322,49 @@ impl<'a> Call<'a> {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Transcribe { turn, revision, purpose } => {
-                let text = Ok("Tell me more about that".into());
-                self.due.push_back(Input::Transcribed { turn, revision, purpose, text });
+                let text = Ok(self.words());
+                self.later(RECOGNISING_MS, Input::Transcribed { turn, revision, purpose, text });
             }
             Effect::AskTurnModel { turn, revision } => {
-                self.due.push_back(Input::Complete { turn, revision, probability: 0.9 });
+                self.later(0, Input::Complete { turn, revision, probability: 0.9 });
             }
             Effect::Judge { turn, revision, situation } => {
                 let verdict = RulesJudge.judge(&situation);
-                self.due.push_back(Input::Judged { turn, revision, judge: "rules", verdict, took_ms: 0.0 });
+                self.later(0, Input::Judged { turn, revision, judge: "rules", verdict, took_ms: 0.0 });
             }
             Effect::Generate { turn, .. } => {
-                self.due.push_back(Input::Token { turn, text: persona().opening });
-                self.due.push_back(Input::Generated { turn, result: Ok(()) });
+                self.later(0, Input::Token { turn, text: persona().opening });
+                self.later(0, Input::Generated { turn, result: Ok(()) });
             }
             Effect::Speak { turn, clause, what } => {
                 let pcm = self.clauses[self.next_clause % self.clauses.len()].clone();
                 self.next_clause += 1;
                 let samples = pcm.len() as u64;
                 let words = vec![WordMark { text: 0..what.text.len(), end: samples }];
-                self.due.push_back(Input::Speech { turn, clause, speech: Speech::Plan { samples, words } });
-                self.due.push_back(Input::Speech { turn, clause, speech: Speech::Pcm(pcm) });
-                self.due.push_back(Input::Spoken { turn, clause, result: Ok(()) });
+                self.later(0, Input::Speech { turn, clause, speech: Speech::Plan { samples, words } });
+                self.later(0, Input::Speech { turn, clause, speech: Speech::Pcm(pcm) });
+                self.later(0, Input::Spoken { turn, clause, result: Ok(()) });
             }
             Effect::CloseUtterance => self.ear.close_utterance(),
             Effect::Emit(event) => self.told(&event.event),
             Effect::Prime(_) | Effect::DropTurn { .. } | Effect::Keep(_) | Effect::End { .. } => {}
+        }
+    }
+
+    fn later(&mut self, ms: u64, input: Input) {
+        self.due.push((self.now_ms + ms, input));
+    }
+
+    /// What the recogniser makes of the sound so far, at three words a second. An echo is the worst it can be: taken for
+    /// words that nobody said, and not for the agent's own.
+    fn words(&self) -> String {
+        let told = |words: &str, ms: u64| words.split(' ').take((ms / WORD_MS) as usize).collect::<Vec<_>>().join(" ");
+        match self.interruption {
+            Some((onset, ..)) if onset < self.now_ms => told("Tell me more about that please", self.now_ms - onset),
+            _ => {
+                let ms = self.ear.utterance().len() as u64 * 1_000 / u64::from(HEAR_RATE);
+                told("Oranges grow on the hills", ms.saturating_sub(300))
+            }
         }
     }
 
@@ -374,4 +409,3 @@ impl<'a> Call<'a> {
         }
     }
 }
-

@@ -52,9 +52,8 @@ pub struct Room {
 impl Room {
     /// A room of its own: another seed, another impulse response.
     pub fn new(path: Path, dice: &mut Dice) -> Self {
-        let mut response: Vec<f32> = (0..TAPS)
-            .map(|n| dice.normal() * 10.0_f32.powf(-3.0 * n as f32 / (RT60_S * HEAR_RATE as f32)))
-            .collect();
+        let mut response: Vec<f32> =
+            (0..TAPS).map(|n| dice.normal() * 10.0_f32.powf(-3.0 * n as f32 / (RT60_S * HEAR_RATE as f32))).collect();
         // The direct sound is as strong as all of the room's answer.
         let reverberant: f32 = response.iter().map(|tap| tap * tap).sum();
         response[0] = reverberant.sqrt();

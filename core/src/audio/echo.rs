@@ -1,21 +1,34 @@
+//! Takes our own voice out of what the microphone hears: the echo canceller of WebRTC (AEC3), in the Rust port
+//! `sonora-aec3`.
+//!
+//! Of its two outputs the ear gets the first: what its **linear filter** leaves, in which the caller is untouched. The
+//! second is the first behind a suppressor that is made for people, to whom an echo is worse than a swallowed word: it takes
+//! a caller who is not louder than the echo for one, and costs an interruption 160 to 480 ms. What the filter leaves of our
+//! voice is no caller either, and [`SelfVoice`](crate::media::self_voice::SelfVoice) says so.
+
 use sonora_aec3::block::Block;
 use sonora_aec3::block_processor::BlockProcessor;
 use sonora_aec3::config::EchoCanceller3Config;
 
 use super::{HEAR_FRAME, HEAR_RATE};
 
-/// The canceller works on 4 ms, five times a tick.
+/// The canceller works on 4 ms, five times a tick, so that nothing is delayed.
 const BLOCK: usize = sonora_aec3::common::BLOCK_SIZE;
 /// Its numbers are those of 16-bit samples.
 const FULL_SCALE: f32 = 32_768.0;
+/// A microphone at the end of its range: its filter learns nothing from that.
+const CLIPPED: f32 = 0.998;
 
+/// One call's canceller, at 16 kHz.
+///
+/// It finds the delay between our voice and its echo by itself, up to 500 ms, within a second or two. What it has not
+/// learned yet it lets through.
 pub struct EchoCanceller {
     aec3: BlockProcessor,
     played: Block,
-    heard: Block,
+    /// The suppressor works in place; nobody listens to it.
+    suppressed: Block,
     linear: Block,
-    pub share: f32,
-    pub suppressed: [f32; HEAR_FRAME],
 }
 
 impl EchoCanceller {
@@ -23,17 +36,12 @@ impl EchoCanceller {
     pub fn new() -> Self {
         let mut config = EchoCanceller3Config::default();
         config.filter.export_linear_aec_output = true;
-        if let Some(n) = std::env::var("BLOCKS").ok().and_then(|n| n.parse().ok()) {
-            config.filter.refined.length_blocks = n;
-            config.filter.coarse.length_blocks = n;
-        }
+        let block = || Block::new(1, 1);
         Self {
             aec3: BlockProcessor::new(&config, HEAR_RATE as usize, 1, 1),
-            played: Block::new(1, 1),
-            heard: Block::new(1, 1),
-            linear: Block::new(1, 1),
-            share: 0.0,
-            suppressed: [0.0; HEAR_FRAME],
+            played: block(),
+            suppressed: block(),
+            linear: block(),
         }
     }
 
@@ -48,32 +56,28 @@ impl EchoCanceller {
 
     /// Takes the echo out of what the microphone heard.
     pub fn clean(&mut self, frame: &mut [f32; HEAR_FRAME]) {
-        let (mut left, mut passed) = (1e-3, 1e-3);
-        for (n, block) in frame.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
-            fill(&mut self.heard, block);
+        for block in frame.as_chunks_mut::<BLOCK>().0 {
+            fill(&mut self.suppressed, block);
+            // Before our first word it gives nothing back: then what it was given stands.
             fill(&mut self.linear, block);
-            let saturated = block.iter().any(|sample| sample.abs() > 0.998);
-            self.aec3.process_capture(false, saturated, Some(&mut self.linear), &mut self.heard);
-            for (k, sample) in block.iter_mut().enumerate() {
-                let (linear, out) = (self.linear.view(0, 0)[k], self.heard.view(0, 0)[k]);
-                left += linear * linear;
-                passed += out * out;
-                *sample = linear / FULL_SCALE;
-                self.suppressed[n * BLOCK + k] = out / FULL_SCALE;
+            let clipped = block.iter().any(|sample| sample.abs() > CLIPPED);
+            self.aec3.process_capture(false, clipped, Some(&mut self.linear), &mut self.suppressed);
+            for (sample, linear) in block.iter_mut().zip(self.linear.view(0, 0)) {
+                *sample = if linear.is_finite() { linear / FULL_SCALE } else { 0.0 };
             }
         }
-        self.share = 10.0 * (passed / left).log10();
-    }
-}
-
-fn fill(block: &mut Block, samples: &[f32; BLOCK]) {
-    for (to, sample) in block.view_mut(0, 0).iter_mut().zip(samples) {
-        *to = if sample.is_finite() { sample * FULL_SCALE } else { 0.0 };
     }
 }
 
 impl Default for EchoCanceller {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Whatever is no number is silence.
+fn fill(block: &mut Block, samples: &[f32; BLOCK]) {
+    for (to, sample) in block.view_mut(0, 0).iter_mut().zip(samples) {
+        *to = if sample.is_finite() { sample.clamp(-1.0, 1.0) * FULL_SCALE } else { 0.0 };
     }
 }

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
+use super::echo::Echo;
 use super::jitter::{JitterBuffer, JitterSettings, JitterStats, Pull, PushOutcome};
 use super::rtp::RtpPacket;
 use super::segment::{Heard, SegmentSettings, Segmenter, Utterance, VadWindow};
-use super::self_voice::SelfVoice;
-use crate::audio::echo::EchoCanceller;
 use crate::audio::opus::{OpusDecoder, OpusError};
-use crate::audio::resample::{Resampler, UnsupportedRates};
+use crate::audio::resample::UnsupportedRates;
 use crate::audio::vad::Vad;
-use crate::audio::{HEAR_FRAME, HEAR_RATE, LINE_FRAME, LINE_RATE};
+use crate::audio::{HEAR_FRAME, HEAR_RATE, LINE_FRAME};
 use crate::dialogue::floor::Hearing;
 use crate::journal::MediaTotals;
 use crate::time::{CallTime, TICK};
@@ -23,9 +22,8 @@ pub struct EarSettings {
     pub vad_threshold: f32,
     pub onset_ms: u32,
     pub pre_roll_ms: u32,
-    /// A sound that is our own voice coming back with this probability is not taken for the caller: 0.0..=1.0; 1.0 hears
-    /// every echo as a caller.
-    pub own_voice: f32,
+    /// A voice this likely to be our own is not the caller's: 0.0..=1.0; 1.0 takes every echo for a caller.
+    pub echo_likelihood: f32,
 }
 
 /// Why there is no ear.
@@ -45,13 +43,8 @@ pub struct Ear {
     decoder: OpusDecoder,
     vad: VadWindow,
     segmenter: Segmenter,
-    /// From the line's rate to the ear's, for what we say.
-    down: Resampler,
-    said: Vec<f32>,
-    /// Present on a line whose other end does not cancel our echo.
-    canceller: Option<Box<EchoCanceller>>,
-    self_voice: Box<SelfVoice>,
-    own_voice: f32,
+    echo: Echo,
+    echo_likelihood: f32,
     /// Decoded and not heard yet: less than a tick, or what is left of a longer packet.
     decoded: Vec<f32>,
     frame: [f32; HEAR_FRAME],
@@ -81,11 +74,8 @@ impl Ear {
             decoder: OpusDecoder::new(HEAR_RATE)?,
             vad: VadWindow::new(vad),
             segmenter: Segmenter::new(segment),
-            down: Resampler::live(LINE_RATE, HEAR_RATE)?,
-            said: Vec::new(),
-            canceller: None,
-            self_voice: Box::new(SelfVoice::new()),
-            own_voice: settings.own_voice,
+            echo: Echo::new()?,
+            echo_likelihood: settings.echo_likelihood,
             decoded: Vec::new(),
             frame: [0.0; HEAR_FRAME],
             quiet: true,
@@ -101,21 +91,18 @@ impl Ear {
 
     /// Cancels the echo of our voice from here on, or stops doing so.
     pub fn cancel_echo(&mut self, on: bool) {
-        if on != self.canceller.is_some() {
-            self.canceller = on.then(Box::default);
-        }
+        self.echo.cancel(on);
     }
 
-    /// What went out in this tick, as it was sent: held and faded frames and silence included. Once a tick, after
+    /// What went out in this tick, as it was sent: ducked, faded and silent frames included. Once a tick, after
     /// [`Self::tick`]: none of it can come back before the next.
     pub fn played(&mut self, frame: &[f32; LINE_FRAME]) {
-        self.said.clear();
-        self.down.push(frame, &mut self.said);
-        let Some(said) = self.said.first_chunk::<HEAR_FRAME>() else { return };
-        if let Some(canceller) = &mut self.canceller {
-            canceller.played(said);
-        }
-        self.self_voice.played(said);
+        self.echo.played(frame);
+    }
+
+    /// What is known of the echo.
+    pub fn echo(&self) -> &Echo {
+        &self.echo
     }
 
     /// Hears the next 20 ms. Once a tick.
@@ -138,21 +125,12 @@ impl Ear {
         }
         self.frame.copy_from_slice(&self.decoded[..HEAR_FRAME]);
         self.decoded.drain(..HEAR_FRAME);
-        let microphone = self.frame;
-        let clean = self.canceller.as_mut().map(|canceller| {
-            canceller.clean(&mut self.frame);
-            &self.frame
-        });
-        let echo_likelihood = self.self_voice.hear(&microphone, clean);
+        let echo_likelihood = self.echo.hear(&mut self.frame);
         let probability = self.vad.feed(&self.frame);
-        let callers = if echo_likelihood < self.own_voice { probability } else { 0.0 };
+        let callers = if echo_likelihood < self.echo_likelihood { probability } else { 0.0 };
         let heard = self.segmenter.feed(at, &self.frame, callers);
         self.quiet = !heard.speech && probability < QUIET_PROBABILITY;
         Heard { probability, echo_likelihood, ..heard }
-    }
-
-    pub fn trace(&self) -> super::self_voice::Trace {
-        self.self_voice.trace
     }
 
     /// What was heard in the last tick: 320 samples.
@@ -200,11 +178,18 @@ mod tests {
     use std::f32::consts::TAU;
 
     use super::*;
+    use crate::audio::LINE_RATE;
     use crate::audio::opus::{OpusEncoder, OpusSettings};
     use crate::audio::vad::EnergyVad;
 
-    const SETTINGS: EarSettings =
-        EarSettings { jitter_min_ms: 20, jitter_max_ms: 240, vad_threshold: 0.5, onset_ms: 90, pre_roll_ms: 300, own_voice: 0.5 };
+    const SETTINGS: EarSettings = EarSettings {
+        jitter_min_ms: 20,
+        jitter_max_ms: 240,
+        vad_threshold: 0.5,
+        onset_ms: 90,
+        pre_roll_ms: 300,
+        echo_likelihood: 0.6,
+    };
 
     /// A second of hum, a second of a voice-like sound, a second of hum: as packets.
     fn packets() -> Vec<RtpPacket> {

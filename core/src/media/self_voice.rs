@@ -1,206 +1,131 @@
 //! Is it our own voice that the microphone hears?
-mod bands;
+//!
+//! Loudspeakers, telephone lines and hands-free sets send the agent's voice back, up to half a second late, coloured by a
+//! room, and a canceller, theirs or ours, leaves some of it. A voice detector takes that for a caller, since it is a
+//! voice. So what was just played is held against what is heard, in 18 bands, tick by tick:
+//!
+//! 1. **When** does it come back? The delay at which the pictures of both resemble each other ([`delay`]).
+//! 2. **How strongly?** The gain of each band and how much it varies, learned while nothing else is heard ([`leak`]).
+//! 3. **What is left over?** Bands that are stronger than our voice can have made them belong to somebody else. Few of
+//!    them: it is our voice. Many: somebody speaks, over our voice or without it.
+//!
+//! No time is left out: a caller who speaks in the first second of the agent's first sentence is heard in it. Until a
+//! delay is known, the resemblance alone decides.
+
+pub mod bands;
+mod delay;
 mod leak;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bands::{BANDS, BandMeter, Bands};
+use delay::Delay;
 use leak::Leak;
 
 use crate::audio::HEAR_FRAME;
+use crate::time::TICK;
 
-/// Ticks that our voice may take to come back: 700 ms, a slow network and a loudspeaker with a long cable included.
-const LAGS: usize = 36;
-/// How long a room goes on after a sound, in the shares of its power that arrive so many ticks later. The first is for a
-/// delay that lies between two ticks.
+/// What a room makes of a sound: the shares of its power that arrive so many ticks later, for a reverberation time of
+/// some 0.3 s. The first one is for a delay that lies between two ticks.
 const ROOM: [f32; 7] = [0.5, 1.0, 0.6, 0.36, 0.2, 0.12, 0.07];
-const PAST: usize = LAGS + ROOM.len() + 32;
-const SILENT: f32 = 1e-7;
+/// Played ticks that can still be heard: the longest delay, and the room.
+const AUDIBLE: usize = delay::LAGS + ROOM.len();
+/// Ticks from which the strength of a new echo is learned: half a second.
+const LEARNED: usize = 25;
+/// Never quite sure, so that a threshold of 1.0 is never reached.
+const SUREST: f32 = 0.99;
+/// Per tick, after the sound: as long as a voice detector goes on about it (some 100 ms).
+const FADES: f32 = 0.9;
 
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Trace {
-    pub lag: Option<usize>,
-    pub score: f32,
-    pub patch: f32,
-    pub unexplained: f32,
-    pub active: u32,
-    pub likelihood: f32,
-}
-
+/// One call's estimate. About 30 kB.
 pub struct SelfVoice {
     played_meter: BandMeter,
     microphone_meter: BandMeter,
     clean_meter: BandMeter,
-    /// Newest first.
+    /// The newest first.
     played: VecDeque<Bands>,
-    log_played: VecDeque<Bands>,
     microphone: VecDeque<Bands>,
-    mean_played: Mean,
-    mean_heard: Mean,
-    long: [Moments; LAGS],
-    short: [Moments; LAGS],
-    lag: Option<usize>,
-    rival_ticks: u32,
+    /// Ticks since something was played.
+    silent_ticks: usize,
+    delay: Delay,
+    /// How our voice is heard by the microphone, and after a canceller.
     leak: Leak,
-    clean_leak: Leak,
+    clean_leak: Option<Leak>,
     likelihood: f32,
-    pub trace: Trace,
-}
-
-/// The mean of logarithmic band powers over speech.
-struct Mean {
-    mean: Bands,
-    ticks: f32,
-}
-
-impl Mean {
-    fn new(prior: f32) -> Self {
-        Self { mean: [prior; BANDS], ticks: 15.0 }
-    }
-
-    fn add(&mut self, log: &Bands) {
-        self.ticks = (self.ticks + 1.0).min(100.0);
-        for (mean, log) in self.mean.iter_mut().zip(log) {
-            *mean += (log - *mean) / self.ticks;
-        }
-    }
-
-    fn centre(&self, log: &Bands) -> Bands {
-        std::array::from_fn(|b| (log[b] - self.mean[b]).clamp(-4.0, 4.0))
-    }
-}
-
-#[derive(Clone, Copy, Default)]
-struct Moments {
-    xy: f32,
-    xx: f32,
-    yy: f32,
-    ticks: f32,
-}
-
-impl Moments {
-    fn add(&mut self, keep: f32, x: &Bands, y: &Bands) {
-        self.xy *= keep;
-        self.xx *= keep;
-        self.yy *= keep;
-        self.ticks = self.ticks * keep + 1.0;
-        for (x, y) in x.iter().zip(y) {
-            self.xy += x * y;
-            self.xx += x * x;
-            self.yy += y * y;
-        }
-    }
-    fn correlation(&self) -> f32 {
-        self.xy / (self.xx * self.yy).sqrt().max(1e-3)
-    }
 }
 
 impl SelfVoice {
+    /// One that has played and heard nothing.
     pub fn new() -> Self {
-        let past = |value: f32| VecDeque::from(vec![[value; BANDS]; PAST]);
+        let past = |ticks: usize| VecDeque::from(vec![[0.0; BANDS]; ticks]);
         Self {
             played_meter: BandMeter::new(),
             microphone_meter: BandMeter::new(),
             clean_meter: BandMeter::new(),
-            played: past(0.0),
-            log_played: past(0.0),
-            microphone: past(0.0),
-            mean_played: Mean::new(SILENT.ln() + 5.0),
-            mean_heard: Mean::new(SILENT.ln() + 3.0),
-            long: [Moments::default(); LAGS],
-            short: [Moments::default(); LAGS],
-            lag: None,
-            rival_ticks: 0,
+            played: past(AUDIBLE + LEARNED),
+            microphone: past(LEARNED),
+            silent_ticks: AUDIBLE,
+            delay: Delay::new(),
             leak: Leak::new(),
-            clean_leak: Leak::new(),
+            clean_leak: None,
             likelihood: 0.0,
-            trace: Trace::default(),
         }
     }
 
-    /// What went out, every tick.
+    /// What went out in this tick, after [`Self::hear`]: none of it can have come back yet.
     pub fn played(&mut self, frame: &[f32; HEAR_FRAME]) {
-        let bands = self.played_meter.feed(frame);
-        let log: Bands = bands.map(|power| (power + SILENT).ln());
-        if is_loud(&bands) {
-            self.mean_played.add(&log);
-        }
-        push(&mut self.log_played, self.mean_played.centre(&log));
-        push(&mut self.played, bands);
+        let played = self.played_meter.feed(frame);
+        self.silent_ticks = if bands::is_loud(&played) { 0 } else { self.silent_ticks.saturating_add(1) };
+        self.delay.played(&played);
+        push(&mut self.played, played);
     }
 
-    /// The probability that what is heard is our own voice.
+    /// The probability, 0.0..=0.99, that what is heard is our own voice; 0.0 when nothing of it can be heard any more.
+    ///
+    /// `microphone` is what came over the line, `clean` what a canceller left of it, where there is one: then the answer
+    /// is about that.
     pub fn hear(&mut self, microphone: &[f32; HEAR_FRAME], clean: Option<&[f32; HEAR_FRAME]>) -> f32 {
-        let bands = self.microphone_meter.feed(microphone);
-        self.leak.listen(&bands);
-        push(&mut self.microphone, bands);
-        self.align(&bands);
-        let echo = self.lag.map(|lag| self.echo_shape(lag));
-        let patch = self.patch();
-        let path_changed = patch > 0.8;
-        let raw = self.leak.likelihood(&bands, echo.as_ref(), path_changed, None);
-        let mut heard = raw;
-        let mut un = self.leak.unexplained;
-        if let Some(clean) = clean {
-            let bands = self.clean_meter.feed(clean);
-            self.clean_leak.listen(&bands);
-            heard = self.clean_leak.likelihood(&bands, echo.as_ref(), path_changed, Some(&self.leak.gain));
-            un = self.clean_leak.unexplained;
+        let heard = self.microphone_meter.feed(microphone);
+        push(&mut self.microphone, heard);
+        self.leak.listen(&heard);
+        if self.delay.heard(&heard, &self.leak) {
+            self.learn();
         }
-        let audible = self.played.iter().take(LAGS + ROOM.len()).any(is_loud);
-        self.likelihood = match (heard, self.lag) {
-            (_, _) if !audible => 0.0,
-            // Nothing is heard. The detector's memory of what was is as long.
-            (None, _) => self.likelihood * 0.9,
-            (Some(by_level), Some(_)) => by_level,
-            (Some(_), None) => logistic((patch - 0.65) / 0.06),
+        let echo = self.delay.ticks().map(|ticks| self.echo(ticks));
+        let resembles = self.delay.resemblance();
+        let mut level = echo.and_then(|echo| self.leak.explains(&heard, &echo, resembles));
+        let mut sound = self.leak.hears_sound();
+        if let Some(clean) = clean {
+            let clean = self.clean_meter.feed(clean);
+            // While it learns, a canceller adds now and then what was not there.
+            let clean = std::array::from_fn(|band| clean[band].min(heard[band]));
+            let leak = self.clean_leak.get_or_insert_with(|| self.leak.clone());
+            leak.listen(&clean);
+            leak.trust(&self.leak);
+            level = echo.and_then(|echo| leak.explains(&clean, &echo, resembles));
+            sound = leak.hears_sound();
+        }
+        self.likelihood = match level {
+            _ if self.silent_ticks >= AUDIBLE => 0.0,
+            _ if !sound => self.likelihood * FADES,
+            Some(likelihood) => likelihood,
+            None => delay::by_resemblance(resembles),
         };
-        let score = self.lag.map_or(0.0, |l| self.long[l].correlation());
-        self.trace = Trace { lag: self.lag, score, patch, unexplained: un, active: self.leak.active, likelihood: self.likelihood };
+        self.likelihood = self.likelihood.min(SUREST);
         self.likelihood
     }
 
-    fn patch(&self) -> f32 {
-        match self.lag {
-            Some(lag) => self.short[lag].correlation(),
-            None => self.short.iter().filter(|m| m.ticks > 2.5).map(Moments::correlation).fold(-1.0, f32::max),
-        }
+    /// How long our voice takes to come back, where that is known: in whole ticks, from mouth to ear.
+    pub fn delay(&self) -> Option<Duration> {
+        self.delay.ticks().map(|ticks| TICK * (ticks as u32 + 1))
     }
 
-    fn align(&mut self, bands: &Bands) {
-        let log: Bands = std::array::from_fn(|b| (bands[b] + 3.0 * self.leak.noise[b]).ln());
-        if self.leak.active >= 3 {
-            self.mean_heard.add(&log);
-        }
-        let centred = self.mean_heard.centre(&log);
-        for lag in 0..LAGS {
-            // What is heard while nothing was played says nothing about the echo.
-            if is_loud(&self.played[lag]) {
-                self.long[lag].add(0.98, &self.log_played[lag], &centred);
-                self.short[lag].add(0.85, &self.log_played[lag], &centred);
-            }
-        }
-        let score = |lag: usize| self.long[lag].correlation();
-        let known = (0..LAGS).filter(|lag| self.long[*lag].ticks > 8.0);
-        let Some(best) = known.max_by(|a, b| score(*a).total_cmp(&score(*b))) else { return };
-        let present = self.lag.map_or(0.0, score);
-        if Some(best) == self.lag || score(best) < 0.5 || score(best) < present + 0.1 {
-            self.rival_ticks = 0;
-            return;
-        }
-        self.rival_ticks += 1;
-        if self.lag.is_none() || self.rival_ticks >= 10 {
-            self.lag = Some(best);
-            self.rival_ticks = 0;
-            self.learn(best);
-        }
-    }
-
-    /// What the room makes of what was played so many ticks ago, but for the strength of the echo.
-    fn echo_shape(&self, ago: usize) -> Bands {
+    /// What the room makes of what was played so many ticks ago, but for its strength.
+    fn echo(&self, ago: usize) -> Bands {
         let mut echo = [0.0; BANDS];
-        for (k, share) in ROOM.iter().enumerate() {
-            let Some(played) = (ago + k).checked_sub(1).and_then(|at| self.played.get(at)) else { continue };
+        for (later, share) in ROOM.iter().enumerate() {
+            let Some(played) = (ago + later).checked_sub(1).and_then(|at| self.played.get(at)) else { continue };
             for (echo, played) in echo.iter_mut().zip(played) {
                 *echo += share * played;
             }
@@ -208,17 +133,20 @@ impl SelfVoice {
         echo
     }
 
-    /// The strength of the echo, from the last half second.
-    fn learn(&mut self, lag: usize) {
+    /// Another delay: the strength is that of the last half second.
+    fn learn(&mut self) {
+        let Some(ticks) = self.delay.ticks() else { return };
         let pairs: Vec<(Bands, Bands)> =
-            (0..25).map(|ago| (self.echo_shape(lag + ago), self.microphone[ago])).collect();
+            self.microphone.iter().enumerate().map(|(ago, heard)| (self.echo(ticks + ago), *heard)).collect();
         self.leak.learn(&pairs);
-        self.clean_leak.gain = self.leak.gain;
+        self.clean_leak = None;
     }
 }
 
-fn is_loud(bands: &Bands) -> bool {
-    bands.iter().sum::<f32>() > 1e-6
+impl Default for SelfVoice {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 fn push(past: &mut VecDeque<Bands>, newest: Bands) {
@@ -226,6 +154,10 @@ fn push(past: &mut VecDeque<Bands>, newest: Bands) {
     past.push_front(newest);
 }
 
+/// From 0.0 to 1.0, one half at zero.
 fn logistic(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
 }
+
+#[cfg(test)]
+mod tests;

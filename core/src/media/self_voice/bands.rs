@@ -21,6 +21,12 @@ const HIGHEST_HZ: f32 = 7_000.0;
 /// The mean power of each band; 1.0 is a full-scale square wave spread over the band.
 pub type Bands = [f32; BANDS];
 
+/// Does somebody speak in it? From -60 dBFS on: the pauses of a synthetic voice are digital silence, and those of a
+/// recorded one are not much above.
+pub fn is_loud(bands: &Bands) -> bool {
+    bands.iter().sum::<f32>() > 1e-6
+}
+
 /// Computes them for one stream.
 pub struct BandMeter {
     hann: Vec<f32>,
@@ -33,6 +39,7 @@ pub struct BandMeter {
 }
 
 impl BandMeter {
+    /// One that has heard silence.
     pub fn new() -> Self {
         let transform = RealFftPlanner::new().plan_fft_forward(WINDOW);
         Self {
@@ -64,6 +71,12 @@ impl BandMeter {
             let bins = self.bins[band].clone();
             self.spectrum[bins].iter().map(Complex::norm_sqr).sum::<f32>() * scale
         })
+    }
+}
+
+impl Default for BandMeter {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
