@@ -75,6 +75,7 @@ impl Server {
             default_persona: config.personas.default.clone(),
             conversation: conversation_settings(config),
             ear: ear_settings(config),
+            echo_canceller: config.media.echo_canceller,
             max_calls: config.calls.max as usize,
             longest_call: Duration::from_secs(u64::from(config.calls.max_minutes) * 60),
         });
@@ -186,5 +187,6 @@ fn ear_settings(config: &Config) -> EarSettings {
         vad_threshold: config.floor.vad_threshold,
         onset_ms: config.floor.onset_ms,
         pre_roll_ms: config.floor.pre_roll_ms,
+        echo_likelihood: config.floor.echo_likelihood,
     }
 }

@@ -12,6 +12,7 @@ use duologue::backend::scripted_voice::{ScriptedVoice, WordCode, heard};
 use duologue::call::engines::Engines;
 use duologue::call::registry::{House, Registry};
 use duologue::call::wire::Control;
+use duologue::config::EchoCancelling;
 use duologue::dialogue::conversation::ConversationSettings;
 use duologue::dialogue::persona::Persona;
 use duologue::journal::EndReason;
@@ -24,8 +25,14 @@ use duologue::store::Store;
 use duologue::time::TICK;
 use duologue_signaling::event::{Event, Stamped, TurnOutcome};
 
-const EAR: EarSettings =
-    EarSettings { jitter_min_ms: 20, jitter_max_ms: 240, vad_threshold: 0.5, onset_ms: 90, pre_roll_ms: 300 };
+const EAR: EarSettings = EarSettings {
+    jitter_min_ms: 20,
+    jitter_max_ms: 240,
+    vad_threshold: 0.5,
+    onset_ms: 90,
+    pre_roll_ms: 300,
+    echo_likelihood: 0.6,
+};
 
 const SCRIPT: &str = "first_token_ms: 100\ntoken_ms: 20\nrules:\n  - hears: [close]\n    says: The kitchen closes at ten. The bar closes at midnight, every day of the week.\notherwise: I see.\n";
 
@@ -63,6 +70,7 @@ async fn stage_in(opening: &str, asks: &[&str], network: Memory) -> Stage {
         default_persona: "porter".into(),
         conversation: ConversationSettings::default(),
         ear: EAR,
+        echo_canceller: EchoCancelling::Auto,
         max_calls: 4,
         longest_call: Duration::from_secs(3_600),
     });

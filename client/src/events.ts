@@ -55,6 +55,7 @@ export type Stamped = CallEvent & { at_ms: number };
 export type ClientMessage =
   | { type: "text"; text: string }
   | { type: "mute"; on: boolean }
+  | { type: "microphone"; echo_cancelled: boolean }
   | { type: "hangup" };
 
 /** The longest typed turn that the server takes. */

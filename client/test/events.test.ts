@@ -18,6 +18,8 @@ test("the client's messages have the form of the examples", () => {
     { type: "text", text: "In miles, please." },
     { type: "mute", on: true },
     { type: "mute", on: false },
+    { type: "microphone", echo_cancelled: true },
+    { type: "microphone", echo_cancelled: false },
     { type: "hangup" },
   ];
   assert.deepEqual(examples, lines("client-messages.jsonl").map((line) => JSON.parse(line)));

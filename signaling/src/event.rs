@@ -126,6 +126,9 @@ pub enum ClientMessage {
     Text { text: String },
     /// The client's microphone is off (or on again): silence now says nothing about the end of a turn.
     Mute { on: bool },
+    /// What the client knows of its microphone: whether something there takes the agent's voice out of it. A client that
+    /// does not know says nothing.
+    Microphone { echo_cancelled: bool },
     /// The caller hangs up.
     Hangup,
 }

@@ -17,11 +17,12 @@ use super::task::{CallTask, Work};
 use super::wire::{self, Control};
 use crate::audio::opus::OpusError;
 use crate::audio::resample::UnsupportedRates;
+use crate::config::EchoCancelling;
 use crate::dialogue::conversation::{Conversation, ConversationSettings};
 use crate::dialogue::judge::RulesJudge;
 use crate::dialogue::persona::Persona;
 use crate::journal::{CallId, EndReason, Entry, MediaTotals};
-use crate::media::ear::{Ear, EarSettings};
+use crate::media::ear::{Ear, EarError, EarSettings};
 use crate::media::parrot::Parrot;
 use crate::peer::{OfferRefused, Peer, PeerLine, Port, PortCounts};
 use crate::store::Recorder;
@@ -35,6 +36,7 @@ pub struct House {
     pub default_persona: String,
     pub conversation: ConversationSettings,
     pub ear: EarSettings,
+    pub echo_canceller: EchoCancelling,
     pub max_calls: usize,
     pub longest_call: Duration,
 }
@@ -52,6 +54,8 @@ pub enum OpenError {
     Offer(#[from] OfferRefused),
     #[error("no audio codec: {0}")]
     Codec(#[from] OpusError),
+    #[error(transparent)]
+    Ear(#[from] EarError),
     #[error(transparent)]
     Rates(#[from] UnsupportedRates),
 }
@@ -135,9 +139,12 @@ impl Registry {
         began: Instant,
     ) -> Result<CallTask, OpenError> {
         let house = &self.house;
+        let mut ear = Ear::new(house.ear, house.engines.voice_detector(), peer.agreed.opus)?;
+        ear.cancel_echo(house.echo_canceller == EchoCancelling::On && !persona.echo);
         Ok(CallTask {
             call: call.clone(),
-            ear: Ear::new(house.ear, house.engines.voice_detector(), peer.agreed.opus)?,
+            ear,
+            echo_by_client: house.echo_canceller == EchoCancelling::Auto && !persona.echo,
             mouth: Mouth::new(rand::random(), rand::random())?,
             parrot: if persona.echo { Some(Parrot::new()?) } else { None },
             hotwords: persona.recogniser_prompt().map(Into::into),

@@ -31,6 +31,8 @@ pub struct CallTask {
     pub mouth: Mouth,
     /// Present when the persona only sends the caller's sound back.
     pub parrot: Option<Parrot>,
+    /// The client's word says whether our echo is cancelled here.
+    pub echo_by_client: bool,
     pub conversation: Conversation,
     pub judge: Box<dyn Judge>,
     pub engines: Engines,
@@ -105,6 +107,10 @@ impl CallTask {
             self.conversation.frame(at, &mut frame)
         };
         self.mouth.send(&frame, speech, &self.peer.line);
+        // Nobody minds the parrot's own voice.
+        if self.parrot.is_none() {
+            self.ear.played(&frame);
+        }
     }
 
     /// Does what the conversation wants. In order; nothing waits.
@@ -261,6 +267,10 @@ impl CallTask {
         match serde_json::from_str(text) {
             Ok(ClientMessage::Text { text }) => self.conversation.on(at, Input::Typed(text)),
             Ok(ClientMessage::Mute { on }) => self.conversation.on(at, Input::Muted(on)),
+            Ok(ClientMessage::Microphone { echo_cancelled }) if self.echo_by_client => {
+                self.ear.cancel_echo(!echo_cancelled);
+            }
+            Ok(ClientMessage::Microphone { .. }) => {}
             Ok(ClientMessage::Hangup) => self.end(EndReason::CallerHangup, "The caller hung up."),
             Err(fault) => {
                 let detail = format!("Not a client message ({fault}); see PROTOCOL.md.");

@@ -1,6 +1,7 @@
 //! How well a call bears the echo of its own agent.
 mod call;
 mod material;
+#[path = "../../tests/room/mod.rs"]
 mod room;
 
 use std::path::{Path as FilePath, PathBuf};
@@ -66,7 +67,7 @@ fn main() {
                         clips: &clips,
                         weights: &weights,
                         mode: *mode,
-                        path: Path { loss_db, delay_ms, drift_ppm },
+                        path: Path { loss_db, delay_ms, drift_ppm, room_ms: 168 },
                         seed: first_seed * 1000 + n,
                         trace,
                         early: args.iter().any(|arg| arg == "--early"),

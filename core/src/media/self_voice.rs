@@ -121,6 +121,9 @@ impl SelfVoice {
         self.delay.ticks().map(|ticks| TICK * (ticks as u32 + 1))
     }
 
+    pub fn res(&self) -> f32 { self.delay.resemblance() }
+    pub fn hears(&self) -> bool { self.leak.hears_sound() }
+    pub fn score(&self) -> f32 { self.delay.score() }
     /// What the room makes of what was played so many ticks ago, but for its strength.
     fn echo(&self, ago: usize) -> Bands {
         let mut echo = [0.0; BANDS];
@@ -159,5 +162,3 @@ fn logistic(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
 }
 
-#[cfg(test)]
-mod tests;

@@ -97,11 +97,15 @@ impl Delay {
         self.choose()
     }
 
+    pub fn score(&self) -> f32 { self.long.iter().filter(|m| m.ticks >= EVIDENCE_TICKS).map(Moments::correlation).fold(0.0, f32::max) }
     fn choose(&mut self) -> bool {
         let score = |lag: usize| self.long[lag].correlation();
         let told = (0..LAGS).filter(|lag| self.long[*lag].ticks >= EVIDENCE_TICKS);
         let Some(best) = told.max_by(|a, b| score(*a).total_cmp(&score(*b))) else { return false };
-        let least = self.known.map_or(KNOWN, |known| KNOWN.max(score(known) + BETTER));
+        let e = |n: &str, d: f32| std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
+        let ticks = self.long[best].ticks;
+        let least = e("K", 0.5) + e("KE", 0.25) * (1.0 - (ticks - 8.0) / e("KT", 22.0)).max(0.0);
+        let least = self.known.map_or(least, |known| least.max(score(known) + BETTER));
         if self.known == Some(best) || score(best) < least {
             self.rival_ticks = 0;
             return false;
@@ -134,6 +138,7 @@ pub fn by_resemblance(resemblance: f32) -> f32 {
 
 /// The mean of logarithmic powers over speech, of two seconds.
 struct Mean {
+    slow: Bands,
     mean: Bands,
     ticks: f32,
 }
@@ -141,7 +146,7 @@ struct Mean {
 impl Mean {
     /// A guess that the first 15 ticks outweigh.
     fn new(guess: f32) -> Self {
-        Self { mean: [guess; BANDS], ticks: 15.0 }
+        Self { slow: [0.0; BANDS], mean: [guess; BANDS], ticks: 15.0 }
     }
 
     fn add(&mut self, log: &Bands) {
@@ -151,8 +156,23 @@ impl Mean {
         }
     }
 
-    fn centred(&self, log: &Bands) -> Bands {
-        std::array::from_fn(|band| (log[band] - self.mean[band]).clamp(-FARTHEST, FARTHEST))
+    fn centred(&mut self, log: &Bands) -> Bands {
+        let v = std::env::var("V").unwrap_or_default();
+        let mut out: Bands = std::array::from_fn(|band| (log[band] - self.mean[band]).clamp(-FARTHEST, FARTHEST));
+        if v.contains('B') {
+            let m = out.iter().sum::<f32>() / BANDS as f32;
+            let k = if v.contains('h') { 0.5 } else { 1.0 };
+            out.iter_mut().for_each(|x| *x -= k * m);
+        }
+        if v.contains('C') {
+            let a = if v.contains('s') { 0.12 } else { 0.25 };
+            for b in 0..BANDS {
+                let x = out[b];
+                out[b] = x - self.slow[b];
+                self.slow[b] += a * (x - self.slow[b]);
+            }
+        }
+        out
     }
 }
 

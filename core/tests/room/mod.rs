@@ -1,4 +1,8 @@
-//! The far end: a loudspeaker, a room, a microphone, and two clocks that do not quite agree.
+//! The far end: a loudspeaker, a room, a microphone, and two clocks that do not quite agree. Shared by the tests of the echo
+//! and its benchmark.
+#![allow(dead_code)] // each program uses its own part of it
+
+pub mod voice;
 
 use std::collections::VecDeque;
 
@@ -33,11 +37,12 @@ pub struct Path {
     pub delay_ms: u32,
     /// How much faster the microphone's clock runs than the loudspeaker's.
     pub drift_ppm: f32,
+    /// The room's answer is cut off after so long.
+    pub room_ms: u32,
 }
 
 /// Reverberation time, to -60 dB: a furnished room.
 const RT60_S: f32 = 0.25;
-const TAPS: usize = HEAR_RATE as usize / 6;
 
 pub struct Room {
     path: Path,
@@ -52,8 +57,9 @@ pub struct Room {
 impl Room {
     /// A room of its own: another seed, another impulse response.
     pub fn new(path: Path, dice: &mut Dice) -> Self {
+        let taps = (path.room_ms * HEAR_RATE / 1_000) as usize;
         let mut response: Vec<f32> =
-            (0..TAPS).map(|n| dice.normal() * 10.0_f32.powf(-3.0 * n as f32 / (RT60_S * HEAR_RATE as f32))).collect();
+            (0..taps).map(|n| dice.normal() * 10.0_f32.powf(-3.0 * n as f32 / (RT60_S * HEAR_RATE as f32))).collect();
         // The direct sound is as strong as all of the room's answer.
         let reverberant: f32 = response.iter().map(|tap| tap * tap).sum();
         response[0] = reverberant.sqrt();
@@ -63,16 +69,17 @@ impl Room {
         response.reverse();
         let delay = f64::from(path.delay_ms) * f64::from(HEAR_RATE) / 1_000.0;
         let most = delay as usize + HEAR_RATE as usize / 4 + HEAR_FRAME;
-        Self { path, response, dry: vec![0.0; TAPS + HEAR_FRAME], wet: VecDeque::from(vec![0.0; most]), delay }
+        Self { path, response, dry: vec![0.0; taps + HEAR_FRAME], wet: VecDeque::from(vec![0.0; most]), delay }
     }
 
     /// 20 ms through loudspeaker and room.
     pub fn hear(&mut self, played: &[f32], out: &mut [f32; HEAR_FRAME]) {
+        let taps = self.response.len();
         self.dry.drain(..HEAR_FRAME);
         // A small loudspeaker at the end of its travel.
         self.dry.extend(played.iter().map(|sample| (1.5 * sample).tanh() / 1.5));
         for n in 0..HEAR_FRAME {
-            let window = &self.dry[n + 1 + self.dry.len() - HEAR_FRAME - TAPS..][..TAPS];
+            let window = &self.dry[n + 1 + self.dry.len() - HEAR_FRAME - taps..][..taps];
             self.wet.pop_front();
             self.wet.push_back(dot(window, &self.response));
         }
