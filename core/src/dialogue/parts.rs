@@ -1,5 +1,5 @@
 //! A turn is heard in parts: what lies before a pause that the caller spoke on after is settled, and only what came since is
-//! heard again. So the last words of a long turn are known as soon as those of a short one.
+//! heard again. So less of a long turn is left to be recognised at its end.
 //!
 //! This keeps the words of the parts and puts what is heard of the rest behind them. Answers of the recogniser come in any
 //! order: one that follows a part whose words are not known yet waits for them here.
