@@ -18,6 +18,7 @@ use duologue::dialogue::conversation::ConversationSettings;
 use duologue::dialogue::persona::Persona;
 use duologue::journal::EndReason;
 use duologue::media::ear::EarSettings;
+use duologue::media::red;
 use duologue::media::rtp::RtpPacket;
 use duologue::peer::client::Caller;
 use duologue::peer::net::{Memory, Weather};
@@ -166,7 +167,13 @@ impl Phone {
         while let Ok(event) = self.peer.events.try_recv() {
             match event {
                 PeerEvent::Rtp { packet, .. } => {
-                    self.decoder.decode(&packet.payload, &mut self.sound);
+                    // Nothing is lost here, so that what goes along of earlier packets is of no use.
+                    let payload = if Some(packet.payload_type) == self.peer.agreed.red {
+                        red::parse(&packet.payload).expect("redundant audio").pop().expect("a primary block").payload
+                    } else {
+                        packet.payload.clone()
+                    };
+                    self.decoder.decode(&payload, &mut self.sound);
                     self.packets.push(packet);
                 }
                 PeerEvent::Message(json) => self.events.push(serde_json::from_str(&json).expect("an event")),
@@ -250,7 +257,10 @@ async fn a_caller_who_reports_what_it_plays_is_known_to_the_word() {
     // The first words are over before the first report is here.
     let (estimated, reported): (Vec<_>, Vec<_>) = ways.iter().partition(|(_, by)| by == "estimate");
     assert!(estimated.len() <= 4, "{ways:?}");
-    assert!(reported.iter().all(|(way, _)| (220..=300).contains(way)), "200 and 60 ms, to 40: {ways:?}");
+    // Until a report of the network's has come back, a report's own way here is not known and counts with the rest.
+    assert!(reported.iter().all(|(way, _)| (220..=360).contains(way)), "200 and 60 ms, and 60 back: {ways:?}");
+    let known = reported.iter().filter(|(way, _)| (220..=300).contains(way)).count();
+    assert!(known >= 10, "200 and 60 ms, to 40: {ways:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -53,7 +53,8 @@ impl Calibration {
         probabilities
             .iter()
             .filter(allowed)
-            .max_by(|a, b| a.1.total_cmp(&b.1))
+            // Between equals, an answer.
+            .max_by(|a, b| a.1.total_cmp(&b.1).then((a.0 == Action::Respond).cmp(&(b.0 == Action::Respond))))
             .map_or(Action::Listen, |(action, _)| *action)
     }
 

@@ -30,6 +30,8 @@ pub(crate) fn calibrate(items: &[Item], scored: &[Scored]) -> Calibration {
             fitted.temperature[floor.index()] = temperature(floor, items, scored, &fitted);
         }
     }
+    // A margin between probabilities means something else at another temperature: it has the last word.
+    fitted.decline_margin = margin(items, scored, &fitted);
     fitted
 }
 
