@@ -4,7 +4,8 @@
 //!
 //! The line is counted in samples at 48 kHz from the call's first packet, silence included, as its RTP timestamps are.
 //! Until the client says more, the way takes half a round trip and [`FarEarSettings::buffer_ms`]; a playout report
-//! ([`PlayoutReport`]) sets it to what was measured.
+//! ([`PlayoutReport`]) sets it to what was measured. Until RTCP has told the round trip, a report's own way here is taken
+//! for a part of it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
