@@ -22,7 +22,7 @@ use trace::{Speaker, Timed, Weather, travel};
 const SEED: u64 = 20_260_105;
 
 /// A network and the redundancy that a sender who hears of its loss would send.
-const NETWORKS: [(&str, Weather, u8); 16] = [
+const NETWORKS: [(&str, Weather, u8); 17] = [
     ("none", weather(0.0, 0.0, 0.0), 0),
     ("5 % loss", weather(0.05, 0.0, 0.0), 5),
     ("10 % loss", weather(0.1, 0.0, 0.0), 10),
@@ -39,7 +39,10 @@ const NETWORKS: [(&str, Weather, u8); 16] = [
     ("10 % loss, jitter 0 to 60 ms", weather(0.1, 0.0, 60.0), 10),
     ("20 % loss, jitter 0 to 60 ms", weather(0.2, 0.0, 60.0), 20),
     ("20 % loss, jitter 0 to 120 ms", weather(0.2, 0.0, 120.0), 20),
+    (CHANGING, weather(0.0, 0.0, 120.0), 0),
 ];
+/// In this one the weather comes and goes.
+const CHANGING: &str = "jitter 0 to 120 ms in 8 s of every 40 s";
 
 const fn weather(loss: f64, burst: f64, jitter_ms: f64) -> Weather {
     Weather { loss, burst, jitter_ms, doubled: 0.0, drift_ppm: 0 }
@@ -56,6 +59,16 @@ fn ear(stretch_speech: bool) -> Ear {
         pre_roll_ms: 300,
     };
     Ear::new(settings, Box::new(EnergyVad::default()), 111).expect("an ear")
+}
+
+/// Four fifths of the time all is well.
+fn changing(sent: &[Timed], weather: Weather) -> Vec<Timed> {
+    let stretches = sent.chunk_by(|(a, _), (b, _)| a / 8_000_000 == b / 8_000_000).enumerate();
+    let mut network: Vec<Timed> = stretches
+        .flat_map(|(n, stretch)| travel(stretch, if n % 5 == 1 { weather } else { Weather::default() }, SEED))
+        .collect();
+    network.sort_by_key(|(at, _)| *at);
+    network
 }
 
 /// Hears what arrives, tick by tick.
@@ -109,7 +122,7 @@ fn quality(out: &Path, seconds: usize, files: &[PathBuf]) {
     write(&out.join("spoken.wav"), &spoken);
     for (n, (name, weather, expected_loss)) in NETWORKS.iter().enumerate() {
         let sent = Speaker { expected_loss: *expected_loss, ..Speaker::default() }.speak(&spoken);
-        let network = travel(&sent, *weather, SEED);
+        let network = if *name == CHANGING { changing(&sent, *weather) } else { travel(&sent, *weather, SEED) };
         for stretch_speech in [true, false] {
             let mut ear = ear(stretch_speech);
             let heard = hear(&mut ear, &network, sent.len() + 10);
