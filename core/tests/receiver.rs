@@ -91,7 +91,11 @@ fn after_concealment_the_sound_fades_into_the_room_and_comes_back_without_a_clic
     listener.listen(&network, 200, hushed);
     assert!(listener.accounted_for());
     let counts = listener.receiver.counts();
-    assert_eq!((ms_of(counts.concealed) / 20, counts.recovered), (3, 0), "{counts:?}");
+    assert!(
+        (280..=340).contains(&ms_of(counts.concealed)),
+        "what is missing is told, however it is filled: {counts:?}"
+    );
+    assert_eq!(counts.recovered, 0);
     // The hole is where the room is: somewhere within the second.
     let frames: Vec<f32> = listener.heard[2 * SECOND..5 * SECOND / 2].chunks(HEAR_FRAME).map(level_dbfs).collect();
     let hole: Vec<&f32> = frames.iter().filter(|level| **level < -60.0).collect();

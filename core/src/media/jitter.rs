@@ -61,8 +61,11 @@ pub enum Pull {
     Recover { next: RtpPacket, length: Duration },
     /// Nothing is known of this stretch: let the decoder conceal it.
     Conceal { length: Duration },
-    /// Nothing is to be played in this tick, and nothing is lost: 20 ms of silence.
+    /// Nothing is to be played for the rest of the tick, and nothing is lost.
     Wait,
+    /// Nothing can be played for the rest of the tick, though something should be: packets are gone or slow, and enough was
+    /// made up for them.
+    Gone,
 }
 
 /// How the delay of what is being played should change. Sound is stretched for it where that is not heard.
@@ -181,6 +184,8 @@ struct Stream {
     was_late: bool,
     /// The last packet said that silence follows.
     silent: bool,
+    /// Nothing is being played because packets are missing.
+    gone: bool,
     copies: Copies,
 }
 

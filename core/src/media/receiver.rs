@@ -28,9 +28,9 @@ pub struct SoundCounts {
     pub packets: u64,
     /// From the copy in the packet after a lost one.
     pub recovered: u64,
-    /// Made up for lost and slow packets.
+    /// Made up for lost and slow packets, from what was heard before or, after 60 ms of that, as comfort noise.
     pub concealed: u64,
-    /// While nothing was to be heard: the sender paused, or its packets are gone.
+    /// While nothing was to be heard: the sender has not begun, or paused.
     pub comfort: u64,
     pub lengthened: u64,
     pub shortened: u64,
@@ -198,7 +198,8 @@ impl Receiver {
                     self.count(origin, from);
                 }
                 Pull::Conceal { length } => self.conceal(length),
-                Pull::Wait => self.wait(),
+                Pull::Wait => self.counts.comfort += self.rest(),
+                Pull::Gone => self.counts.concealed += self.rest(),
             }
         }
     }
@@ -230,16 +231,16 @@ impl Receiver {
         self.note_made();
     }
 
-    /// Nothing is to be played for the rest of the tick: the room alone, after what was heard last has faded.
-    fn wait(&mut self) {
+    /// Nothing is played for the rest of the tick: the room alone, after what was heard last has faded. Gives its samples.
+    fn rest(&mut self) -> u64 {
         let from = self.sound.len();
         if self.open > 0.0 {
             self.decoder.conceal(TICK, &mut self.sound);
         }
         self.sound.resize(HEAR_FRAME, 0.0);
-        self.counts.comfort += (HEAR_FRAME - from) as u64;
         self.shape(from, 0.0, FADE_OUT.min(HEAR_FRAME - from));
         self.note_made();
+        (HEAR_FRAME - from) as u64
     }
 
     fn note_made(&mut self) {

@@ -96,7 +96,8 @@ impl Line {
         let at = CallTime::from_us(self.now_us);
         while self.decoded_us < 20_000 {
             let pull = self.buffer.pull(at, Duration::from_micros(self.decoded_us));
-            self.decoded_us += if pull == Pull::Wait { 20_000 - self.decoded_us } else { length_us(&pull) };
+            self.decoded_us +=
+                if matches!(pull, Pull::Wait | Pull::Gone) { 20_000 - self.decoded_us } else { length_us(&pull) };
             self.pulls.push((at, pull));
         }
     }
@@ -132,7 +133,7 @@ impl Line {
         self
     }
 
-    /// One letter a pull: P packet, R recover, C conceal, w wait.
+    /// One letter a pull: P packet, R recover, C conceal, w wait, g gone.
     pub fn picture(&self) -> String {
         self.stream().iter().map(|(_, pull)| letter(pull)).collect()
     }
@@ -167,7 +168,7 @@ pub(super) fn length_us(pull: &Pull) -> u64 {
     match pull {
         Pull::Packet(packet) => u64::from(opus::packet_samples(&packet.payload).unwrap_or(960)) * 125 / 6,
         Pull::Recover { length, .. } | Pull::Conceal { length } => length.as_micros() as u64,
-        Pull::Wait => 20_000,
+        Pull::Wait | Pull::Gone => 20_000,
     }
 }
 
@@ -177,5 +178,6 @@ fn letter(pull: &Pull) -> char {
         Pull::Recover { .. } => 'R',
         Pull::Conceal { .. } => 'C',
         Pull::Wait => 'w',
+        Pull::Gone => 'g',
     }
 }

@@ -33,6 +33,7 @@ impl Stream {
             bridged: Duration::ZERO,
             was_late: false,
             silent: false,
+            gone: false,
             copies: Copies::default(),
         };
         stream.accept(at, sequence, packet, length, &mut JitterStats::default());
@@ -128,6 +129,7 @@ impl Stream {
     fn play_head(&mut self, stats: &mut JitterStats) -> Played {
         let Some(held) = self.pass_head(stats) else { return Pull::Wait.into() };
         self.filling = false;
+        self.gone = false;
         self.bridged = Duration::ZERO;
         self.silent = opus::is_silence(&held.packet.payload);
         stats.played += 1;
@@ -163,6 +165,7 @@ impl Stream {
     fn pull_filling(&mut self, at: CallTime, max_us: i64, stats: &mut JitterStats) -> Played {
         match self.held.values().next() {
             Some(head) if self.delay_us(at, head.timestamp) >= self.target_us(at, max_us) => self.play_head(stats),
+            _ if self.gone => Pull::Gone.into(),
             _ => Pull::Wait.into(),
         }
     }
@@ -189,7 +192,8 @@ impl Stream {
             return self.play_head(stats);
         }
         if length > LONGEST_PACKET || (missing > 1 && self.bridged + hole > HOLE_MOST) {
-            // More than concealment is good for: silence, until the packet behind the hole is due.
+            // More than concealment is good for: nothing, until the packet behind the hole is due.
+            self.gone = true;
             return self.fill(at, max_us, stats);
         }
         let next = (missing == 1).then(|| self.held[&sequence].packet.clone());
@@ -223,7 +227,8 @@ impl Stream {
     fn starve(&mut self) -> Pull {
         if self.silent || self.bridged >= CONCEAL_MOST {
             self.filling = true;
-            return Pull::Wait;
+            self.gone = !self.silent;
+            return if self.gone { Pull::Gone } else { Pull::Wait };
         }
         self.stalled += TICK;
         self.bridged += TICK;
