@@ -57,6 +57,8 @@ fn ear(stretch_speech: bool) -> Ear {
         vad_threshold: 0.5,
         onset_ms: 90,
         pre_roll_ms: 300,
+        part_ms: 3_000,
+        part_pause_ms: 140,
     };
     Ear::new(settings, Box::new(EnergyVad::default()), 111).expect("an ear")
 }
