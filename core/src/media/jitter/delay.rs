@@ -7,8 +7,9 @@ use crate::time::CallTime;
 
 /// Share of the packets that should be there in time.
 const QUANTILE: f32 = 0.97;
-/// Each packet weakens those before it by this: half the weight is in the last 350 packets, 7 s.
-const FORGET: f32 = 0.998;
+/// Each packet weakens those before it by this: half the weight is in the last 140 packets, 2.8 s. At 0.998 (7 s) a network that
+/// was bad for 8 s cost 25 ms more of mean delay over the next half minute, and concealed as much (`make bench-jitter`).
+const FORGET: f32 = 0.995;
 /// Width of a step of the histogram; the target is the upper edge of a step.
 const STEP_US: i64 = 5_000;
 /// What is expected before anything was seen, and how many packets that expectation weighs.
