@@ -339,6 +339,25 @@ async fn the_answer_comes_through_loss_and_jitter() {
     phone.wait(9_000).await;
     let completed = phone.ended_turns().iter().filter(|(outcome, _)| *outcome == TurnOutcome::Completed).count();
     assert_eq!(completed, 1, "{:?}", phone.ended_turns());
+    // And the line is told to be what it is, while the call runs and afterwards.
+    let lost: Vec<f32> = phone
+        .events
+        .iter()
+        .filter_map(|stamped| match stamped.event {
+            Event::Quality { loss, .. } => Some(loss),
+            _ => None,
+        })
+        .collect();
+    assert!((3..=11).contains(&lost.len()), "at most every second, in 11 s: {lost:?}");
+    assert!(lost.iter().any(|loss| (0.01..0.2).contains(loss)), "{lost:?}");
+    let end = Control::End { reason: EndReason::CallerHangup, detail: "Enough.".into() };
+    assert_eq!(stage.registry.tell(&phone.call, end), Some(true));
+    phone.wait(1_000).await;
+    stage.registry.settle().await;
+    let media = stage.store.reader().call(&phone.call).await.expect("readable").expect("kept").media.expect("counted");
+    assert!(media.heard_ms.is_some_and(|ms| (10_500..12_500).contains(&ms)), "{media:?}");
+    assert!(media.packets_lost > 5 && media.frames_concealed + media.frames_recovered > 5, "{media:?}");
+    assert!(media.jitter_delay_p95_ms >= Some(media.jitter_delay_ms), "{media:?}");
 }
 
 /// Invariant 6, at several moments of a call: greeting, listening, thinking, answering.
