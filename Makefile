@@ -78,6 +78,10 @@ bench-floor: build models ## Turn-taking: latency with cut-ins, barge-in, select
 corpus: build models ## The labelled duplex corpus as WAV and JSON files, for listening (CORPUS=folder)
 	cargo bench --profile release --workspace --bench floor -- --render $(or $(CORPUS),$(HOME)/.cache/duologue/corpus/scenes)
 
+.PHONY: bench-downlink
+bench-downlink: build client browser ## PESQ, concealment and delay in a real browser over a bad network (SEEDS=2, WAV=speech.wav)
+	benches/downlink.sh $(or $(SEEDS),2) $(WAV)
+
 .PHONY: bench-jitter
 bench-jitter: ## Concealed sound, delay, PESQ and CPU of the jitter buffer over seeded traces
 	benches/jitter.sh

@@ -73,7 +73,7 @@ call() { # NUMBER LINE SPEC VARIANT SERVER HOLD SEED
     mkdir -p "$at"
     # shellcheck disable=SC2086  # a spec is several words
     "$bin" relay --to "127.0.0.1:$(media "$5")" --seed "$7" --ways back --spare-setup --for 300 $3 > "$at/relay" 2>&1 & relay=$!
-    for _ in $(seq 50); do grep -q relaying "$at/relay" && break; sleep 0.1; done
+    for _ in $(seq 50); do grep -qs relaying "$at/relay" && break; sleep 0.1; done
     local port; port="$(sed -n 's/^relaying [0-9.]*:\([0-9]*\) .*/\1/p' "$at/relay")"
     if node benches/downlink.mjs --url "$(url "$5")" --relay "$port" --persona reading --mic "$work/personas/reading.wav" \
         --out "$at" --seconds "$seconds" --hold "$6" > "$at/figures.json" 2> "$at/err"; then

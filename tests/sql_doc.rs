@@ -3,9 +3,11 @@
 mod common;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use common::{MONDAY_UTC_MS, agent_turn, caller_turn, closed, event, opened, place, words};
-use duologue::journal::{EndReason, Entry, MediaTotals};
+use duologue::journal::{DownlinkRow, EndReason, Entry, MediaTotals};
+use duologue::media::downlink::LinkReport;
 use duologue::media::far_ear::ReportCounts;
 use duologue::store::Store;
 use duologue_signaling::event::{Event, LatencyParts, TurnOutcome};
@@ -18,6 +20,22 @@ fn page() -> String {
 /// The blocks that are marked as SQL.
 fn queries(page: &str) -> Vec<&str> {
     page.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+/// What call "a" was told of its line, and did.
+fn downlink(at_ms: u64, expected: u32, lost: u32) -> DownlinkRow {
+    let report = LinkReport { expected, lost, jitter: Duration::from_millis(3), rtt: Some(Duration::from_millis(40)) };
+    DownlinkRow {
+        call: "a".into(),
+        at_ms,
+        report: Some(report),
+        packets_sent: 250,
+        copies_sent: 500,
+        payload_bytes: 60_000,
+        copies: 4,
+        fec_percent: 0,
+        bitrate_bps: 24_000,
+    }
 }
 
 /// A good morning: one call as it should be, one on a bad line that the caller left unanswered, one that failed.
@@ -57,6 +75,8 @@ fn a_morning() -> Vec<Entry> {
             created_utc_ms: MONDAY_UTC_MS,
         },
         Entry::Playout { call: "a".into(), reports, way_ms: 64 },
+        Entry::Downlink(downlink(5_000, 250, 50)),
+        Entry::Downlink(DownlinkRow { report: None, ..downlink(12_000, 0, 0) }),
         event(
             "a",
             10_000,
@@ -199,4 +219,16 @@ async fn the_views_tell_what_happened() {
             ("user", "Hello, are you... no, wait.", 0)
         ]
     );
+}
+
+#[tokio::test]
+async fn the_way_to_the_caller_adds_up_over_a_call() {
+    let (_folder, mut connection) = filled().await;
+    let told: (i64, f64, f64, i64, f64) = sqlx::query_as(
+        "SELECT packets_lost, loss_percent, rtt_ms, copies_sent, copies_per_packet FROM downlink WHERE call = 'a'",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .expect("a call with reports");
+    assert_eq!(told, (50, 20.0, 40.0, 1_000, 2.0));
 }
