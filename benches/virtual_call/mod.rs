@@ -110,6 +110,7 @@ struct Answer {
 impl<'a> VirtualCall<'a> {
     pub fn new(whisper: &'a Whisper, detector: Arc<SileroWeights>, parted: Parted) -> Self {
         let settings = EarSettings {
+            stretch_speech: true,
             jitter_min_ms: 20,
             jitter_max_ms: 240,
             vad_threshold: 0.5,
