@@ -5,7 +5,7 @@
 //! | ring | what | modules |
 //! |---|---|---|
 //! | 0 | values and signal processing | [`time`], [`audio`] |
-//! | 1 | state machines that are told the time | [`media`], [`dialogue`], [`journal`] |
+//! | 1 | state machines that are told the time | [`media`], [`dialogue`], [`memory`], [`journal`] |
 //! | 2 | seams to the models | [`backend`] |
 //! | 3 | the IO shell | [`call`], [`peer`], [`store`], [`models`], [`config`], [`assembly`], [`web`], [`serve`], [`check`], [`say`], [`call_client`], [`relay`] |
 //!
@@ -14,7 +14,7 @@
 #![forbid(unsafe_code)]
 
 // rings 0 and 1
-pub use duologue_core::{audio, dialogue, journal, media, time};
+pub use duologue_core::{audio, dialogue, journal, media, memory, time};
 
 // ring 2
 pub mod backend;

@@ -4,6 +4,7 @@
 //! loop itself, [`registry`] the calls that are alive.
 
 pub mod engines;
+pub mod memory;
 pub mod mouth;
 pub mod registry;
 pub mod task;

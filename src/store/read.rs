@@ -116,6 +116,16 @@ impl Reader {
         Self { path: path.to_path_buf() }
     }
 
+    /// A way to read a file that another process may be writing.
+    pub fn of(path: &Path) -> Self {
+        Self::new(path)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A call with its turns in order; `None` where there is no such call.
     ///
     /// # Errors
@@ -159,11 +169,15 @@ impl Reader {
         self.done(connection, memory).await
     }
 
-    async fn connect(&self) -> Result<SqliteConnection, StoreError> {
+    pub(super) async fn connect(&self) -> Result<SqliteConnection, StoreError> {
         options(&self.path).read_only(true).connect().await.map_err(|error| StoreError::of(&self.path, &error))
     }
 
-    async fn done<T>(&self, connection: SqliteConnection, answer: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+    pub(super) async fn done<T>(
+        &self,
+        connection: SqliteConnection,
+        answer: Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
         // Nothing was written: a close that fails takes nothing back.
         let _closed = connection.close().await;
         answer.map_err(|error| StoreError::of(&self.path, &error))

@@ -11,6 +11,7 @@ mod arriving;
 mod caller;
 mod doubt;
 mod draft;
+mod recall;
 mod reply;
 mod verdict;
 
@@ -31,11 +32,13 @@ use crate::audio::LINE_FRAME;
 use crate::backend::{AsrPurpose, ChatRequest, Clause, Speech};
 use crate::journal::{CallId, EndReason, Entry};
 use crate::media::far_ear::{FarEar, FarEarSettings, PlayoutReport};
+use crate::memory::recollection::Recollection;
 use crate::time::CallTime;
 
 use arriving::Arriving;
 use caller::CallerTurn;
 pub use draft::DraftSettings;
+use recall::Mind;
 use reply::{Owed, Reply};
 
 /// The conversation's own numbers; each comes from the configuration.
@@ -97,6 +100,10 @@ pub enum Input {
     Playout(PlayoutReport),
     /// The round trip to the client, as RTCP measures it.
     RoundTrip(Duration),
+    /// What is known of the caller.
+    Remembered(Box<Recollection>),
+    /// What came to mind about the words of the open turn.
+    Recalled(Vec<String>),
 }
 
 /// What the conversation wants done. The call task executes effects in order, at once, without waiting for any.
@@ -138,6 +145,7 @@ pub struct Conversation {
     /// Multiplies the ladder's waits: 1, or more after "hold on".
     patience: u32,
     history: History,
+    mind: Mind,
     last_turn: u32,
     /// What was lost to a sound before it was heard, to be made good if the sound has no words.
     owed: Option<Owed>,
@@ -179,6 +187,7 @@ impl Conversation {
             ladder: Ladder::new(persona.ladder.clone()),
             patience: 1,
             history: History::default(),
+            mind: Mind::default(),
             last_turn: 0,
             owed: None,
             caller: None,
@@ -273,6 +282,8 @@ impl Conversation {
             // Counted there; a report that is not believed is no trouble of the call's.
             Input::Playout(report) => drop(self.far_ear.report(at, report)),
             Input::RoundTrip(rtt) => self.far_ear.round_trip(rtt),
+            Input::Remembered(recollection) => self.remember(*recollection),
+            Input::Recalled(lines) => self.mind.recollection.recalled = lines,
         }
         self.show_floor(at);
     }
