@@ -30,6 +30,9 @@ enum Command {
     Models(ModelsCommand),
     /// Play WAV files into a call, record both sides, print the response latency of each turn at the ear
     Call(duologue::call_client::CallArguments),
+    /// Callers: who is remembered, what is remembered of them, and how to erase it
+    #[command(subcommand)]
+    Caller(duologue::caller::CallerCommand),
     /// Put a bad network between two programs on this machine: a seeded UDP relay
     Relay(duologue::relay::RelayArguments),
     /// Speak a text into a WAV file, in the configured voice
@@ -75,6 +78,10 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         }
         Command::Say(arguments) => {
             duologue::say::run(config, arguments).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Caller(command) => {
+            duologue::caller::run(config, command).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Relay(arguments) => {
