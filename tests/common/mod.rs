@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use duologue::journal::{EndReason, Entry, MediaTotals, Speaker, TurnRow, WordFate};
 use duologue::media::far_ear::Evidence;
+use duologue::memory::{CALLER, Fact, Gleanings, Predicate};
 use duologue::time::CallTime;
 use duologue_signaling::event::{Event, LatencyParts, Stamped, TurnOutcome};
 
@@ -118,6 +119,17 @@ pub fn words(call: &str, turn: u32, text: &str, from_ms: u64, sent: usize, heard
     }
     let end = fates.iter().filter(|word| word.heard.is_some()).last().map_or(0, |word| word.text.end);
     Entry::Words { call: call.into(), turn, text: text.into(), heard: text[..end].into(), words: fates }
+}
+
+/// What is said of the caller.
+pub fn fact(predicate: Predicate, value: &str) -> Fact {
+    Fact { subject: CALLER.into(), predicate, value: value.into(), day: None, confidence: 0.9 }
+}
+
+/// A turn of the call gave these facts to remember.
+pub fn remembered(call: &str, turn: u32, facts: Vec<Fact>) -> Entry {
+    let gleanings = Gleanings { facts, ..Gleanings::default() };
+    Entry::Remembered { call: call.into(), turn, gleanings, at_utc_ms: MONDAY_UTC_MS + i64::from(turn) }
 }
 
 pub fn event(call: &str, at_ms: u64, event: Event) -> Entry {
