@@ -7,6 +7,7 @@ mod facts;
 mod opening;
 mod read;
 mod recall;
+mod remembered;
 mod rows;
 mod writer;
 
@@ -23,7 +24,7 @@ pub use erase::{AskedBy, Erased, erase};
 pub use error::{NotKept, StoreError};
 pub use opening::{Probe, probe};
 pub use read::{CallSummary, CallView, MediaView, MemoryView, Reader, TurnView};
-pub use recall::{CallerMemory, CallerSummary, CommitmentView, FactView, SummaryView};
+pub use remembered::{CallerMemory, CallerSummary, CommitmentView, FactView, SummaryView};
 
 /// Entries that may wait for the disk: some 10 s of the events of 100 calls, at most some 4 MiB.
 pub const ENTRIES_WAITING: usize = 8_192;

@@ -1,15 +1,14 @@
 //! What is known of a caller, read back: the recollection that a call begins with, what comes to mind about a turn, and all of
 //! it for people. Every question names its caller, in the index and in the rows: nothing of another one can be found.
 
-use serde::Serialize;
-use sqlx::{FromRow, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::error::StoreError;
 use super::read::Reader;
-use crate::dialogue::words::words;
-use crate::memory::Party;
+use super::remembered::{CallerMemory, CallerSummary};
 use crate::memory::calendar::{Day, Towards, find_day};
 use crate::memory::recollection::{Conflict, Known, Open, Recollection, Relation, shares};
+use crate::memory::{Party, words};
 
 /// Facts that a recollection holds; the digest takes what fits.
 const FACTS_MOST: u32 = 40;
@@ -162,71 +161,6 @@ fn find(caller: i64, words: &[String], joined: &str) -> Option<String> {
     }
     let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
     Some(format!("caller_id : \"{caller}\" AND text : ({})", words.join(joined)))
-}
-
-/// A caller in a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
-pub struct CallerSummary {
-    pub caller: String,
-    /// Calls in which the caller said something, and on how many days.
-    pub calls: i64,
-    pub days: i64,
-    pub facts: i64,
-    pub last_call_utc_ms: i64,
-}
-
-/// A fact as people see it.
-#[derive(Clone, Debug, PartialEq, Serialize, FromRow)]
-pub struct FactView {
-    pub id: i64,
-    pub kind: String,
-    pub subject: String,
-    pub predicate: String,
-    pub value: String,
-    pub text: String,
-    pub day: Option<String>,
-    pub confidence: f64,
-    pub said_times: i64,
-    pub valid_from_utc_ms: i64,
-    /// Absent while it holds.
-    pub valid_to_utc_ms: Option<i64>,
-    pub superseded_by: Option<i64>,
-    /// The call and turn that it rests on, where they are still there.
-    pub call: Option<String>,
-    pub turn: Option<i64>,
-}
-
-/// A promise as people see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
-pub struct CommitmentView {
-    pub who: String,
-    pub what: String,
-    pub due: Option<String>,
-    pub state: String,
-    pub made_utc_ms: i64,
-    pub call: Option<String>,
-    pub turn: Option<i64>,
-}
-
-/// What a call was about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
-pub struct SummaryView {
-    pub call: String,
-    pub started_utc_ms: i64,
-    pub text: String,
-}
-
-/// Everything that is remembered of a caller.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct CallerMemory {
-    pub caller: String,
-    pub relation: &'static str,
-    pub calls: i64,
-    pub days: i64,
-    /// What held before included, the newest first.
-    pub facts: Vec<FactView>,
-    pub commitments: Vec<CommitmentView>,
-    pub summaries: Vec<SummaryView>,
 }
 
 impl Reader {

@@ -11,7 +11,9 @@ mod past;
 mod promises;
 pub mod recollection;
 mod rules;
+mod values;
 
+pub use crate::dialogue::words::words;
 pub use rules::glean;
 
 use calendar::Day;

@@ -3,7 +3,7 @@
 
 use super::calendar::{Day, Towards, find_day};
 use super::clauses::{Clause, Word};
-use super::rules::value_with;
+use super::values::value_with;
 use super::{Fact, Predicate};
 
 /// Verbs whose past does not end in -ed, as callers use them.

@@ -2,7 +2,7 @@
 
 use super::calendar::{Day, Towards, find_day};
 use super::clauses::{Word, all, statements};
-use super::rules::value_with;
+use super::values::value_with;
 use super::{Commitment, Party, Wish};
 
 /// What is promised over the telephone. "I'll have a coffee" is an order and "I'll be there" a plan.

@@ -4,17 +4,15 @@
 
 use super::calendar::{Day, Towards, find_day};
 use super::clauses::{Clause, Word, statements};
-use super::numbers::{counted, dictated};
+use super::numbers::counted;
 use super::past::past;
 use super::promises::{promises, wishes};
+use super::values::{MOST_WORDS, name, phone, place, room, value, value_with, whole_name};
 use super::{CALLER, Fact, Gleanings, Party, Predicate};
 
 /// How sure a fact is that was said outright, and one that answers a question of the agent's.
 const OUTRIGHT: f32 = 0.9;
 const ANSWERED: f32 = 0.8;
-
-/// Longest value of a fact, in words: what goes on for longer is a story.
-const MOST_WORDS: usize = 14;
 
 /// Whom a caller may speak of as "my ...".
 const KIN: &[&str] = &[
@@ -124,36 +122,50 @@ fn of_subject(
     today: Day,
 ) -> bool {
     let low: Vec<&str> = rest.iter().map(|word| word.low.as_str()).collect();
+    let known = if be {
+        being(gleanings, subject, rest, &low, clause.greeted || asked == Some(Predicate::Name))
+    } else {
+        doing(gleanings, subject, rest, &low)
+    };
+    known || past_or_plan(gleanings, subject, rest, &low, clause, today)
+}
+
+/// "I'm ...", "my sister is ...".
+fn being(gleanings: &mut Gleanings, subject: &str, rest: &[Word], low: &[&str], named: bool) -> bool {
     let mut learn = |predicate: Predicate, value: Option<String>| {
         let Some(value) = value else { return false };
         gleanings.facts.push(Fact { subject: subject.into(), predicate, value, day: None, confidence: OUTRIGHT });
         true
     };
-    if be {
-        if let ["not", "allergic", "to", ..] | ["no", "longer", "allergic", "to", ..] = low.as_slice() {
-            let from = if low[0] == "not" { 3 } else { 4 };
-            let ended = value(&rest[from..]);
-            gleanings.ended.extend(ended.map(|value| fact(subject, Predicate::Allergy, value)));
-            return true;
-        }
-        let found = match low.as_slice() {
-            ["called" | "named", ..] => learn(Predicate::Name, name(&rest[1..])),
-            ["allergic", "to", ..] => learn(Predicate::Allergy, value(&rest[2..])),
-            ["afraid" | "scared" | "terrified", "of", ..] => learn(Predicate::Fears, value(&rest[2..])),
-            ["from", ..] => learn(Predicate::Origin, place(&rest[1..])),
-            ["in", "room", ..] | ["staying", "in", "room", ..] => learn(Predicate::Room, room(&low)),
-            ["a" | "an", diet @ ("vegetarian" | "vegan" | "diabetic" | "coeliac" | "celiac"), ..]
-            | [diet @ ("vegetarian" | "vegan" | "diabetic" | "coeliac" | "celiac"), ..] => {
-                learn(Predicate::Diet, Some((*diet).to_owned()))
-            }
-            _ if subject == CALLER && (clause.greeted || asked == Some(Predicate::Name)) => {
-                learn(Predicate::Name, whole_name(rest))
-            }
-            _ => false,
-        };
-        return found || past_or_plan(gleanings, subject, rest, &low, clause, today);
+    if let ["not", "allergic", "to", ..] | ["no", "longer", "allergic", "to", ..] = low {
+        let from = if low[0] == "not" { 3 } else { 4 };
+        let ended = value(&rest[from..]);
+        gleanings.ended.extend(ended.map(|value| fact(subject, Predicate::Allergy, value)));
+        return true;
     }
-    let found = match low.as_slice() {
+    match low {
+        ["called" | "named", ..] => learn(Predicate::Name, name(&rest[1..])),
+        ["allergic", "to", ..] => learn(Predicate::Allergy, value(&rest[2..])),
+        ["afraid" | "scared" | "terrified", "of", ..] => learn(Predicate::Fears, value(&rest[2..])),
+        ["from", ..] => learn(Predicate::Origin, place(&rest[1..])),
+        ["in", "room", ..] | ["staying", "in", "room", ..] => learn(Predicate::Room, room(low)),
+        ["a" | "an", diet @ ("vegetarian" | "vegan" | "diabetic" | "coeliac" | "celiac"), ..]
+        | [diet @ ("vegetarian" | "vegan" | "diabetic" | "coeliac" | "celiac"), ..] => {
+            learn(Predicate::Diet, Some((*diet).to_owned()))
+        }
+        _ if subject == CALLER && named => learn(Predicate::Name, whole_name(rest)),
+        _ => false,
+    }
+}
+
+/// "I live ...", "my sister likes ...".
+fn doing(gleanings: &mut Gleanings, subject: &str, rest: &[Word], low: &[&str]) -> bool {
+    let mut learn = |predicate: Predicate, value: Option<String>| {
+        let Some(value) = value else { return false };
+        gleanings.facts.push(Fact { subject: subject.into(), predicate, value, day: None, confidence: OUTRIGHT });
+        true
+    };
+    match low {
         ["live" | "lives", "in" | "at" | "on" | "near", ..] => learn(Predicate::Home, place(&rest[2..])),
         ["moved" | "have", "to" | "moved", ..] => match low.iter().position(|word| *word == "to") {
             Some(to) if low.contains(&"moved") => learn(Predicate::Home, place(&rest[to + 1..])),
@@ -175,7 +187,7 @@ fn of_subject(
         {
             learn(Predicate::Has, value(&rest[1..3]))
         }
-        ["have", "room", ..] => learn(Predicate::Room, room(&low)),
+        ["have", "room", ..] => learn(Predicate::Room, room(low)),
         ["prefer" | "prefers" | "like" | "likes" | "love" | "loves" | "enjoy" | "enjoys", ..] => {
             learn(Predicate::Likes, value(&rest[1..]))
         }
@@ -189,8 +201,7 @@ fn of_subject(
             true
         }
         _ => false,
-    };
-    found || past_or_plan(gleanings, subject, rest, &low, clause, today)
+    }
 }
 
 fn fact(subject: &str, predicate: Predicate, value: String) -> Fact {
@@ -304,160 +315,4 @@ fn answer(asked: Predicate, clause: &Clause, today: Day) -> Option<Fact> {
     }?;
     let day = matches!(asked, Predicate::Arrival | Predicate::Departure).then(|| Day::parse(&value)).flatten();
     Some(Fact { subject: CALLER.into(), predicate: asked, value, day, confidence: ANSWERED })
-}
-
-/// A name at the beginning: capitals and the little words between them. Typed all in lower case, one or two words to the end.
-fn name(words: &[Word]) -> Option<String> {
-    const LITTLE: &[&str] = &["de", "van", "von", "der", "den", "la", "le", "da", "di", "al", "bin", "ten"];
-    const NEVER: &[&str] = &[
-        "not",
-        "on",
-        "in",
-        "the",
-        "a",
-        "an",
-        "very",
-        "hard",
-        "difficult",
-        "spelled",
-        "spelt",
-        "nobody",
-        "none",
-        "back",
-        "when",
-        "if",
-        "tomorrow",
-        "later",
-        "please",
-        "about",
-        "no",
-        "yes",
-        "correct",
-        "right",
-        "wrong",
-        "unusual",
-        "long",
-        "what",
-        "your",
-        "my",
-        "his",
-        "her",
-        "i",
-        "that",
-    ];
-    let first = words.first()?;
-    if NEVER.contains(&first.low.as_str()) || first.low.chars().any(|c| c.is_ascii_digit()) {
-        return None;
-    }
-    if !first.is_capital() {
-        let lower = words.len() <= 2 && words.iter().all(|word| !NEVER.contains(&word.low.as_str()));
-        return lower.then(|| words.iter().map(capital).collect::<Vec<_>>().join(" "));
-    }
-    let mut taken = 0;
-    for (n, word) in words.iter().take(4).enumerate() {
-        let little = LITTLE.contains(&word.low.as_str()) && words.get(n + 1).is_some_and(Word::is_capital);
-        if word.is_capital() && word.low != "i" || little {
-            taken = n + 1;
-        } else {
-            break;
-        }
-    }
-    Some(words[..taken].iter().map(|word| word.said.as_str()).collect::<Vec<_>>().join(" "))
-}
-
-/// A name that is all there is: "I'm Ada", never "I'm German and tired".
-fn whole_name(words: &[Word]) -> Option<String> {
-    const PEOPLE: &[&str] = &[
-        "german",
-        "english",
-        "british",
-        "french",
-        "italian",
-        "spanish",
-        "american",
-        "dutch",
-        "danish",
-        "swedish",
-        "polish",
-        "chinese",
-        "japanese",
-        "indian",
-        "irish",
-        "scottish",
-        "welsh",
-        "jewish",
-        "muslim",
-        "christian",
-        "catholic",
-        "yes",
-        "no",
-        "okay",
-        "sorry",
-        "hello",
-        "thanks",
-        "thank",
-        "well",
-        "i",
-        "what",
-        "why",
-        "it",
-        "just",
-    ];
-    let plain = words.iter().all(|word| word.is_capital() && !PEOPLE.contains(&word.low.as_str()));
-    (plain && (1..=3).contains(&words.len())).then(|| name(words)).flatten()
-}
-
-fn capital(word: &Word) -> String {
-    let mut chars = word.said.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
-}
-
-/// The number after "room", or after "room number is".
-fn room(low: &[&str]) -> Option<String> {
-    let at = low.iter().position(|word| *word == "room")?;
-    let rest: Vec<&str> =
-        low[at + 1..].iter().copied().skip_while(|word| matches!(*word, "number" | "is" | "no")).collect();
-    counted(&rest).map(|(room, _)| room)
-}
-
-/// Five digits or more, dictated at the end of the clause.
-fn phone(low: &[&str]) -> Option<String> {
-    (0..low.len()).find_map(|from| {
-        let number = dictated(&low[from..])?;
-        (number.chars().filter(char::is_ascii_digit).count() >= 5).then_some(number)
-    })
-}
-
-/// A place: to the end, or to the word that begins another thought.
-fn place(words: &[Word]) -> Option<String> {
-    let end =
-        words.iter().position(|w| matches!(w.low.as_str(), "with" | "and" | "since" | "for" | "when" | "anymore"));
-    value_with(&words[..end.unwrap_or(words.len())], 6)
-}
-
-/// What is named by the words to the end.
-fn value(words: &[Word]) -> Option<String> {
-    value_with(words, MOST_WORDS)
-}
-
-/// The words as they were said, without what trails behind a value; `None` where nothing or too much is left.
-pub(super) fn value_with(words: &[Word], most: usize) -> Option<String> {
-    const TRAILS: &[&str] = &[
-        "please", "thanks", "thank", "you", "too", "though", "actually", "anymore", "really", "you know", "right",
-        "okay",
-    ];
-    const EMPTY: &[&str] =
-        &["it", "that", "this", "them", "to", "you", "him", "her", "anything", "everything", "nothing"];
-    let mut words = words;
-    while let Some((last, before)) = words.split_last() {
-        if !TRAILS.contains(&last.low.as_str()) {
-            break;
-        }
-        words = before;
-    }
-    let vague = words.first().is_none_or(|first| EMPTY.contains(&first.low.as_str()));
-    if vague || words.len() > most {
-        return None;
-    }
-    Some(words.iter().map(|word| word.said.as_str()).collect::<Vec<_>>().join(" "))
 }
