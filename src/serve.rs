@@ -79,6 +79,7 @@ impl Server {
             conversation: conversation_settings(config),
             ear: ear_settings(config),
             redundancy_most: config.media.redundancy_most as u8,
+            echo_canceller: config.media.echo_canceller,
             max_calls: config.calls.max as usize,
             longest_call: Duration::from_secs(u64::from(config.calls.max_minutes) * 60),
         });
@@ -222,5 +223,6 @@ pub fn ear_settings(config: &Config) -> EarSettings {
         pre_roll_ms: config.floor.pre_roll_ms,
         part_ms: config.asr.part_ms,
         part_pause_ms: config.asr.part_pause_ms,
+        echo_likelihood: config.floor.echo_likelihood,
     }
 }

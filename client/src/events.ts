@@ -71,6 +71,7 @@ export type ClientMessage =
   | { type: "mute"; on: boolean }
   /** What is coming out of the loudspeaker: an RTP timestamp, and when, on the page's own clock. */
   | { type: "playout"; rtp_timestamp: number; at_ms: number }
+  | { type: "microphone"; echo_cancelled: boolean }
   | { type: "hangup" };
 
 /** The longest typed turn that the server takes. */

@@ -166,6 +166,9 @@ pub enum ClientMessage {
         /// backwards.
         at_ms: u64,
     },
+    /// What the client knows of its microphone: whether something there takes the agent's voice out of it. A client that
+    /// does not know says nothing.
+    Microphone { echo_cancelled: bool },
     /// The caller hangs up.
     Hangup,
 }

@@ -116,10 +116,11 @@ fn every_client_message_has_an_example_that_survives_the_way_there_and_back() {
             ClientMessage::Text { .. } => "text",
             ClientMessage::Mute { .. } => "mute",
             ClientMessage::Playout { .. } => "playout",
+            ClientMessage::Microphone { .. } => "microphone",
             ClientMessage::Hangup => "hangup",
         })
         .collect();
-    assert_eq!(seen, BTreeSet::from(["hangup", "mute", "playout", "text"]));
+    assert_eq!(seen, BTreeSet::from(["hangup", "microphone", "mute", "playout", "text"]));
 }
 
 #[test]
@@ -130,7 +131,7 @@ fn every_example_on_the_protocol_page_is_what_it_says() {
     let described: Vec<&str> = events.iter().map(|stamped| event_name(&stamped.event)).collect();
     assert_eq!(BTreeSet::from_iter(described), BTreeSet::from(EVENT_NAMES));
     let messages: Vec<ClientMessage> = read_and_write_back(&starting("{\"type\":"));
-    assert_eq!(messages.len(), 4, "text, mute, playout, hangup");
+    assert_eq!(messages.len(), 5, "text, mute, playout, microphone, hangup");
     for event in &events {
         assert!(page.contains(&format!("### `{}`", event_name(&event.event))), "{event:?} has its heading");
     }

@@ -17,13 +17,14 @@ use super::task::{CallTask, Work};
 use super::wire::{self, Control};
 use crate::audio::opus::OpusError;
 use crate::audio::resample::UnsupportedRates;
+use crate::config::EchoCancelling;
 use crate::dialogue::conversation::{Conversation, ConversationSettings};
 use crate::dialogue::judge::RulesJudge;
 use crate::dialogue::persona::Persona;
 use crate::journal::{CallId, EndReason, Entry, MediaTotals};
 use crate::media::downlink::{DownlinkSettings, Level};
-use crate::media::ear::{Ear, EarSettings};
-use crate::media::echo::Echo;
+use crate::media::ear::{Ear, EarError, EarSettings};
+use crate::media::parrot::Parrot;
 use crate::media::recording::Recording;
 use crate::peer::{OfferRefused, Peer, PeerLine, Port, PortCounts};
 use crate::store::Recorder;
@@ -39,6 +40,7 @@ pub struct House {
     pub ear: EarSettings,
     /// Copies of earlier packets that may go along with each: 0..=4.
     pub redundancy_most: Level,
+    pub echo_canceller: EchoCancelling,
     pub max_calls: usize,
     pub longest_call: Duration,
 }
@@ -56,6 +58,8 @@ pub enum OpenError {
     Offer(#[from] OfferRefused),
     #[error("no audio codec: {0}")]
     Codec(#[from] OpusError),
+    #[error(transparent)]
+    Ear(#[from] EarError),
     #[error(transparent)]
     Rates(#[from] UnsupportedRates),
 }
@@ -139,16 +143,19 @@ impl Registry {
         began: Instant,
     ) -> Result<CallTask, OpenError> {
         let house = &self.house;
+        let mut ear = Ear::new(house.ear, house.engines.voice_detector(), peer.agreed.opus)?
+            .with_redundancy(peer.agreed.red);
+        ear.cancel_echo(house.echo_canceller == EchoCancelling::On && !persona.echo);
         Ok(CallTask {
             call: call.clone(),
-            ear: Ear::new(house.ear, house.engines.voice_detector(), peer.agreed.opus)?
-                .with_redundancy(peer.agreed.red),
+            ear,
+            echo_by_client: house.echo_canceller == EchoCancelling::Auto && !persona.echo,
             mouth: Mouth::new(
                 rand::random(),
                 rand::random(),
                 DownlinkSettings { red: peer.agreed.red.is_some(), most: house.redundancy_most },
             )?,
-            echo: if persona.echo { Some(Echo::new()?) } else { None },
+            parrot: if persona.echo { Some(Parrot::new()?) } else { None },
             recording: persona.recording.clone().and_then(Recording::new),
             hotwords: persona.recogniser_prompt().map(Into::into),
             conversation: Conversation::new(call, persona, house.conversation.clone()),
