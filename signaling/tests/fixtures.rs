@@ -43,6 +43,9 @@ fn event_name(event: &Event) -> &'static str {
         Event::Backchannel { .. } => "backchannel",
         Event::Draft { .. } => "draft",
         Event::TurnEnded { .. } => "turn-ended",
+        Event::Persona { .. } => "persona",
+        Event::Express { .. } => "express",
+        Event::Budget { .. } => "budget",
         Event::Line { .. } => "line",
         Event::Quality { .. } => "quality",
         Event::Trouble { .. } => "trouble",
@@ -50,7 +53,7 @@ fn event_name(event: &Event) -> &'static str {
     }
 }
 
-const EVENT_NAMES: [&str; 14] = [
+const EVENT_NAMES: [&str; 17] = [
     "call-started",
     "floor",
     "partial",
@@ -61,6 +64,9 @@ const EVENT_NAMES: [&str; 14] = [
     "backchannel",
     "draft",
     "turn-ended",
+    "persona",
+    "express",
+    "budget",
     "line",
     "quality",
     "trouble",

@@ -151,6 +151,7 @@ impl Conversation {
         caller.asked = self.history.asked();
         caller.hear(at, heard);
         self.caller = Some(caller);
+        self.forget_delayed_answers();
         self.ladder.reset();
         self.patience = 1.0;
     }
@@ -340,6 +341,7 @@ impl Conversation {
         caller.is_final = true;
         caller.latency.turn_end_ms = Some(at.ms());
         self.caller = Some(caller);
+        self.forget_delayed_answers();
         self.ladder.reset();
         self.patience = 1.0;
         self.floor.thinks(at);

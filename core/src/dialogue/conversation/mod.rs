@@ -11,6 +11,8 @@ mod arriving;
 mod caller;
 mod doubt;
 mod draft;
+mod express;
+mod initiative;
 mod reply;
 mod verdict;
 
@@ -36,6 +38,8 @@ use crate::time::CallTime;
 use arriving::Arriving;
 use caller::CallerTurn;
 pub use draft::DraftSettings;
+pub use initiative::Errand;
+use initiative::Initiative;
 use reply::{Owed, Reply};
 
 /// The conversation's own numbers; each comes from the configuration.
@@ -97,6 +101,10 @@ pub enum Input {
     Playout(PlayoutReport),
     /// The round trip to the client, as RTCP measures it.
     RoundTrip(Duration),
+    /// Something to say of the agent's own accord, after so long.
+    Errand { errand: Errand, after: Duration },
+    /// This persona answers from now on.
+    Persona(Arc<Persona>),
 }
 
 /// What the conversation wants done. The call task executes effects in order, at once, without waiting for any.
@@ -137,6 +145,7 @@ pub struct Conversation {
     ladder: Ladder,
     /// Multiplies the ladder's waits: 1.0, or more after "hold on".
     patience: f32,
+    initiative: Initiative,
     history: History,
     last_turn: u32,
     /// What was lost to a sound before it was heard, to be made good if the sound has no words.
@@ -175,6 +184,7 @@ impl Conversation {
             shown: FloorState::Idle,
             ladder: Ladder::new(persona.ladder.clone()),
             patience: 1.0,
+            initiative: Initiative::default(),
             history: History::default(),
             last_turn: 0,
             owed: None,
@@ -270,6 +280,8 @@ impl Conversation {
             // Counted there; a report that is not believed is no trouble of the call's.
             Input::Playout(report) => drop(self.far_ear.report(at, report)),
             Input::RoundTrip(rtt) => self.far_ear.round_trip(rtt),
+            Input::Errand { errand, after } => self.send_on(at, errand, after),
+            Input::Persona(persona) => self.switch_persona(at, persona),
         }
         self.show_floor(at);
     }
@@ -317,6 +329,7 @@ impl Conversation {
 
     /// The ladder while nobody speaks, a limit to turns without end, and the watchdog over a thinking agent.
     fn watch(&mut self, at: CallTime) {
+        self.watch_errands(at);
         if self.floor.state() == FloorState::Idle
             && let Some(rung) = self.ladder.climb(at)
         {
@@ -337,7 +350,7 @@ impl Conversation {
     /// Nobody speaks from now on.
     fn rest(&mut self, at: CallTime) {
         self.floor.agent_ends(at);
-        self.ladder.arm(at, self.patience);
+        self.ladder.arm(at, self.patience());
     }
 
     fn prime(&mut self) {
