@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use duologue_core::audio::HEAR_RATE;
 use duologue_core::audio::vad::EnergyVad;
+use duologue_core::audio::wav;
 use duologue_core::media::ear::{Ear, EarSettings};
 use duologue_core::time::CallTime;
 use trace::{Speaker, Timed, Weather, travel};
@@ -106,17 +107,8 @@ fn speech(files: &[PathBuf], seconds: usize) -> Vec<f32> {
 }
 
 fn write(path: &Path, sound: &[f32]) {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: HEAR_RATE,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut writer = hound::WavWriter::create(path, spec).expect("a file");
-    for sample in sound {
-        writer.write_sample((sample * 32_767.0) as i16).expect("written");
-    }
-    writer.finalize().expect("written");
+    let file = std::fs::File::create(path).expect("a file");
+    wav::write_mono(std::io::BufWriter::new(file), HEAR_RATE, sound).expect("written");
 }
 
 fn quality(out: &Path, seconds: usize, files: &[PathBuf]) {

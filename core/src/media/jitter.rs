@@ -174,8 +174,8 @@ struct Stream {
     next: i64,
     /// Where the playing of the next packet begins, by the sender's clock.
     position: i64,
-    /// True: nothing is being played; the next packet waits until it has the target delay.
-    filling: bool,
+    /// Nothing is being played, for this reason; the next packet waits until it has the target delay.
+    resting: Option<Rest>,
     /// Concealed since the buffer ran empty, while the next packet may still come.
     stalled: Duration,
     /// Concealed since the last packet was played.
@@ -184,9 +184,25 @@ struct Stream {
     was_late: bool,
     /// The last packet said that silence follows.
     silent: bool,
-    /// Nothing is being played because packets are missing.
-    gone: bool,
     copies: Copies,
+}
+
+/// Why nothing is being played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    /// The sender has not begun, or is silent.
+    Pause,
+    /// Packets are missing, and enough was made up for them.
+    Gone,
+}
+
+impl Rest {
+    const fn pull(self) -> Pull {
+        match self {
+            Self::Pause => Pull::Wait,
+            Self::Gone => Pull::Gone,
+        }
+    }
 }
 
 /// Whether waiting for the copies in later packets is worth its delay.

@@ -28,12 +28,11 @@ impl Stream {
             first: None,
             next: sequence,
             position: timestamp,
-            filling: true,
+            resting: Some(Rest::Pause),
             stalled: Duration::ZERO,
             bridged: Duration::ZERO,
             was_late: false,
             silent: false,
-            gone: false,
             copies: Copies::default(),
         };
         stream.accept(at, sequence, packet, length, &mut JitterStats::default());
@@ -93,7 +92,7 @@ impl Stream {
         let off_clock = (ticks_us(passed) - since_us).abs() > NEW_TIMING.as_micros() as i64;
         let off_count =
             ticks_us(passed - (sequence - newest.sequence) * held.length).abs() > NEW_TIMING.as_micros() as i64;
-        let paused = self.held.is_empty() && self.filling && held.arrived.since(newest.at) > NEW_TIMING;
+        let paused = self.held.is_empty() && self.resting.is_some() && held.arrived.since(newest.at) > NEW_TIMING;
         if (off_clock && off_count) || paused {
             self.delay.forget_fastest();
         }
@@ -128,8 +127,7 @@ impl Stream {
 
     fn play_head(&mut self, stats: &mut JitterStats) -> Played {
         let Some(held) = self.pass_head(stats) else { return Pull::Wait.into() };
-        self.filling = false;
-        self.gone = false;
+        self.resting = None;
         self.bridged = Duration::ZERO;
         self.silent = opus::is_silence(&held.packet.payload);
         stats.played += 1;
@@ -158,15 +156,17 @@ impl Stream {
     }
 
     pub(super) fn pull(&mut self, at: CallTime, max_us: i64, stats: &mut JitterStats) -> Played {
-        if self.filling { self.pull_filling(at, max_us, stats) } else { self.pull_playing(at, max_us, stats) }
+        match self.resting {
+            Some(rest) => self.pull_resting(rest, at, max_us, stats),
+            None => self.pull_playing(at, max_us, stats),
+        }
     }
 
     /// Nothing plays: at the start, in a silence, after a stop. The first packet waits until it has the target delay.
-    fn pull_filling(&mut self, at: CallTime, max_us: i64, stats: &mut JitterStats) -> Played {
+    fn pull_resting(&mut self, rest: Rest, at: CallTime, max_us: i64, stats: &mut JitterStats) -> Played {
         match self.held.values().next() {
             Some(head) if self.delay_us(at, head.timestamp) >= self.target_us(at, max_us) => self.play_head(stats),
-            _ if self.gone => Pull::Gone.into(),
-            _ => Pull::Wait.into(),
+            _ => rest.pull().into(),
         }
     }
 
@@ -176,7 +176,11 @@ impl Stream {
         let missing = sequence - self.next;
         if missing == 0 {
             // The sender was silent: time has passed, but no packet is missing.
-            return if gap > head.length / 2 { self.fill(at, max_us, stats) } else { self.play_head(stats) };
+            return if gap > head.length / 2 {
+                self.rest(Rest::Pause, at, max_us, stats)
+            } else {
+                self.play_head(stats)
+            };
         }
         // The length of one missing packet, in whole steps of the decoder.
         let length = (gap / missing + STEP_TICKS / 2) / STEP_TICKS * STEP_TICKS;
@@ -193,8 +197,7 @@ impl Stream {
         }
         if length > LONGEST_PACKET || (missing > 1 && self.bridged + hole > HOLE_MOST) {
             // More than concealment is good for: nothing, until the packet behind the hole is due.
-            self.gone = true;
-            return self.fill(at, max_us, stats);
+            return self.rest(Rest::Gone, at, max_us, stats);
         }
         let next = (missing == 1).then(|| self.held[&sequence].packet.clone());
         self.lose(1, length, stats);
@@ -208,9 +211,9 @@ impl Stream {
         }
     }
 
-    fn fill(&mut self, at: CallTime, max_us: i64, stats: &mut JitterStats) -> Played {
-        self.filling = true;
-        self.pull_filling(at, max_us, stats)
+    fn rest(&mut self, rest: Rest, at: CallTime, max_us: i64, stats: &mut JitterStats) -> Played {
+        self.resting = Some(rest);
+        self.pull_resting(rest, at, max_us, stats)
     }
 
     /// Passes over packets that are not there.
@@ -226,9 +229,9 @@ impl Stream {
     /// Nothing is here. The next packet may be slow, so its place is kept; concealment bridges the time.
     fn starve(&mut self) -> Pull {
         if self.silent || self.bridged >= CONCEAL_MOST {
-            self.filling = true;
-            self.gone = !self.silent;
-            return if self.gone { Pull::Gone } else { Pull::Wait };
+            let rest = if self.silent { Rest::Pause } else { Rest::Gone };
+            self.resting = Some(rest);
+            return rest.pull();
         }
         self.stalled += TICK;
         self.bridged += TICK;
@@ -238,7 +241,7 @@ impl Stream {
     /// How the delay should change. What decides is not when a packet is heard but when it must be here: at the beginning of
     /// the tick in which the sound before it runs out. Sound that is left over from there is delay without use.
     pub(super) fn wish(&mut self, at: CallTime, left: Duration, max_us: i64) -> Wish {
-        if self.filling || !self.stalled.is_zero() {
+        if self.resting.is_some() || !self.stalled.is_zero() {
             return Wish::Keep;
         }
         self.copies.waited_for = self.copies.share >= COPIES_LEAST
