@@ -2,31 +2,14 @@
 //! was lost and what was done about it.
 
 mod house;
+mod shared;
 
-use std::path::Path;
 use std::process::Stdio;
 
 use house::House;
 use serde_json::Value;
 use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
 use tokio::process::Command;
-
-/// Ten seconds of a tone in syllables: something to say.
-fn humming(path: &Path) {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: 16_000,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut wav = hound::WavWriter::create(path, spec).expect("a WAV file");
-    for n in 0..160_000 {
-        let t = n as f32 / 16_000.0;
-        let voice: f32 = (1..=8).map(|k| (t * 140.0 * k as f32 * std::f32::consts::TAU).sin() / k as f32).sum();
-        wav.write_sample((4_000.0 * voice * (0.6 + 0.4 * (t * 18.0).sin())) as i16).expect("written");
-    }
-    wav.finalize().expect("written");
-}
 
 /// What `duologue call` printed under a name, the last such line.
 fn printed(out: &[u8], name: &str) -> Value {
@@ -38,11 +21,11 @@ fn printed(out: &[u8], name: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_over_a_network_that_loses_every_tenth_packet_goes_on_and_is_told_of() {
     let house = House::scripted().await;
-    let hum = house.folder.path().join("hum.wav");
-    humming(&hum);
+    let voice = house.folder.path().join("voice.wav");
+    shared::voice_wav(&voice, 10);
     let call = Command::new(env!("CARGO_BIN_EXE_duologue"))
         .arg("call")
-        .arg(&hum)
+        .arg(&voice)
         .args(["--url", &house.url, "--persona", "echo", "--json", "--hangup-after", "12"])
         .args(["--impair", "loss=0.1", "--impair-seed", "4"])
         .stderr(Stdio::inherit())

@@ -392,6 +392,7 @@ async fn a_caller_who_vanishes_without_a_word_is_noticed() {
     let mut phone = Phone::call(&stage, "porter").await;
     phone.wait(1_000).await;
     stage.network.set(Weather { loss: 1.0, ..Weather::default() });
+    // On the paused clock: longer than consent to send lasts, and no time at all.
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert_eq!(stage.registry.count(), 0);
     stage.registry.settle().await;

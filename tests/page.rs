@@ -11,21 +11,6 @@ use house::{House, browser_scenes, keep_screenshots};
 use serde_json::Value;
 use tokio::process::Command;
 
-/// A caller who buzzes for two seconds: speech enough for either voice detector, and the recogniser knows the words.
-fn buzz(path: &Path) {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: 16_000,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut wav = hound::WavWriter::create(path, spec).expect("a WAV");
-    for sample in shared::synthetic_voice(2 * 16_000) {
-        wav.write_sample((sample * 32_767.0) as i16).expect("written");
-    }
-    wav.finalize().expect("written");
-}
-
 async fn rows(database: &Path, query: &str) -> Vec<String> {
     let out = Command::new("sqlite3").arg(database).arg(query).output().await.expect("sqlite3 is installed");
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
@@ -37,7 +22,8 @@ async fn an_evening_of_what_goes_wrong_ends_with_a_call() {
     let Some(scenes) = browser_scenes() else { return };
     let house = House::scripted_with("[calls]\nmax = 1\n").await;
     let mic = house.folder.path().join("buzz.wav");
-    buzz(&mic);
+    // The recogniser knows the words, whatever is said.
+    shared::voice_wav(&mic, 2);
     let out = house.folder.path().join("browser");
     let run = Command::new("node")
         .current_dir(&scenes)
@@ -76,6 +62,7 @@ async fn an_evening_of_what_goes_wrong_ends_with_a_call() {
 
 /// No call, no peer and none of its tasks: at once, or as soon as the last of them has said goodbye.
 async fn nothing_is_left(house: &House) {
+    // The goodbye of a closed tab goes through a real network stack: it is looked for, five seconds at most.
     for _ in 0..50 {
         let counts = house.server.registry.port_counts();
         if house.server.registry.count() == 0 && counts.peers == 0 && counts.tasks == 0 {

@@ -132,6 +132,7 @@ async fn messages_that_do_not_fit_are_dropped_and_counted() {
 async fn a_call_task_that_does_not_look_loses_packets_but_not_the_end() {
     let (_ports, mut answering, calling) = call_in_memory(&Memory::default()).await;
     for n in 0..1000 {
+        // On the paused clock, as all waiting here.
         tokio::time::sleep(TICK).await;
         send(&calling.line, n);
     }

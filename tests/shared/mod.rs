@@ -44,6 +44,13 @@ impl Noise {
     }
 }
 
+/// That voice as a file for a caller to play: speech enough for either voice detector.
+pub fn voice_wav(path: &Path, seconds: usize) {
+    let file = std::fs::File::create(path).expect("a writable folder");
+    let samples = synthetic_voice(seconds * 16_000);
+    duologue::audio::wav::write_mono(std::io::BufWriter::new(file), 16_000, &samples).expect("written");
+}
+
 /// A buzz through two gliding formants, three syllables a second, two seconds of every three: enough of a voice for
 /// the trained network to go from 0.001 to 0.98.
 pub fn synthetic_voice(samples: usize) -> Vec<f32> {
