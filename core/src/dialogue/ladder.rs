@@ -3,22 +3,36 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use crate::time::CallTime;
 
+/// What stretches the waits of the ladder, each a factor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Patience {
+    /// The agent has asked something: people think before they answer. 1.0..=10.0.
+    pub after_question: f32,
+    /// The caller has asked for time ("hold on"): 1.0..=30.0.
+    pub after_hold_on: f32,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { after_question: 1.5, after_hold_on: 4.0 }
+    }
+}
+
 /// One rung: after so much silence, say this.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rung {
     /// Silence since the rung before (or since the last speech), milliseconds: 1,000..=600,000.
     pub after_ms: u64,
     /// What is said, word for word.
     pub say: String,
     /// The call ends after it.
-    #[serde(default)]
     pub hang_up: bool,
 }
+
+/// A bound to what is computed with, above every value a persona may have.
+const MOST_PATIENCE: f32 = 100.0;
 
 /// Where on the ladder the call stands.
 #[derive(Clone, Debug)]
@@ -34,9 +48,10 @@ impl Ladder {
         Self { rungs, next: 0, due: None }
     }
 
-    /// Nobody speaks from now on. `patience` multiplies the waits: more than 1 after the caller asked to hold on.
-    pub fn arm(&mut self, at: CallTime, patience: u32) {
-        self.due = self.rungs.get(self.next).map(|rung| at + Duration::from_millis(rung.after_ms) * patience);
+    /// Nobody speaks from now on. `patience` multiplies the waits, 1.0 or more: see [`Patience`].
+    pub fn arm(&mut self, at: CallTime, patience: f32) {
+        let wait = |rung: &Rung| Duration::from_millis(rung.after_ms).mul_f32(patience.max(1.0).min(MOST_PATIENCE));
+        self.due = self.rungs.get(self.next).map(|rung| at + wait(rung));
     }
 
     /// Somebody speaks: the timer stops.
@@ -81,28 +96,28 @@ mod tests {
     #[test]
     fn rungs_come_one_after_the_other() {
         let mut ladder = ladder();
-        ladder.arm(CallTime::ZERO, 1);
+        ladder.arm(CallTime::ZERO, 1.0);
         assert!(ladder.climb(CallTime::from_ms(3_980)).is_none());
         assert_eq!(ladder.climb(CallTime::from_ms(4_000)).unwrap().say, "Are you there?");
         assert!(!ladder.armed());
-        ladder.arm(CallTime::from_ms(5_000), 1);
+        ladder.arm(CallTime::from_ms(5_000), 1.0);
         assert!(ladder.climb(CallTime::from_ms(13_000)).unwrap().hang_up);
     }
 
     #[test]
     fn a_word_from_the_caller_starts_it_again() {
         let mut ladder = ladder();
-        ladder.arm(CallTime::ZERO, 1);
+        ladder.arm(CallTime::ZERO, 1.0);
         ladder.climb(CallTime::from_ms(4_000));
         ladder.reset();
-        ladder.arm(CallTime::from_ms(6_000), 1);
+        ladder.arm(CallTime::from_ms(6_000), 1.0);
         assert_eq!(ladder.climb(CallTime::from_ms(10_000)).unwrap().say, "Are you there?");
     }
 
     #[test]
     fn patience_stretches_the_wait() {
         let mut ladder = ladder();
-        ladder.arm(CallTime::ZERO, 3);
+        ladder.arm(CallTime::ZERO, 3.0);
         assert!(ladder.climb(CallTime::from_ms(11_980)).is_none());
         assert!(ladder.climb(CallTime::from_ms(12_000)).is_some());
     }

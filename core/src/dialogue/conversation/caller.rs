@@ -152,7 +152,7 @@ impl Conversation {
         caller.hear(at, heard);
         self.caller = Some(caller);
         self.ladder.reset();
-        self.patience = 1;
+        self.patience = 1.0;
     }
 
     /// The agent yielded to a sound that has been going on, or is over again: it is the caller's turn from its onset.
@@ -341,7 +341,7 @@ impl Conversation {
         caller.latency.turn_end_ms = Some(at.ms());
         self.caller = Some(caller);
         self.ladder.reset();
-        self.patience = 1;
+        self.patience = 1.0;
         self.floor.thinks(at);
         self.ask_judge(at);
     }

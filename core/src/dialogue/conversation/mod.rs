@@ -135,8 +135,8 @@ pub struct Conversation {
     floor: Floor,
     shown: FloorState,
     ladder: Ladder,
-    /// Multiplies the ladder's waits: 1, or more after "hold on".
-    patience: u32,
+    /// Multiplies the ladder's waits: 1.0, or more after "hold on".
+    patience: f32,
     history: History,
     last_turn: u32,
     /// What was lost to a sound before it was heard, to be made good if the sound has no words.
@@ -166,9 +166,6 @@ pub struct Conversation {
     effects: Vec<Effect>,
 }
 
-/// What "hold on" does to the silence ladder.
-const HOLD_ON_PATIENCE: u32 = 4;
-
 impl Conversation {
     /// A conversation that has not begun: call [`Conversation::start`] when media flows.
     pub fn new(call: CallId, persona: Arc<Persona>, settings: ConversationSettings) -> Self {
@@ -177,7 +174,7 @@ impl Conversation {
             floor: Floor::new(settings.floor),
             shown: FloorState::Idle,
             ladder: Ladder::new(persona.ladder.clone()),
-            patience: 1,
+            patience: 1.0,
             history: History::default(),
             last_turn: 0,
             owed: None,

@@ -3,7 +3,7 @@
 use duologue_signaling::event::{Event, FloorState};
 
 use super::reply::Owed;
-use super::{Conversation, Effect, HOLD_ON_PATIENCE};
+use super::{Conversation, Effect};
 use crate::dialogue::judge::{Action, Situation, Verdict};
 use crate::time::CallTime;
 
@@ -73,8 +73,8 @@ impl Conversation {
         );
         match verdict.action {
             Action::Silence if nothing_said && self.owed.is_some() => self.make_good(at),
-            Action::Silence => self.keep_quiet(at, 1),
-            Action::Listen | Action::Backchannel => self.keep_quiet(at, HOLD_ON_PATIENCE),
+            Action::Silence => self.keep_quiet(at, 1.0),
+            Action::Listen | Action::Backchannel => self.keep_quiet(at, self.persona.patience.after_hold_on),
             _ => self.answer(at, verdict),
         }
     }
@@ -91,7 +91,7 @@ impl Conversation {
     }
 
     /// The turn is answered by listening.
-    fn keep_quiet(&mut self, at: CallTime, patience: u32) {
+    fn keep_quiet(&mut self, at: CallTime, patience: f32) {
         self.owed = None;
         self.drop_reply(at);
         self.commit_caller(at);
