@@ -100,6 +100,10 @@ pub enum Entry {
     Downlink(DownlinkRow),
     /// An event as it was sent to the client.
     Event { call: CallId, event: Stamped },
+    /// What a judge said, and what was done.
+    Judgement(JudgementRow),
+    /// The call's caller is refused from now on, for `ttl_s` seconds.
+    Blocked { call: CallId, at_ms: u64, ttl_s: u64, reason: &'static str },
     /// Something to remember about the call's caller.
     Remembered {
         call: CallId,
@@ -134,6 +138,30 @@ pub struct TurnRow {
     pub reason: Option<String>,
     /// Agent only.
     pub latency: LatencyParts,
+}
+
+/// A judgement as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JudgementRow {
+    pub call: CallId,
+    /// The caller's turn that it is about.
+    pub turn: u32,
+    /// Milliseconds since the call began.
+    pub at_ms: u64,
+    pub moment: &'static str,
+    /// Which judge, which version.
+    pub judge: &'static str,
+    /// What it was shown of the turn.
+    pub text: String,
+    pub proposed: &'static str,
+    pub action: &'static str,
+    /// The budget or never-rule that put `action` in the place of `proposed`.
+    pub overruled_by: Option<&'static str>,
+    pub reason: &'static str,
+    /// The sentence of memory that it rests on.
+    pub rests_on: Option<String>,
+    pub probabilities: Vec<(&'static str, f32)>,
+    pub took_ms: f32,
 }
 
 /// How far a word has come.

@@ -9,14 +9,16 @@ mod stage;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use duologue_core::backend::Role;
 use duologue_core::dialogue::conversation::Input;
+use duologue_core::dialogue::judge::{Action, Moment};
 use duologue_core::dialogue::ladder::Rung;
 use duologue_core::dialogue::persona::Persona;
 use duologue_core::dialogue::stable::prefix;
 use duologue_core::journal::{Entry, Speaker, WordFate, WordState};
 use duologue_core::media::far_ear::PlayoutReport;
 use duologue_signaling::event::Event;
-use stage::{Line, Record, Script, Sound, play, stretches};
+use stage::{Line, Record, Script, Sound, Told, play, stretches};
 
 #[test]
 fn every_scenario_comes_out_as_written() {
@@ -60,6 +62,8 @@ fn every_setting_changes_a_scenario() {
         ("49-talks-without-end", "insist_ms 2000"),
         ("11-model-hangs", "think_limit_ms 3000"),
         ("57-what-is-on-its-way", "far_ear_ms 20"),
+        ("63-deflect-later", "delay_ms 1000"),
+        ("70-judge-beside", "judge_beside 0"),
     ];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     for (name, setting) in settings {
@@ -112,6 +116,8 @@ fn statement(script: &mut Script, line: &str) -> Option<()> {
             let (say, hang_up) = say.strip_suffix("(hang up)").map_or((say, false), |say| (say.trim(), true));
             script.persona.ladder.push(Rung { after_ms: after.parse().ok()?, say: say.into(), hang_up });
         }
+        "judge" => return verdict(script, rest),
+        "silence_ttl_ms" => script.persona.silence_ttl_ms = rest.parse().ok()?,
         "reply" => script.replies.push_back(Line::Says(rest.into())),
         "reply-fails" => script.replies.push_back(Line::Fails(rest.into())),
         "reply-breaks-off" => script.replies.push_back(Line::BreaksOff(rest.into(), "connection reset".into())),
@@ -122,6 +128,32 @@ fn statement(script: &mut Script, line: &str) -> Option<()> {
     }
     Some(())
 }
+
+/// `judge end_of_turn refuse refuse.against_fact give me the key | The caller has no room here.`
+fn verdict(script: &mut Script, rest: &str) -> Option<()> {
+    let (moment, rest) = rest.split_once(' ')?;
+    let (action, rest) = rest.split_once(' ')?;
+    let (reason, rest) = rest.split_once(' ')?;
+    let (words, fact) = rest.split_once(" | ").map_or((rest, None), |(words, fact)| (words, Some(fact)));
+    let moment = *[Moment::Caller, Moment::EndOfTurn, Moment::Idle].iter().find(|known| known.as_str() == moment)?;
+    let action = *ACTIONS.iter().find(|known| known.as_str() == action)?;
+    // A scenario lives as long as the test.
+    let reason = Box::leak(reason.to_owned().into_boxed_str());
+    script.verdicts.push(Told { moment, words: words.into(), action, reason, rests_on: fact.map(Into::into) });
+    Some(())
+}
+
+const ACTIONS: [Action; 9] = [
+    Action::Listen,
+    Action::Backchannel,
+    Action::Interrupt,
+    Action::Respond,
+    Action::Refuse,
+    Action::Deflect,
+    Action::Silence,
+    Action::Block,
+    Action::Initiate,
+];
 
 fn set(script: &mut Script, rest: &str) -> Option<()> {
     let (name, value) = rest.split_once(' ')?;
@@ -154,6 +186,9 @@ fn set(script: &mut Script, rest: &str) -> Option<()> {
         "partial_every_ms" => script.settings.pace.partial_every_ms = ms,
         "speech_ahead_ms" => script.settings.pace.speech_ahead_ms = ms,
         "far_ear_ms" => script.settings.far_ear.buffer_ms = ms,
+        "judge_beside" => script.settings.judging.beside = value > 0,
+        "delay_ms" => script.settings.judging.delay_ms = ms,
+        "judge_ms" => script.pace.judge_ms = value,
         "asr_ms" => script.pace.asr_ms = value,
         "first_token_ms" => script.pace.first_token_ms = value,
         "token_ms" => script.pace.token_ms = value,
@@ -216,6 +251,11 @@ fn tell(record: &Record, show_words: bool) -> String {
     for (at, line) in lines {
         let _ = writeln!(out, "{at:>6} {line}");
     }
+    for (at, request) in &record.requests {
+        if let Some(last) = request.messages.last().filter(|last| last.role == Role::System && request.messages.len() > 1) {
+            let _ = writeln!(out, "  told {at}: {}", last.content);
+        }
+    }
     for entry in &record.entries {
         if let Entry::Turn(row) = entry {
             let who = if row.speaker == Speaker::Caller { "caller" } else { "agent" };
@@ -226,6 +266,9 @@ fn tell(record: &Record, show_words: bool) -> String {
                 "  kept {} {who}{outcome} {}-{}: {}{heard}",
                 row.turn, row.started_ms, row.ended_ms, row.text
             );
+        }
+        if let Entry::Blocked { ttl_s, reason, .. } = entry {
+            let _ = writeln!(out, "  blocked for {ttl_s} s ({reason})");
         }
         if let Entry::Playout { reports, way_ms, .. } = entry {
             let _ = writeln!(out, "  playout {reports:?}, {way_ms} ms away");
@@ -262,7 +305,12 @@ fn tell_event(event: &Event) -> Option<String> {
         Event::Transcript { turn, text, typed } => {
             format!("transcript {turn}{}: {text}", if *typed { " (typed)" } else { "" })
         }
-        Event::Judgement { turn, action, reason, .. } => format!("judgement {turn}: {action} ({reason})"),
+        Event::Judgement { turn, moment, action, reason, proposed, overruled_by, .. } => {
+            let running = if moment == "caller" { " running" } else { "" };
+            let rule = proposed.iter().zip(overruled_by).map(|(was, rule)| format!(", not {was}: {rule}"));
+            format!("judgement {turn}{running}: {action} ({reason}{})", rule.collect::<String>())
+        }
+        Event::Attention { turn, text } => format!("attention over {turn}: {text}"),
         Event::Backchannel { turn, text } => format!("backchannel over {turn}: {text}"),
         Event::Draft { turn, caller_turn, adopted, tokens, .. } => {
             let fate = if *adopted { "adopted" } else { "thrown away" };

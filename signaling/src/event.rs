@@ -98,15 +98,27 @@ pub enum Event {
         #[serde(default)]
         typed: bool,
     },
-    /// What the judge chose for a turn, and why.
+    /// What is done about a caller turn, and why: at its end, and while it is spoken where the judge reads along. `moment` is who
+    /// held the floor. `overruled_by` is the budget or rule of the persona that put `action` in the place of the judge's
+    /// own `proposed`. `rests_on` is the sentence of memory that decided it.
     Judgement {
         turn: u32,
+        #[serde(default = "end_of_turn")]
+        moment: String,
         judge: String,
         action: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        proposed: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        overruled_by: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rests_on: Option<String>,
         reason: String,
         probabilities: BTreeMap<String, f32>,
         took_ms: f32,
     },
+    /// The agent gives a sign of attention while the caller speaks.
+    Attention { turn: u32, text: String },
     /// An agent turn begins to play.
     TurnStarted { turn: u32, latency: LatencyParts },
     /// More of an agent turn has been played: `heard` is all of it so far, a prefix of what was generated.
@@ -148,6 +160,10 @@ pub enum Event {
     Trouble { code: String, detail: String },
     /// The call is over; always the last event.
     CallEnded { reason: String, detail: String },
+}
+
+fn end_of_turn() -> String {
+    "end_of_turn".into()
 }
 
 /// What a client may send on the data channel or the event socket.

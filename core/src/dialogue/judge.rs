@@ -50,13 +50,59 @@ impl Action {
     }
 }
 
+/// Who holds the floor when a judge is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Moment {
+    /// The caller speaks; the text is an open partial.
+    Caller,
+    /// The caller's turn is over, or is taken to be over.
+    EndOfTurn,
+    /// Nobody speaks; there is no text.
+    Idle,
+}
+
+impl Moment {
+    /// As it stands in SQL, on the wire and in judgement data.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::EndOfTurn => "end_of_turn",
+            Self::Idle => "idle",
+        }
+    }
+
+    /// The actions that exist at this moment; nothing else is ever carried out.
+    pub const fn legal(self) -> &'static [Action] {
+        match self {
+            Self::Caller => &[Action::Listen, Action::Backchannel, Action::Interrupt],
+            Self::EndOfTurn => {
+                &[Action::Respond, Action::Refuse, Action::Deflect, Action::Silence, Action::Listen, Action::Block]
+            }
+            Self::Idle => &[Action::Initiate, Action::Silence],
+        }
+    }
+}
+
+/// How well the agent knows the caller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Relation {
+    #[default]
+    Stranger,
+    Acquaintance,
+    Friend,
+}
+
 /// What a judge sees.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Situation {
+    pub moment: Moment,
     pub persona: Arc<Persona>,
+    pub relation: Relation,
+    /// What is known of this caller, one sentence each, newest last.
+    pub memory: Vec<String>,
     /// The last turns, oldest first, as they were heard.
     pub history: Vec<Line>,
-    /// The whole turn that has just ended.
+    /// The whole turn that has just ended, or the open partial.
     pub text: String,
     /// How long the caller spoke in it, seconds.
     pub speaking_s: f32,
@@ -74,12 +120,14 @@ pub struct Verdict {
     pub reason: &'static str,
     /// Of the actions that are legal here; they sum to 1.
     pub probabilities: BTreeMap<Action, f32>,
+    /// The sentence of [`Situation::memory`] that it rests on, if it rests on one.
+    pub rests_on: Option<String>,
 }
 
 impl Verdict {
     /// A judge that has no doubts, or no way to express them.
     pub fn certain(action: Action, reason: &'static str) -> Self {
-        Self { action, reason, probabilities: BTreeMap::from([(action, 1.0)]) }
+        Self { action, reason, probabilities: BTreeMap::from([(action, 1.0)]), rests_on: None }
     }
 }
 
@@ -98,6 +146,9 @@ pub struct RulesJudge;
 
 impl Judge for RulesJudge {
     fn judge(&self, situation: &Situation) -> Verdict {
+        if situation.moment == Moment::Caller {
+            return Verdict::certain(Action::Listen, "caller-speaks");
+        }
         if words(&situation.text).is_empty() {
             return Verdict::certain(Action::Silence, "nothing-said");
         }
@@ -118,6 +169,9 @@ mod tests {
 
     fn verdict(text: &str) -> Action {
         let situation = Situation {
+            moment: Moment::EndOfTurn,
+            relation: Relation::Stranger,
+            memory: Vec::new(),
             persona: Arc::new(Persona::blank("test")),
             history: Vec::new(),
             text: text.into(),

@@ -54,6 +54,12 @@ impl Ladder {
         self.due = self.rungs.get(self.next).map(|rung| at + wait(rung));
     }
 
+    /// As [`Ladder::arm`], and no later than after `most`.
+    pub fn arm_within(&mut self, at: CallTime, most: Duration) {
+        self.arm(at, 1.0);
+        self.due = self.due.map(|due| due.min(at + most));
+    }
+
     /// Somebody speaks: the timer stops.
     pub fn disarm(&mut self) {
         self.due = None;

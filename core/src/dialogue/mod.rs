@@ -11,6 +11,7 @@ pub mod judge;
 pub mod ladder;
 pub mod ledger;
 pub mod parts;
+pub mod permit;
 pub mod persona;
 pub mod question;
 pub mod sentence;

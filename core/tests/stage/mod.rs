@@ -8,7 +8,7 @@ use duologue_core::audio::LINE_FRAME;
 use duologue_core::backend::{AsrPurpose, Speech, WordMark};
 use duologue_core::dialogue::conversation::{Conversation, ConversationSettings, Effect, Input};
 use duologue_core::dialogue::floor::Hearing;
-use duologue_core::dialogue::judge::{Judge, RulesJudge};
+use duologue_core::dialogue::judge::{Action, Judge, Moment, RulesJudge, Situation, Verdict};
 use duologue_core::dialogue::persona::Persona;
 use duologue_core::journal::{EndReason, Entry};
 use duologue_core::time::{CallTime, TICK};
@@ -47,11 +47,32 @@ pub struct Pace {
     pub token_ms: u64,
     pub voice_ms: u64,
     pub word_ms: u64,
+    pub judge_ms: u64,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { asr_ms: 120, turn_model_ms: 40, first_token_ms: 150, token_ms: 50, voice_ms: 60, word_ms: 300 }
+        Self { asr_ms: 120, turn_model_ms: 40, first_token_ms: 150, token_ms: 50, voice_ms: 60, word_ms: 300, judge_ms: 20 }
+    }
+}
+
+/// What the judge says about a turn in which these words stand.
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub moment: Moment,
+    pub words: String,
+    pub action: Action,
+    pub reason: &'static str,
+    pub rests_on: Option<String>,
+}
+
+impl Told {
+    fn is_for(&self, situation: &Situation) -> bool {
+        self.moment == situation.moment && situation.text.contains(&self.words)
+    }
+
+    fn verdict(&self) -> Verdict {
+        Verdict { rests_on: self.rests_on.clone(), ..Verdict::certain(self.action, self.reason) }
     }
 }
 
@@ -73,6 +94,8 @@ pub struct Script {
     pub sounds: Vec<Sound>,
     pub inputs: Vec<(u64, Input)>,
     pub replies: VecDeque<Line>,
+    /// What the judge says; where nothing is said, the rules do.
+    pub verdicts: Vec<Told>,
     /// The voice fails from this clause of the call on.
     pub mute_voice_from: Option<usize>,
     pub end_ms: u64,
@@ -87,6 +110,7 @@ impl Script {
             sounds: Vec::new(),
             inputs: Vec::new(),
             replies: VecDeque::new(),
+            verdicts: Vec::new(),
             mute_voice_from: None,
             end_ms: 10_000,
         }
@@ -264,14 +288,23 @@ impl Stage {
                 }
             }
             Effect::Judge { turn, revision, situation } => {
-                if !situation.typed {
+                if !situation.typed && situation.moment == Moment::EndOfTurn {
                     self.record.judged.push((turn, revision, situation.text.clone()));
                 }
-                let verdict = RulesJudge.judge(&situation);
-                self.talk.on(
-                    CallTime::from_ms(now),
-                    Input::Judged { turn, revision, judge: RulesJudge.name(), verdict, took_ms: 0.0 },
-                );
+                let moment = situation.moment;
+                let told = self.script.verdicts.iter().find(|told| told.is_for(&situation));
+                let verdict = told.map_or_else(|| RulesJudge.judge(&situation), Told::verdict);
+                let judge = if told.is_some() { "script" } else { RulesJudge.name() };
+                let input = Input::Judged { turn, revision, moment, judge, verdict, took_ms: 0.0 };
+                if self.script.settings.judging.beside {
+                    self.later(now + self.script.pace.judge_ms, input);
+                } else {
+                    self.talk.on(CallTime::from_ms(now), input);
+                }
+            }
+            Effect::VoiceAttention { text } => {
+                let pcm: Arc<[f32]> = vec![0.1; 48 * 300].into();
+                self.later(now + self.script.pace.voice_ms, Input::Attention { text, pcm });
             }
             Effect::CloseUtterance => self.utterance_from_ms = now,
             Effect::Prime(request) => self.record.requests.push((now, request)),

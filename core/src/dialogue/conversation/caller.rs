@@ -42,7 +42,7 @@ pub(super) struct CallerTurn {
     complete: Option<f32>,
     /// How the words stand, and what the agent had asked; `None` while there are none.
     shape: Option<Shape>,
-    asked: Option<Asked>,
+    pub asked: Option<Asked>,
     /// The tail of the present pause has been asked for, and the turn model about it.
     tail_asked: bool,
     tail_at: CallTime,
@@ -52,6 +52,9 @@ pub(super) struct CallerTurn {
     /// The judge has been asked about the words of this revision, and what it said while the turn was not over.
     pub judge_asked: bool,
     pub verdict: Option<(&'static str, Verdict, f32)>,
+    /// The judge is reading along, and what it was last shown.
+    pub running_judged: bool,
+    pub running_text: String,
     /// Drafts that were begun for this turn.
     pub drafts: u32,
     pub typed: bool,
@@ -83,6 +86,8 @@ impl CallerTurn {
             partial_at: at,
             judge_asked: false,
             verdict: None,
+            running_judged: false,
+            running_text: String::new(),
             drafts: 0,
             typed,
             latency: LatencyParts::default(),
@@ -152,6 +157,7 @@ impl Conversation {
         caller.hear(at, heard);
         self.caller = Some(caller);
         self.ladder.reset();
+        self.deferred = None;
         self.patience = 1.0;
     }
 
@@ -297,6 +303,8 @@ impl Conversation {
         }
         if purpose == AsrPurpose::Final && fresh {
             self.tail_is_known(at);
+        } else {
+            self.judge_running(at);
         }
         self.check_draft(at);
         self.consider_draft(at);
@@ -341,6 +349,7 @@ impl Conversation {
         caller.latency.turn_end_ms = Some(at.ms());
         self.caller = Some(caller);
         self.ladder.reset();
+        self.deferred = None;
         self.patience = 1.0;
         self.floor.thinks(at);
         self.ask_judge(at);

@@ -49,7 +49,19 @@ impl Conversation {
         }
     }
 
+    /// The turn is over, and the judge thinks about it.
+    pub(super) fn draft_meanwhile(&mut self, at: CallTime) {
+        if self.reply.is_none() && !self.closing {
+            self.open_draft(at);
+        }
+    }
+
     fn begin_draft(&mut self, at: CallTime) {
+        self.open_draft(at);
+        self.judge_ahead(at);
+    }
+
+    fn open_draft(&mut self, at: CallTime) {
         let turn = self.next_turn();
         let Some(caller) = &mut self.caller else { return };
         caller.drafts += 1;
@@ -60,7 +72,6 @@ impl Conversation {
         reply.once_more = true;
         self.reply = Some(reply);
         self.effects.push(Effect::Generate { turn, request });
-        self.judge_ahead(at);
     }
 
     /// The verdict on final words is the same before the turn is over as after it.

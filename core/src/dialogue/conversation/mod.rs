@@ -8,9 +8,11 @@
 //! turn that is gone is dropped here, in one place.
 
 mod arriving;
+mod attention;
 mod caller;
 mod doubt;
 mod draft;
+mod manner;
 mod reply;
 mod verdict;
 
@@ -23,8 +25,9 @@ use duologue_signaling::event::{Event, FloorState, Stamped};
 use super::endpoint::{EndEvidence, EndpointSettings};
 use super::floor::{Floor, FloorSettings, Hearing, Turnover};
 use super::history::History;
-use super::judge::{Situation, Verdict};
+use super::judge::{Moment, Relation, Situation, Verdict};
 use super::ladder::Ladder;
+use super::permit::Permits;
 use super::persona::Persona;
 use super::suspicion::Suspicion;
 use crate::audio::LINE_FRAME;
@@ -34,6 +37,7 @@ use crate::media::far_ear::{FarEar, FarEarSettings, PlayoutReport};
 use crate::time::CallTime;
 
 use arriving::Arriving;
+use attention::Attention;
 use caller::CallerTurn;
 pub use draft::DraftSettings;
 use reply::{Owed, Reply};
@@ -45,7 +49,24 @@ pub struct ConversationSettings {
     pub endpoint: EndpointSettings,
     pub draft: DraftSettings,
     pub pace: Pace,
+    pub judging: Judging,
     pub far_ear: FarEarSettings,
+}
+
+/// How the judge is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judging {
+    /// It works beside the tick: a reply is drafted while it thinks, and it reads partials too. Otherwise its answer is there at
+    /// once.
+    pub beside: bool,
+    /// A delayed answer comes after so much quiet, milliseconds: 500..=30000.
+    pub delay_ms: u32,
+}
+
+impl Default for Judging {
+    fn default() -> Self {
+        Self { beside: false, delay_ms: 4_000 }
+    }
 }
 
 /// How far the machinery runs ahead.
@@ -78,7 +99,11 @@ pub enum Input {
     /// The turn model's opinion about the present pause.
     Complete { turn: u32, revision: u32, probability: f32 },
     /// The judge's answer.
-    Judged { turn: u32, revision: u32, judge: &'static str, verdict: Verdict, took_ms: f32 },
+    Judged { turn: u32, revision: u32, moment: Moment, judge: &'static str, verdict: Verdict, took_ms: f32 },
+    /// The sound of a sign of attention, at the rate of the line.
+    Attention { text: String, pcm: Arc<[f32]> },
+    /// What is known of the caller, one sentence each, newest last.
+    Known { relation: Relation, memory: Vec<String> },
     /// More text of a reply.
     Token { turn: u32, text: String },
     /// The language model has finished, or failed.
@@ -108,6 +133,8 @@ pub enum Effect {
     AskTurnModel { turn: u32, revision: u32 },
     /// Ask the judge.
     Judge { turn: u32, revision: u32, situation: Box<Situation> },
+    /// Make the sound of a sign of attention, for later.
+    VoiceAttention { text: String },
     /// The open utterance has been dealt with: the next onset begins a new one.
     CloseUtterance,
     /// Warm the language model's prefix cache.
@@ -163,6 +190,13 @@ pub struct Conversation {
     closing: bool,
     /// It has been ended.
     over: bool,
+    /// What has been spent of the persona's budgets.
+    permits: Permits,
+    /// An answer that was put off: when it is due.
+    deferred: Option<CallTime>,
+    attention: Attention,
+    relation: Relation,
+    memory: Vec<String>,
     effects: Vec<Effect>,
 }
 
@@ -190,6 +224,11 @@ impl Conversation {
             muted_at: None,
             closing: false,
             over: false,
+            permits: Permits::default(),
+            deferred: None,
+            attention: Attention::default(),
+            relation: Relation::default(),
+            memory: Vec::new(),
             effects: Vec::new(),
             persona,
             settings,
@@ -200,6 +239,7 @@ impl Conversation {
     pub fn start(&mut self, at: CallTime) {
         self.emit(at, Event::CallStarted { call: self.call.clone(), persona: self.persona.name.clone() });
         self.prime();
+        self.prepare_attention();
         if self.persona.opening.is_empty() {
             self.ladder.arm(at, self.patience);
         } else {
@@ -257,9 +297,14 @@ impl Conversation {
                 self.on_transcript(at, turn, revision, purpose, text)
             }
             Input::Complete { turn, revision, probability } => self.on_complete(at, turn, revision, probability),
-            Input::Judged { turn, revision, judge, verdict, took_ms } => {
+            Input::Judged { turn, moment: Moment::Caller, judge, verdict, took_ms, .. } => {
+                self.on_running_verdict(at, turn, judge, &verdict, took_ms);
+            }
+            Input::Judged { turn, revision, judge, verdict, took_ms, .. } => {
                 self.on_verdict(at, (turn, revision), judge, verdict, took_ms);
             }
+            Input::Attention { text, pcm } => self.attention.learn(text, pcm),
+            Input::Known { relation, memory } => (self.relation, self.memory) = (relation, memory),
             Input::Token { turn, text } => self.on_token(at, turn, &text),
             Input::Generated { turn, result } => self.on_generated(at, turn, result),
             Input::Trouble { code, detail } => self.trouble(at, code, &detail),
@@ -311,7 +356,7 @@ impl Conversation {
     /// Invariant 9, nobody waits for ever: somebody speaks or works, a timer runs, or the call is closing. Personas
     /// without a ladder have chosen to wait.
     pub fn is_live(&self) -> bool {
-        let works = self.reply.is_some() || self.caller.is_some() || self.ladder.armed();
+        let works = self.reply.is_some() || self.caller.is_some() || self.ladder.armed() || self.deferred.is_some();
         works || self.closing || self.persona.ladder.is_empty() || self.floor() != FloorState::Idle
     }
 
@@ -322,6 +367,7 @@ impl Conversation {
         {
             self.initiate(at, "silence", &rung.say, rung.hang_up);
         }
+        self.answer_deferred(at);
         let turn_s = self.caller.as_ref().map_or(0, |caller| at.since(caller.opened).as_secs());
         if self.floor.state() == FloorState::Caller && turn_s >= u64::from(self.settings.pace.longest_turn_s) {
             self.cut_in(at);

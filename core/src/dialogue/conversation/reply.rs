@@ -11,6 +11,7 @@ use super::arriving::Arriving;
 use super::{Conversation, Effect};
 use crate::audio::{LINE_FRAME, LINE_RATE};
 use crate::backend::{ChatMessage, ChatRequest, Clause, Role, Speech, Urgency};
+use super::manner::{manage, manner};
 use crate::dialogue::judge::{Action, Verdict};
 use crate::dialogue::ledger::Ledger;
 use crate::dialogue::sentence::{ClauseCutter, ClauseLimits, Cut, speakable};
@@ -34,6 +35,8 @@ pub(super) struct Reply {
     pub tokens: u32,
     /// First packet with its sound.
     pub started: Option<CallTime>,
+    /// How the model is told to answer; `None`: as it would.
+    manner: Option<String>,
     /// The model may be asked once more, if it breaks off before its first word; never for fixed words.
     pub once_more: bool,
     /// The text, and how far each word of it has come.
@@ -73,6 +76,7 @@ impl Reply {
             draft: None,
             tokens: 0,
             started: None,
+            manner: None,
             once_more: false,
             ledger: Ledger::default(),
             cutter: ClauseCutter::new(ClauseLimits::default()),
@@ -128,7 +132,19 @@ impl Conversation {
         self.say(at, Action::Respond, "back-end-failed", &words, false);
     }
 
-    fn say(&mut self, at: CallTime, action: Action, reason: &'static str, words: &str, hang_up: bool) {
+    /// The model failed to find words for a decision: the persona has some. `false`: it has none for this one.
+    fn say_plainly(&mut self, at: CallTime, action: Action, reason: &'static str) -> bool {
+        let known = match action {
+            Action::Refuse => &self.persona.refusals,
+            Action::Deflect => &self.persona.deflections,
+            _ => return false,
+        };
+        let Some(words) = known.get(self.last_turn as usize % known.len().max(1)).cloned() else { return false };
+        self.say(at, action, reason, &words, false);
+        true
+    }
+
+    pub(super) fn say(&mut self, at: CallTime, action: Action, reason: &'static str, words: &str, hang_up: bool) {
         self.drop_reply(at);
         let mut reply = Reply::new(self.next_turn(), at, action, reason);
         reply.hang_up = hang_up;
@@ -152,13 +168,34 @@ impl Conversation {
         }
     }
 
-    /// The model answers the caller's open turn.
+    /// The judge wants the caller stopped: a short sentence takes the floor, and the model says why.
+    pub(super) fn interrupt(&mut self, at: CallTime, verdict: &Verdict, manner: String) {
+        self.drop_reply(at);
+        self.commit_caller(at);
+        let known = &self.persona.lead_ins;
+        let lead_in = known.get(self.last_turn as usize % known.len().max(1)).cloned().unwrap_or_default();
+        let mut reply = Reply::new(self.next_turn(), at, Action::Interrupt, verdict.reason);
+        reply.insists = true;
+        reply.take(at, &format!("{lead_in} "));
+        reply.waiting.extend(reply.cutter.flush_if_waiting());
+        let mut request = self.request(None);
+        manage(&mut request, &format!("{manner} You have just said: \"{lead_in}\" Go on from there."));
+        let turn = reply.turn;
+        self.reply = Some(reply);
+        self.floor.thinks(at);
+        self.floor.spare(self.heard, u32::MAX);
+        self.effects.push(Effect::Generate { turn, request });
+        self.pump(at);
+    }
+
+    /// The model answers the caller's open turn, in the manner that the verdict asks for.
     pub(super) fn respond(&mut self, at: CallTime, verdict: &Verdict) {
         let mut reply = Reply::new(self.next_turn(), at, verdict.action, verdict.reason);
+        reply.manner = manner(&self.persona, verdict);
         if let Some(caller) = &self.caller {
             reply.latency = caller.latency;
         }
-        let request = self.request(self.caller_words());
+        let request = self.request_in(reply.manner.as_deref());
         reply.once_more = true;
         let turn = reply.turn;
         self.reply = Some(reply);
@@ -183,6 +220,15 @@ impl Conversation {
             temperature: self.persona.temperature,
             schema: None,
         }
+    }
+
+    /// [`Conversation::request`] for the caller's open turn, to be answered in this manner.
+    fn request_in(&self, manner: Option<&str>) -> ChatRequest {
+        let mut request = self.request(self.caller_words());
+        if let Some(manner) = manner {
+            manage(&mut request, manner);
+        }
+        request
     }
 
     pub(super) fn on_token(&mut self, at: CallTime, turn: u32, text: &str) {
@@ -221,12 +267,16 @@ impl Conversation {
         } else if std::mem::take(&mut reply.once_more) {
             self.trouble(at, "llm-retry", &format!("{why}; asked once more."));
             // Made anew: more may have been heard by now.
-            let request = self.request(self.caller_words());
+            let manner = self.reply.as_ref().and_then(|reply| reply.manner.clone());
+            let request = self.request_in(manner.as_deref());
             self.effects.push(Effect::Generate { turn, request });
         } else {
-            self.trouble(at, "llm-failed", &format!("{why}; the caller is asked to say it again."));
+            let (action, reason) = (reply.action, reply.reason);
+            self.trouble(at, "llm-failed", &format!("{why}; fixed words are said instead."));
             self.fail_reply(at);
-            self.apologise(at);
+            if !self.say_plainly(at, action, reason) {
+                self.apologise(at);
+            }
         }
     }
 
@@ -295,7 +345,8 @@ impl Conversation {
     pub(super) fn play(&mut self, at: CallTime, out: &mut [f32; LINE_FRAME]) -> bool {
         out.fill(0.0);
         self.pump(at);
-        let Some(reply) = self.reply.as_mut().filter(|reply| reply.draft.is_none()) else { return false };
+        let attention = self.play_attention(out);
+        let Some(reply) = self.reply.as_mut().filter(|reply| reply.draft.is_none()) else { return attention };
         if reply.started.is_none() {
             if reply.playout.is_done() {
                 // Nothing pronounceable came of it.

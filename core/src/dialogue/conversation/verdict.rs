@@ -1,21 +1,55 @@
 //! What is done about a turn: the judge is asked, also ahead of the end, and its verdict carried out.
 
+use std::time::Duration;
+
 use duologue_signaling::event::{Event, FloorState};
 
+use super::manner::cutting_in;
 use super::reply::Owed;
 use super::{Conversation, Effect};
-use crate::dialogue::judge::{Action, Situation, Verdict};
+use crate::dialogue::judge::{Action, Moment, Situation, Verdict};
+use crate::dialogue::permit::{Permit, Proposal};
+use crate::journal::{Entry, JudgementRow};
+use crate::dialogue::words::words;
 use crate::time::CallTime;
 
 /// History that a judge sees, in turns.
 const JUDGE_TURNS: usize = 8;
+/// With fewer words nobody knows where a turn is going.
+const RUNNING_WORDS: usize = 4;
+/// What a caller is told who is blocked: that it happens is never a surprise, and nothing is left to a model here.
+const BLOCK_WORDS: &str = "I am ending this call now, and I will not take your calls for a while. Goodbye.";
 
 impl Conversation {
     pub(super) fn ask_judge(&mut self, at: CallTime) {
         let Some(caller) = &mut self.caller else { return };
         caller.judge_asked = true;
+        // While the judge thinks, so does the model: an answer is what most turns get.
+        if self.settings.judging.beside && self.floor.state() == FloorState::Thinking && !caller.words.is_empty() {
+            self.draft_meanwhile(at);
+        }
+        self.put_to_judge(at, Moment::EndOfTurn);
+    }
+
+    /// The judge reads along: is this the moment to say something, or to stop the caller? One question in flight a call.
+    pub(super) fn judge_running(&mut self, at: CallTime) {
+        let speaks = self.settings.judging.beside && self.floor.state() == FloorState::Caller;
+        let Some(caller) = self.caller.as_mut().filter(|caller| speaks && !caller.typed) else { return };
+        if caller.running_judged || caller.words == caller.running_text || words(&caller.words).len() < RUNNING_WORDS {
+            return;
+        }
+        caller.running_judged = true;
+        caller.running_text.clone_from(&caller.words);
+        self.put_to_judge(at, Moment::Caller);
+    }
+
+    fn put_to_judge(&mut self, at: CallTime, moment: Moment) {
+        let Some(caller) = &self.caller else { return };
         let situation = Situation {
+            moment,
             persona: self.persona.clone(),
+            relation: self.relation,
+            memory: self.memory.clone(),
             history: self.history.last(JUDGE_TURNS),
             text: caller.words.clone(),
             speaking_s: caller.speaking_ms as f32 / 1_000.0,
@@ -24,6 +58,81 @@ impl Conversation {
         };
         let (turn, revision) = (caller.turn, caller.revision);
         self.effects.push(Effect::Judge { turn, revision, situation: Box::new(situation) });
+    }
+
+    /// What the judge thinks of an open partial.
+    pub(super) fn on_running_verdict(&mut self, at: CallTime, turn: u32, judge: &'static str, verdict: &Verdict, took_ms: f32) {
+        let Some(caller) = self.caller.as_mut().filter(|caller| caller.turn == turn) else { return };
+        caller.running_judged = false;
+        // A turn that is over meanwhile is judged as a whole.
+        if self.floor.state() != FloorState::Caller || self.closing {
+            return;
+        }
+        let permit = self.permit(at, Moment::Caller, verdict);
+        self.tell_judgement(at, Moment::Caller, judge, verdict, permit, took_ms);
+        self.permits.spend(at, Moment::Caller, permit.action, verdict.action);
+        match permit.action {
+            Action::Interrupt => self.interrupt(at, verdict, cutting_in(verdict)),
+            Action::Backchannel => self.give_attention(at, turn),
+            _ => {}
+        }
+    }
+
+    /// What the persona's budgets and rules make of it.
+    fn permit(&self, at: CallTime, moment: Moment, verdict: &Verdict) -> Permit {
+        let text = self.caller.as_ref().map_or("", |caller| match moment {
+            Moment::Caller => caller.running_text.as_str(),
+            _ => caller.words.as_str(),
+        });
+        let asked = self.caller.as_ref().and_then(|caller| caller.asked);
+        self.permits.check(&self.persona, Proposal { at, moment, action: verdict.action, text, asked })
+    }
+
+    fn tell_judgement(
+        &mut self,
+        at: CallTime,
+        moment: Moment,
+        judge: &'static str,
+        verdict: &Verdict,
+        permit: Permit,
+        took_ms: f32,
+    ) {
+        let Some(caller) = &self.caller else { return };
+        let (turn, text) = match moment {
+            Moment::Caller => (caller.turn, caller.running_text.clone()),
+            _ => (caller.turn, caller.words.clone()),
+        };
+        let (proposed, action) = (verdict.action.as_str(), permit.action.as_str());
+        self.emit(
+            at,
+            Event::Judgement {
+                turn,
+                moment: moment.as_str().into(),
+                judge: judge.into(),
+                action: action.into(),
+                proposed: permit.rule.map(|_| proposed.into()),
+                overruled_by: permit.rule.map(Into::into),
+                rests_on: verdict.rests_on.clone(),
+                reason: verdict.reason.into(),
+                probabilities: verdict.probabilities.iter().map(|(action, p)| (action.as_str().into(), *p)).collect(),
+                took_ms,
+            },
+        );
+        self.effects.push(Effect::Keep(Entry::Judgement(JudgementRow {
+            call: self.call.clone(),
+            turn,
+            at_ms: at.ms(),
+            moment: moment.as_str(),
+            judge,
+            text,
+            proposed,
+            action,
+            overruled_by: permit.rule,
+            reason: verdict.reason,
+            rests_on: verdict.rests_on.clone(),
+            probabilities: verdict.probabilities.iter().map(|(action, p)| (action.as_str(), *p)).collect(),
+            took_ms,
+        })));
     }
 
     pub(super) fn on_verdict(
@@ -52,7 +161,7 @@ impl Conversation {
     }
 
     /// The turn is over and judged.
-    pub(super) fn decide(&mut self, at: CallTime, judge: &str, verdict: &Verdict, took_ms: f32) {
+    pub(super) fn decide(&mut self, at: CallTime, judge: &'static str, verdict: &Verdict, took_ms: f32) {
         let Some(caller) = &mut self.caller else { return };
         caller.latency.judge_ms = Some(at.ms());
         let (turn, text, typed) = (caller.turn, caller.words.clone(), caller.typed);
@@ -60,23 +169,48 @@ impl Conversation {
         if !nothing_said {
             self.emit(at, Event::Transcript { turn, text, typed });
         }
-        self.emit(
-            at,
-            Event::Judgement {
-                turn,
-                judge: judge.into(),
-                action: verdict.action.as_str().into(),
-                reason: verdict.reason.into(),
-                probabilities: verdict.probabilities.iter().map(|(action, p)| (action.as_str().into(), *p)).collect(),
-                took_ms,
-            },
-        );
+        let permit = self.permit(at, Moment::EndOfTurn, verdict);
+        self.tell_judgement(at, Moment::EndOfTurn, judge, verdict, permit, took_ms);
+        if !nothing_said {
+            self.permits.spend(at, Moment::EndOfTurn, permit.action, verdict.action);
+        }
+        let verdict = &Verdict { action: permit.action, ..verdict.clone() };
         match verdict.action {
             Action::Silence if nothing_said && self.owed.is_some() => self.make_good(at),
-            Action::Silence => self.keep_quiet(at, 1.0),
+            Action::Silence if nothing_said => self.keep_quiet(at, 1.0),
+            Action::Silence => {
+                self.keep_quiet(at, 1.0);
+                self.ladder.arm_within(at, Duration::from_millis(self.persona.silence_ttl_ms));
+            }
             Action::Listen | Action::Backchannel => self.keep_quiet(at, self.persona.patience.after_hold_on),
+            Action::Deflect if verdict.reason.ends_with("tedious") => {
+                self.keep_quiet(at, 1.0);
+                self.deferred = Some(at + Duration::from_millis(u64::from(self.settings.judging.delay_ms)));
+            }
+            Action::Block => self.block(at, verdict),
             _ => self.answer(at, verdict),
         }
+    }
+
+    /// Says so, hangs up, and has the caller refused for a while.
+    fn block(&mut self, at: CallTime, verdict: &Verdict) {
+        self.drop_reply(at);
+        self.commit_caller(at);
+        let ttl_s = self.persona.block_ttl_s;
+        let (call, at_ms, reason) = (self.call.clone(), at.ms(), verdict.reason);
+        self.effects.push(Effect::Keep(Entry::Blocked { call, at_ms, ttl_s, reason }));
+        self.say(at, Action::Block, verdict.reason, BLOCK_WORDS, true);
+    }
+
+    /// The answer that was put off comes, if nobody has spoken since.
+    pub(super) fn answer_deferred(&mut self, at: CallTime) {
+        if self.floor.state() != FloorState::Idle || self.closing || self.deferred.is_none_or(|due| at < due) {
+            return;
+        }
+        self.deferred = None;
+        self.ladder.disarm();
+        self.floor.thinks(at);
+        self.respond(at, &Verdict::certain(Action::Deflect, "deflect.delayed"));
     }
 
     /// A sound without words has cost the caller something: it comes now.
