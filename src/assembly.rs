@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audio::vad::{SileroWeights, VadFault};
+use crate::backend::judge::{JudgeError, LlmJudge, TunedJudge};
 use crate::backend::llm::worker::LlmStartError;
 use crate::backend::llm::{LlmWorker, OllamaLlm, OpenAiLlm, Patience, Script, ScriptedLlm, WorkerSettings};
 use crate::backend::onnx_runtime::OnnxRuntimeFault;
@@ -15,9 +16,9 @@ use crate::backend::scripted_asr::{Lines, ScriptedAsr};
 use crate::backend::scripted_voice::ScriptedVoice;
 use crate::backend::smart_turn::{SmartTurn, SmartTurnFault};
 use crate::backend::whisper::{Whisper, WhisperConfig, WhisperFault};
-use crate::backend::{Asr, AsrError, Llm, LlmError, Tts, TtsError, TurnModel};
+use crate::backend::{Asr, AsrError, Judge, Llm, LlmError, Tts, TtsError, TurnModel};
 use crate::call::engines::Engines;
-use crate::config::{AsrBackend, Config, LlmBackend, ModelRef, SecretError, TtsBackend, TurnKind};
+use crate::config::{AsrBackend, Config, JudgeKind, LlmBackend, ModelRef, SecretError, TtsBackend, TurnKind};
 use crate::models::{Library, ModelError, piper_split};
 
 /// What stands in the way of an engine.
@@ -49,6 +50,8 @@ pub enum AssemblyError {
     Asr(#[from] AsrError),
     #[error(transparent)]
     Tts(#[from] TtsError),
+    #[error(transparent)]
+    Judge(#[from] JudgeError),
     #[error("loading stopped: {0}")]
     Loading(String),
 }
@@ -68,10 +71,12 @@ pub async fn assemble(config: &Config) -> Result<Engines, AssemblyError> {
     };
     let turn_model = turn_model(config, &library, &pool).await?;
     let tts = voice(config, &library, &pool).await?;
+    let judge = judge(config, &library, &llm).await?;
+    let judge_limit = Duration::from_millis(u64::from(config.judge.limit_ms));
     let (heard, spoken) = tokio::join!(asr.warm(), tts.warm());
     heard?;
     spoken?;
-    Ok(Engines { asr, turn_model, llm, tts, vad })
+    Ok(Engines { asr, turn_model, llm, judge, judge_limit, tts, vad })
 }
 
 /// The voice alone, not warmed.
@@ -168,6 +173,22 @@ async fn turn_model(
     let runtime = onnx_runtime(library)?;
     let path = library.path("smart-turn", "smart-turn-v3.2-cpu.onnx")?;
     Ok(Some(Arc::new(blocking(move || SmartTurn::load(&path, &runtime)).await?.in_pool(pool.clone()))))
+}
+
+async fn judge(
+    config: &Config,
+    library: &Library,
+    llm: &Arc<dyn Llm>,
+) -> Result<Option<Arc<dyn Judge>>, AssemblyError> {
+    Ok(match config.judge.kind {
+        JudgeKind::Rules => None,
+        JudgeKind::Llm => Some(Arc::new(LlmJudge::new(llm.clone()))),
+        JudgeKind::Tuned => {
+            let weights = library.path("minilm", "model.safetensors")?;
+            let folder = weights.parent().unwrap_or(Path::new(".")).to_owned();
+            Some(Arc::new(blocking(move || TunedJudge::load(&folder)).await?))
+        }
+    })
 }
 
 fn onnx_runtime(library: &Library) -> Result<PathBuf, ModelError> {

@@ -30,6 +30,12 @@ enum Command {
     Models(ModelsCommand),
     /// Play WAV files into a call, record both sides, print the response latency of each turn at the ear
     Call(duologue::call_client::CallArguments),
+    /// The judge: build its data, train it, evaluate it, export decisions
+    #[command(subcommand)]
+    Judge(duologue_judge::cli::Command),
+    /// Callers that are refused: who, why and until when; and taking it back
+    #[command(subcommand)]
+    Block(duologue::block::BlockCommand),
     /// Put a bad network between two programs on this machine: a seeded UDP relay
     Relay(duologue::relay::RelayArguments),
     /// Speak a text into a WAV file, in the configured voice
@@ -75,6 +81,14 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         }
         Command::Say(arguments) => {
             duologue::say::run(config, arguments).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Judge(command) => {
+            tokio::task::block_in_place(|| duologue_judge::cli::run(command))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Block(command) => {
+            duologue::block::run(config, command).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Relay(arguments) => {

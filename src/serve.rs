@@ -14,8 +14,8 @@ use crate::assembly::{self, AssemblyError};
 use crate::audio::resample::Resampler;
 use crate::audio::{LINE_RATE, wav};
 use crate::call::registry::{House, Registry};
-use crate::config::Config;
-use crate::dialogue::conversation::{ConversationSettings, DraftSettings, Pace};
+use crate::config::{Config, JudgeKind};
+use crate::dialogue::conversation::{ConversationSettings, DraftSettings, Judging, Pace};
 use crate::dialogue::endpoint::{EndWeights, EndpointSettings};
 use crate::dialogue::floor::FloorSettings;
 use crate::dialogue::persona::Persona;
@@ -74,6 +74,7 @@ impl Server {
             port,
             engines,
             recorder: store.recorder(),
+            store: store.reader(),
             personas,
             default_persona: config.personas.default.clone(),
             conversation: conversation_settings(config),
@@ -207,6 +208,7 @@ pub fn conversation_settings(config: &Config) -> ConversationSettings {
         },
         draft: DraftSettings { most: floor.drafts, probability: floor.draft_probability, lag_ms: floor.draft_lag_ms },
         pace: Pace { longest_turn_s: floor.longest_turn_s, ..Pace::default() },
+        judging: Judging { beside: config.judge.kind != JudgeKind::Rules, delay_ms: config.judge.delay_ms },
         far_ear: FarEarSettings { buffer_ms: config.media.far_ear_ms },
     }
 }

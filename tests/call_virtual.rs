@@ -64,6 +64,8 @@ async fn stage_in(opening: &str, asks: &[&str], network: Memory) -> Stage {
     let registry = Registry::new(House {
         port: Port::bind_in(any_port(), &network).await.expect("a port"),
         engines: Engines {
+            judge: None,
+            judge_limit: Duration::from_millis(400),
             asr: Arc::new(ScriptedAsr::new(Lines::InOrder(asks.iter().map(|text| (*text).into()).collect()))),
             turn_model: None,
             llm: Arc::new(ScriptedLlm::new(Script::parse(SCRIPT).expect("a script"))),
@@ -71,6 +73,7 @@ async fn stage_in(opening: &str, asks: &[&str], network: Memory) -> Stage {
             vad: None,
         },
         recorder: store.recorder(),
+        store: store.reader(),
         personas: vec![Arc::new(porter), Arc::new(echo)],
         default_persona: "porter".into(),
         conversation: ConversationSettings::default(),

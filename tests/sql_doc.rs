@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::{MONDAY_UTC_MS, agent_turn, caller_turn, closed, event, opened, place, words};
-use duologue::journal::{DownlinkRow, EndReason, Entry, MediaTotals};
+use duologue::journal::{DownlinkRow, EndReason, Entry, JudgementRow, MediaTotals};
 use duologue::media::downlink::LinkReport;
 use duologue::media::far_ear::ReportCounts;
 use duologue::store::Store;
@@ -66,6 +66,9 @@ fn a_morning() -> Vec<Entry> {
         words("a", 2, "We open at nine. On Sundays at ten.", 1_900, 6, 4),
         event("a", 1_900, Event::Backchannel { turn: 2, text: "Mm-hm.".into() }),
         Entry::Turn(caller_turn("a", 3, 2_600, "And on Sundays?")),
+        Entry::Judgement(judgement("a", 1, 880, "When do you open?", ("respond", "respond"), None)),
+        Entry::Judgement(judgement("a", 3, 2_900, "And on Sundays?", ("silence", "refuse"), Some("silence-budget"))),
+        Entry::Blocked { call: "a".into(), at_ms: 11_000, ttl_s: 3_600, reason: "block.abuse_goes_on" },
         Entry::Turn(written),
         Entry::Turn(typed),
         Entry::Remembered {
@@ -94,6 +97,31 @@ fn a_morning() -> Vec<Entry> {
         bad_line,
         Entry::Turn(caller_turn("nobody", 1, 0, "lost words")),
     ]
+}
+
+fn judgement(
+    call: &str,
+    turn: u32,
+    at_ms: u64,
+    text: &str,
+    (proposed, action): (&'static str, &'static str),
+    overruled_by: Option<&'static str>,
+) -> JudgementRow {
+    JudgementRow {
+        call: call.into(),
+        turn,
+        at_ms,
+        moment: "end_of_turn",
+        judge: "tuned-1",
+        text: text.into(),
+        proposed,
+        action,
+        overruled_by,
+        reason: "refuse.against_fact",
+        rests_on: Some("The house is closed on Sundays.".into()),
+        probabilities: vec![("respond", 0.25), (action, 0.75)],
+        took_ms: 21.0,
+    }
 }
 
 async fn filled() -> (tempfile::TempDir, SqliteConnection) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use duologue::audio::LINE_FRAME;
 use duologue::backend::{AsrPurpose, Speech, WordMark};
 use duologue::dialogue::conversation::{Conversation, ConversationSettings, Effect, Input};
-use duologue::dialogue::judge::{Judge, RulesJudge};
+use duologue::dialogue::judge::{Judge, Moment, RulesJudge};
 use duologue::dialogue::persona::Persona;
 use duologue::media::ear::Ear;
 use duologue::media::segment::Heard;
@@ -86,8 +86,10 @@ impl Ours {
             Effect::Judge { turn, revision, situation } => {
                 let verdict = RulesJudge.judge(&situation);
                 let judge = RulesJudge.name();
-                self.talk.on(at, Input::Judged { turn, revision, judge, verdict, took_ms: 0.0 });
+                self.talk
+                    .on(at, Input::Judged { turn, revision, moment: Moment::EndOfTurn, judge, verdict, took_ms: 0.0 });
             }
+            Effect::VoiceAttention { .. } => {}
             Effect::CloseUtterance => ear.close_utterance(),
             Effect::Generate { turn, .. } => self.generate(at, turn),
             Effect::Speak { turn, clause, what } => self.speak(at, (turn, clause), &what.text, models)?,

@@ -26,6 +26,8 @@ export type CallEvent =
   | { type: "turn-started"; turn: number; latency: LatencyParts }
   | { type: "words"; turn: number; heard: string }
   | { type: "backchannel"; turn: number; text: string }
+  /** The agent's own sign of attention. */
+  | { type: "attention"; turn: number; text: string }
   | { type: "draft"; turn: number; caller_turn: number; adopted: boolean; tokens: number; spent_ms: number }
   | TurnEnded
   | { type: "line"; loss: number; jitter_ms: number; rtt_ms?: number; copies: number; hold_ms: number }
@@ -47,11 +49,18 @@ export interface Quality {
 export interface Judgement {
   type: "judgement";
   turn: number;
+  /** Who held the floor: "caller" while the turn is spoken. */
+  moment: string;
   judge: string;
   action: string;
   reason: string;
   probabilities: Record<string, number>;
   took_ms: number;
+  /** The judge's own choice, and the rule that put another in its place. */
+  proposed?: string;
+  overruled_by?: string;
+  /** The sentence of memory that decided it. */
+  rests_on?: string;
 }
 
 export interface TurnEnded {
@@ -105,6 +114,12 @@ function text(fields: Fields, name: string): string {
   return value;
 }
 
+/** A text that may be missing. */
+function maybe<Name extends string>(fields: Fields, name: Name): { [N in Name]?: string } {
+  const value = fields[name];
+  return typeof value === "string" ? ({ [name]: value } as { [N in Name]?: string }) : {};
+}
+
 function number(fields: Fields, name: string): number {
   const value = fields[name];
   if (typeof value !== "number" || !Number.isFinite(value)) throw new Fault(`${name} is not a number`);
@@ -155,6 +170,10 @@ const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { t
   judgement: (f) => ({
     type: "judgement",
     turn: number(f, "turn"),
+    moment: typeof f["moment"] === "string" ? f["moment"] : "end_of_turn",
+    ...maybe(f, "proposed"),
+    ...maybe(f, "overruled_by"),
+    ...maybe(f, "rests_on"),
     judge: text(f, "judge"),
     action: text(f, "action"),
     reason: text(f, "reason"),
@@ -163,6 +182,7 @@ const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { t
   }),
   "turn-started": (f) => ({ type: "turn-started", turn: number(f, "turn"), latency: latency(f) }),
   words: (f) => ({ type: "words", turn: number(f, "turn"), heard: text(f, "heard") }),
+  attention: (f) => ({ type: "attention", turn: number(f, "turn"), text: text(f, "text") }),
   backchannel: (f) => ({ type: "backchannel", turn: number(f, "turn"), text: text(f, "text") }),
   draft: (f) => ({
     type: "draft",

@@ -35,6 +35,10 @@ export interface JudgementLine {
   kind: "judgement";
   turn: number;
   at_ms: number;
+  moment: string;
+  proposed?: string;
+  overruled_by?: string;
+  rests_on?: string;
   judge: string;
   action: string;
   reason: string;
@@ -181,6 +185,8 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
       return withAgent(state, event.turn, at_ms, (line) => ({ ...line, latency: event.latency }));
     case "words":
       return withAgent(state, event.turn, at_ms, (line) => ({ ...line, heard: event.heard }));
+    case "attention":
+      return state;
     case "backchannel":
       return { ...state, lines: [...state.lines, { kind: "aside", at_ms, text: event.text }] };
     case "draft":

@@ -94,7 +94,7 @@ test("a reply that was withdrawn unheard still has its line", () => {
 });
 
 test("the newest verdict on a turn stands in the place of the one before it", () => {
-  const verdict = { type: "judgement", turn: 1, judge: "rules", reason: "", probabilities: {}, took_ms: 0.1 } as const;
+  const verdict = { type: "judgement", turn: 1, moment: "end_of_turn", judge: "rules", reason: "", probabilities: {}, took_ms: 0.1 } as const;
   const state = afterEvents(
     { type: "partial", turn: 1, text: "so", stable: 0 },
     { ...verdict, action: "listen" },

@@ -252,7 +252,9 @@ fn tell(record: &Record, show_words: bool) -> String {
         let _ = writeln!(out, "{at:>6} {line}");
     }
     for (at, request) in &record.requests {
-        if let Some(last) = request.messages.last().filter(|last| last.role == Role::System && request.messages.len() > 1) {
+        if let Some(last) =
+            request.messages.last().filter(|last| last.role == Role::System && request.messages.len() > 1)
+        {
             let _ = writeln!(out, "  told {at}: {}", last.content);
         }
     }

@@ -38,6 +38,7 @@ fn event_name(event: &Event) -> &'static str {
         Event::Partial { .. } => "partial",
         Event::Transcript { .. } => "transcript",
         Event::Judgement { .. } => "judgement",
+        Event::Attention { .. } => "attention",
         Event::TurnStarted { .. } => "turn-started",
         Event::Words { .. } => "words",
         Event::Backchannel { .. } => "backchannel",
@@ -50,12 +51,13 @@ fn event_name(event: &Event) -> &'static str {
     }
 }
 
-const EVENT_NAMES: [&str; 14] = [
+const EVENT_NAMES: [&str; 15] = [
     "call-started",
     "floor",
     "partial",
     "transcript",
     "judgement",
+    "attention",
     "turn-started",
     "words",
     "backchannel",

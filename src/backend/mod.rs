@@ -7,6 +7,7 @@
 //! and the work behind it stops as soon as it can.
 
 pub mod contract;
+pub mod judge;
 pub mod llm;
 pub(crate) mod niceness;
 pub mod onnx_runtime;
@@ -19,4 +20,4 @@ pub mod smart_turn;
 pub mod whisper;
 
 pub use duologue_core::backend::*;
-pub use seams::{Asr, Llm, Tts, TurnModel};
+pub use seams::{Asr, Judge, Llm, Tts, TurnModel};

@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use tokio::sync::mpsc;
 
+use super::judge::JudgeError;
 use super::{AsrError, AsrJob, ChatRequest, Clause, LlmError, Speech, Transcript, TtsError};
+use crate::dialogue::judge::{Situation, Verdict};
 
 /// Speech to text.
 #[async_trait]
@@ -66,4 +68,15 @@ pub trait TurnModel: Send + Sync {
     /// # Errors
     /// When the engine fails; the floor then falls back on silence alone.
     async fn complete(&self, audio: Arc<[f32]>) -> Result<f32, AsrError>;
+}
+
+/// Chooses what to do about a turn, beside the tick.
+#[async_trait]
+pub trait Judge: Send + Sync {
+    /// # Errors
+    /// When it has no verdict; the rules then have one.
+    async fn judge(&self, situation: Situation) -> Result<Verdict, JudgeError>;
+
+    /// For SQL: which judge, which version.
+    fn name(&self) -> &'static str;
 }

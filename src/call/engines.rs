@@ -1,9 +1,10 @@
 //! The models that calls share, loaded and warm before the first call is taken.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::audio::vad::{EnergyVad, SileroVad, SileroWeights, Vad};
-use crate::backend::{Asr, Llm, Tts, TurnModel};
+use crate::backend::{Asr, Judge, Llm, Tts, TurnModel};
 
 /// One of each; calls hold clones.
 #[derive(Clone)]
@@ -12,6 +13,10 @@ pub struct Engines {
     /// None: turns end by silence and words alone.
     pub turn_model: Option<Arc<dyn TurnModel>>,
     pub llm: Arc<dyn Llm>,
+    /// None: the rules alone, which are instant.
+    pub judge: Option<Arc<dyn Judge>>,
+    /// How long a turn waits for it.
+    pub judge_limit: Duration,
     pub tts: Arc<dyn Tts>,
     /// None: the energy detector, for machines without the model file.
     pub vad: Option<Arc<SileroWeights>>,

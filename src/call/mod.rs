@@ -4,7 +4,8 @@
 //! loop itself, [`registry`] the calls that are alive.
 
 pub mod engines;
-pub mod mouth;
+pub mod judging;
+mod mouth;
 pub mod registry;
 pub mod task;
 pub mod turn;

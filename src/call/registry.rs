@@ -18,7 +18,6 @@ use super::wire::{self, Control};
 use crate::audio::opus::OpusError;
 use crate::audio::resample::UnsupportedRates;
 use crate::dialogue::conversation::{Conversation, ConversationSettings};
-use crate::dialogue::judge::RulesJudge;
 use crate::dialogue::persona::Persona;
 use crate::journal::{CallId, EndReason, Entry, MediaTotals};
 use crate::media::downlink::{DownlinkSettings, Level};
@@ -26,13 +25,14 @@ use crate::media::ear::{Ear, EarSettings};
 use crate::media::echo::Echo;
 use crate::media::recording::Recording;
 use crate::peer::{OfferRefused, Peer, PeerLine, Port, PortCounts};
-use crate::store::Recorder;
+use crate::store::{Reader, Recorder};
 
 /// What every call of this server shares.
 pub struct House {
     pub port: Port,
     pub engines: Engines,
     pub recorder: Recorder,
+    pub store: Reader,
     pub personas: Vec<Arc<Persona>>,
     pub default_persona: String,
     pub conversation: ConversationSettings,
@@ -50,6 +50,8 @@ pub enum OpenError {
     NoSuchPersona { asked: String, known: String },
     #[error("all {0} lines are taken; try again later")]
     Full(usize),
+    #[error("calls of this caller are refused until {0}")]
+    Blocked(String),
     #[error("the server is shutting down")]
     ShuttingDown,
     #[error(transparent)]
@@ -107,6 +109,7 @@ impl Registry {
     ) -> Result<Opened, OpenError> {
         let began = Instant::now();
         let persona = self.persona(persona)?;
+        self.refuse_blocked(caller.as_deref()).await?;
         let line = self.lines.clone().try_acquire_owned().map_err(|_| self.refusal())?;
         let (peer, answer) = self.house.port.accept(offer).await?;
         let call = uuid::Uuid::now_v7().to_string();
@@ -127,6 +130,19 @@ impl Registry {
         self.live().insert(call.clone(), Live { control, events, line: way_out });
         self.tasks.spawn(watch_over(self.clone(), call.clone(), task, line, began));
         Ok(Opened { call, answer })
+    }
+
+    /// A file that cannot be read blocks nobody: that is told elsewhere, and the call goes on.
+    async fn refuse_blocked(&self, caller: Option<&str>) -> Result<(), OpenError> {
+        let Some(caller) = caller else { return Ok(()) };
+        match self.house.store.blocked_until(caller).await {
+            Ok(Some(until)) => Err(OpenError::Blocked(until)),
+            Ok(None) => Ok(()),
+            Err(fault) => {
+                tracing::warn!(%fault, "whether the caller is blocked is not known");
+                Ok(())
+            }
+        }
     }
 
     fn task(
@@ -152,7 +168,6 @@ impl Registry {
             recording: persona.recording.clone().and_then(Recording::new),
             hotwords: persona.recogniser_prompt().map(Into::into),
             conversation: Conversation::new(call, persona, house.conversation.clone()),
-            judge: Box::new(RulesJudge),
             engines: house.engines.clone(),
             recorder: house.recorder.clone(),
             peer,

@@ -9,13 +9,14 @@ use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::engines::Engines;
+use super::judging;
 use super::mouth::Mouth;
 use super::turn::Turn;
 use super::wire::Control;
 use crate::audio::LINE_FRAME;
 use crate::backend::{AsrJob, AsrPurpose, ChatRequest};
 use crate::dialogue::conversation::{Conversation, Effect, Input};
-use crate::dialogue::judge::Judge;
+use crate::dialogue::judge::Situation;
 use crate::dialogue::parts::{Ask, Cut, Parts};
 use crate::journal::{CallId, DownlinkRow, EndReason, Entry, MediaTotals};
 use crate::media::downlink::LinkReport;
@@ -39,7 +40,6 @@ pub struct CallTask {
     /// Present when the persona only plays a recording.
     pub recording: Option<Recording>,
     pub conversation: Conversation,
-    pub judge: Box<dyn Judge>,
     pub engines: Engines,
     pub recorder: Recorder,
     pub events: broadcast::Sender<Arc<str>>,
@@ -155,13 +155,8 @@ impl CallTask {
         match effect {
             Effect::Transcribe { turn, revision, purpose } => self.transcribe(turn, revision, purpose),
             Effect::AskTurnModel { turn, revision } => self.ask_turn_model(turn, revision),
-            Effect::Judge { turn, revision, situation } => {
-                let asked = std::time::Instant::now();
-                let verdict = self.judge.judge(&situation);
-                let took_ms = asked.elapsed().as_secs_f32() * 1_000.0;
-                let input = Input::Judged { turn, revision, judge: self.judge.name(), verdict, took_ms };
-                self.conversation.on(self.now(), input);
-            }
+            Effect::Judge { turn, revision, situation } => self.judge(turn, revision, *situation),
+            Effect::VoiceAttention { text } => self.voice_attention(text),
             Effect::CloseUtterance => self.ear.close_utterance(),
             Effect::Prime(request) => self.prime(request),
             Effect::Generate { turn, request } => {
@@ -183,6 +178,28 @@ impl CallTask {
             Effect::Keep(entry) => self.recorder.record(entry),
             Effect::End { reason, detail } => self.end(reason, &detail),
         }
+    }
+
+    /// Asks the judge: the rules at once, another beside the tick.
+    fn judge(&mut self, turn: u32, revision: u32, situation: Situation) {
+        match self.engines.judge.clone() {
+            None => self.conversation.on(self.now(), judging::by_the_rules(turn, revision, &situation)),
+            Some(judge) => {
+                let (inbox, limit) = (self.inbox.0.clone(), self.engines.judge_limit);
+                self.work.listening.spawn(async move {
+                    judging::ask(judge, limit, turn, revision, situation, &inbox).await;
+                    Listened::Nothing
+                });
+            }
+        }
+    }
+
+    fn voice_attention(&mut self, text: String) {
+        let (tts, inbox) = (self.engines.tts.clone(), self.inbox.0.clone());
+        self.work.listening.spawn(async move {
+            judging::voice_attention(tts, text, &inbox).await;
+            Listened::Nothing
+        });
     }
 
     /// The work of an agent turn; a new turn drops the one before it.

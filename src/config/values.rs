@@ -51,7 +51,7 @@ choice! {
 
 choice! {
     /// What chooses the action.
-    pub enum JudgeKind { Rules = "rules", }
+    pub enum JudgeKind { Rules = "rules", Tuned = "tuned", Llm = "llm", }
 }
 
 choice! {

@@ -2,6 +2,7 @@
 //! turns them into rows, many a transaction; readers open the file beside it. docs/SQL.md is the map of the tables.
 
 mod error;
+mod judging;
 mod opening;
 mod read;
 mod rows;
@@ -17,6 +18,7 @@ use tokio::task::JoinHandle;
 use crate::journal::Entry;
 
 pub use error::{NotKept, StoreError};
+pub use judging::{BlockView, lift_block};
 pub use opening::{Probe, probe};
 pub use read::{CallSummary, CallView, MediaView, MemoryView, Reader, TurnView};
 

@@ -159,11 +159,15 @@ impl Reader {
         self.done(connection, memory).await
     }
 
-    async fn connect(&self) -> Result<SqliteConnection, StoreError> {
+    pub(super) async fn connect(&self) -> Result<SqliteConnection, StoreError> {
         options(&self.path).read_only(true).connect().await.map_err(|error| StoreError::of(&self.path, &error))
     }
 
-    async fn done<T>(&self, connection: SqliteConnection, answer: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+    pub(super) async fn done<T>(
+        &self,
+        connection: SqliteConnection,
+        answer: Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
         // Nothing was written: a close that fails takes nothing back.
         let _closed = connection.close().await;
         answer.map_err(|error| StoreError::of(&self.path, &error))

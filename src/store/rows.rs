@@ -4,7 +4,7 @@ use sqlx::SqliteConnection;
 
 use duologue_signaling::event::{Stamped, TurnOutcome};
 
-use super::error;
+use super::{error, judging};
 use crate::journal::{CallId, DownlinkRow, EndReason, Entry, MediaTotals, Speaker, TurnRow, WordFate};
 use crate::media::far_ear::{Evidence, ReportCounts};
 use crate::time::CallTime;
@@ -30,6 +30,10 @@ pub(super) async fn put(connection: &mut SqliteConnection, entry: &Entry) -> Res
         Entry::Words { call, turn, text, heard, words } => put_words(connection, call, *turn, text, heard, words).await,
         Entry::Playout { call, reports, way_ms } => put_playout(connection, call, reports, *way_ms).await,
         Entry::Downlink(row) => put_downlink(connection, row).await,
+        Entry::Judgement(row) => judging::put_judgement(connection, row).await,
+        Entry::Blocked { call, at_ms, ttl_s, reason } => {
+            judging::put_block(connection, call, *at_ms, *ttl_s, reason).await
+        }
         Entry::Event { call, event } => put_event(connection, call, event).await,
         Entry::Remembered { call, turn, text, created_utc_ms } => {
             remember(connection, call, *turn, text, *created_utc_ms).await
@@ -62,6 +66,8 @@ fn kind(entry: &Entry) -> &'static str {
         Entry::Words { .. } => "the words of a turn",
         Entry::Playout { .. } => "the playout reports",
         Entry::Downlink(_) => "a report on the line",
+        Entry::Judgement(_) => "a judgement",
+        Entry::Blocked { .. } => "a block",
         Entry::Event { .. } => "an event",
         Entry::Remembered { .. } => "a memory",
     }
@@ -73,10 +79,12 @@ fn call_of(entry: &Entry) -> &CallId {
         | Entry::CallClosed { call, .. }
         | Entry::Words { call, .. }
         | Entry::Playout { call, .. }
+        | Entry::Blocked { call, .. }
         | Entry::Event { call, .. }
         | Entry::Remembered { call, .. } => call,
         Entry::Turn(turn) => &turn.call,
         Entry::Downlink(row) => &row.call,
+        Entry::Judgement(row) => &row.call,
     }
 }
 
@@ -368,7 +376,7 @@ fn one_row(rows: u64, otherwise: impl Fn() -> String) -> Kept {
 }
 
 /// SQLite's integers are signed.
-fn whole(value: u64) -> i64 {
+pub(super) fn whole(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 

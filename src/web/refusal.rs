@@ -57,6 +57,12 @@ impl From<OpenError> for Refusal {
                 detail,
                 "Try again later, or raise calls.max.",
             ),
+            OpenError::Blocked(_) => Self::new(
+                StatusCode::FORBIDDEN,
+                "blocked",
+                detail,
+                "Wait until then, or ask the operator: `duologue block lift CALLER`.",
+            ),
             OpenError::ShuttingDown => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "shutting-down",

@@ -135,14 +135,17 @@ function judgement(line: JudgementLine): HTMLLIElement {
     "summary",
     "",
     el("b", "", line.action),
-    line.reason ? `: ${line.reason.replaceAll("-", " ")}` : "",
+    line.reason ? `: ${line.reason.replaceAll(/[-_]/g, " ")}` : "",
+    line.overruled_by ? `, not ${line.proposed ?? ""} (${line.overruled_by.replaceAll("-", " ")})` : "",
+    line.moment === "caller" ? ", reading along" : "",
     " ",
     el("span", "took", `${line.judge}, ${line.took_ms < 10 ? line.took_ms.toFixed(1) : Math.round(line.took_ms)} ms`),
   );
   const odds = Object.entries(line.probabilities)
     .sort(([, a], [, b]) => b - a)
     .map(([action, p]) => el("div", "", el("dt", "", action), el("dd", "", `${Math.round(p * 100)} %`)));
-  return el("li", "line judgement", el("details", "", summary, el("dl", "", ...odds)));
+  const fact = line.rests_on ? [el("p", "fact", `Rests on: ${line.rests_on}`)] : [];
+  return el("li", "line judgement", el("details", "", summary, ...fact, el("dl", "", ...odds)));
 }
 
 function aside(line: AsideLine): HTMLLIElement {

@@ -52,7 +52,15 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { asr_ms: 120, turn_model_ms: 40, first_token_ms: 150, token_ms: 50, voice_ms: 60, word_ms: 300, judge_ms: 20 }
+        Self {
+            asr_ms: 120,
+            turn_model_ms: 40,
+            first_token_ms: 150,
+            token_ms: 50,
+            voice_ms: 60,
+            word_ms: 300,
+            judge_ms: 20,
+        }
     }
 }
 

@@ -36,7 +36,9 @@ fn why_not(persona: &Persona) -> String {
 pub(super) fn cutting_in(verdict: &Verdict) -> String {
     let fact = verdict.rests_on.as_deref();
     match (fact, verdict.reason.rsplit('.').next().unwrap_or("")) {
-        (Some(fact), _) => format!("What the caller says is not right. What you know: {fact} Say so in one short sentence."),
+        (Some(fact), _) => {
+            format!("What the caller says is not right. What you know: {fact} Say so in one short sentence.")
+        }
         (None, "drifting") => "The caller drifts. In one short sentence, ask for the point.".into(),
         (None, "abuse") => "Say calmly, in one short sentence, that you will not be spoken to like that.".into(),
         (None, "emergency") => "Tell the caller in one short sentence what to do at once.".into(),

@@ -8,10 +8,10 @@ use std::time::Duration;
 use duologue_signaling::event::{Event, FloorState, LatencyParts, TurnOutcome};
 
 use super::arriving::Arriving;
+use super::manner::{manage, manner};
 use super::{Conversation, Effect};
 use crate::audio::{LINE_FRAME, LINE_RATE};
 use crate::backend::{ChatMessage, ChatRequest, Clause, Role, Speech, Urgency};
-use super::manner::{manage, manner};
 use crate::dialogue::judge::{Action, Verdict};
 use crate::dialogue::ledger::Ledger;
 use crate::dialogue::sentence::{ClauseCutter, ClauseLimits, Cut, speakable};

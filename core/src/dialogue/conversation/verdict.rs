@@ -9,8 +9,8 @@ use super::reply::Owed;
 use super::{Conversation, Effect};
 use crate::dialogue::judge::{Action, Moment, Situation, Verdict};
 use crate::dialogue::permit::{Permit, Proposal};
-use crate::journal::{Entry, JudgementRow};
 use crate::dialogue::words::words;
+use crate::journal::{Entry, JudgementRow};
 use crate::time::CallTime;
 
 /// History that a judge sees, in turns.
@@ -61,7 +61,14 @@ impl Conversation {
     }
 
     /// What the judge thinks of an open partial.
-    pub(super) fn on_running_verdict(&mut self, at: CallTime, turn: u32, judge: &'static str, verdict: &Verdict, took_ms: f32) {
+    pub(super) fn on_running_verdict(
+        &mut self,
+        at: CallTime,
+        turn: u32,
+        judge: &'static str,
+        verdict: &Verdict,
+        took_ms: f32,
+    ) {
         let Some(caller) = self.caller.as_mut().filter(|caller| caller.turn == turn) else { return };
         caller.running_judged = false;
         // A turn that is over meanwhile is judged as a whole.
