@@ -101,7 +101,7 @@ fn rings_look_inwards_only() {
         ),
         ("core/src/media", &["dialogue::conversation", "call", "peer", "store", "web", "models", "config"]),
         ("core/src/dialogue", &["call", "peer", "store", "web", "models", "config"]),
-        ("src/backend", &["dialogue", "call", "peer", "store", "web"]),
+        ("src/backend", &["dialogue::conversation", "call", "peer", "store", "web"]),
         ("src/peer", &["call", "store", "web", "dialogue"]),
         ("src/store", &["call", "peer", "web", "dialogue"]),
         ("signaling/src", &["call", "peer", "store", "web"]),

@@ -12,6 +12,7 @@ mod attention;
 mod caller;
 mod doubt;
 mod draft;
+mod ending;
 mod manner;
 mod reply;
 mod verdict;
