@@ -78,10 +78,8 @@ impl Judge {
 
     /// [`Judge::load`] with the trained part in memory: the contents of its two files.
     pub fn of_bytes(base: &Path, head: &[u8], calibration: &str, threads: usize) -> Result<Self> {
-        let fault = |why: String| Fault::content(Path::new(HEAD_WEIGHTS), why);
-        let tensors = candle_core::safetensors::load_buffer(head, &candle_core::Device::Cpu);
-        let tensors = tensors.map_err(|e| fault(e.to_string()))?.into_iter().collect();
-        let network = Network::of(&tensors).map_err(|e| fault(e.to_string()))?;
+        let name = Path::new(HEAD_WEIGHTS);
+        let network = Network::of(&network::of_bytes(name, head)?).map_err(|e| Fault::content(name, e.to_string()))?;
         let calibration = serde_json::from_str(calibration)
             .map_err(|e| Fault::content(Path::new(HEAD_CALIBRATION), e.to_string()))?;
         Self::with(base, network, calibration, threads)

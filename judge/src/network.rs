@@ -69,9 +69,13 @@ pub fn add_fresh(weights: &mut Weights, rng: &mut StdRng) -> Result<()> {
 
 /// The arrays of a trained head, in single precision.
 pub fn load(path: &Path) -> Result<Weights> {
-    let bytes = std::fs::read(path).map_err(Fault::file(path))?;
+    of_bytes(path, &std::fs::read(path).map_err(Fault::file(path))?)
+}
+
+/// The arrays of a trained head's file, in single precision; `path` is named where they are damaged.
+pub fn of_bytes(path: &Path, bytes: &[u8]) -> Result<Weights> {
     let mut weights =
-        candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).map_err(|e| Fault::content(path, e.to_string()))?;
+        candle_core::safetensors::load_buffer(bytes, &Device::Cpu).map_err(|e| Fault::content(path, e.to_string()))?;
     for tensor in weights.values_mut() {
         *tensor = tensor.to_dtype(DType::F32)?;
     }
