@@ -33,6 +33,7 @@ sections! {
         personas: Personas,
         calls: Calls,
         store: Store,
+    memory: Memory,
         models: Models,
         log: Log,
     }
@@ -235,6 +236,19 @@ section! {
     pub struct Store in "store" {
         /// The file. Its folder must be writable: SQLite keeps two more files beside it.
         path: PathBuf = PathBuf::from("duologue.db"), (), "";
+    }
+}
+
+section! {
+    /// What is remembered of callers who give a name, across calls; `duologue caller` shows and erases it.
+    pub struct Memory in "memory" {
+        /// false: nothing is learned and nothing recollected; what is there stays.
+        enabled: bool = true, (), "";
+        /// What is known of a caller may take so much of the prompt. More knows more, and is read more slowly at the
+        /// beginning of a call.
+        digest_chars: u32 = 600, 100..=4_000, "characters";
+        /// Facts and earlier words that are recalled for one turn, beside what is known from the beginning.
+        recalled: u32 = 3, 0..=16, "lines";
     }
 }
 

@@ -5,16 +5,16 @@
 //! | ring | what | modules |
 //! |---|---|---|
 //! | 0 | values and signal processing | [`time`], [`audio`] |
-//! | 1 | state machines that are told the time | [`media`], [`dialogue`], [`journal`] |
+//! | 1 | state machines that are told the time | [`media`], [`dialogue`], [`memory`], [`journal`] |
 //! | 2 | seams to the models | [`backend`] |
-//! | 3 | the IO shell | [`call`], [`peer`], [`store`], [`models`], [`config`], [`assembly`], [`web`], [`serve`], [`check`], [`say`], [`call_client`], [`relay`] |
+//! | 3 | the IO shell | [`call`], [`peer`], [`store`], [`models`], [`config`], [`assembly`], [`web`], [`serve`], [`check`], [`say`], [`call_client`], [`caller`], [`relay`] |
 //!
 //! Rings 0 and 1 are the crate `duologue-core` in `core/`, which has no IO crate among its dependencies; `make core` builds
 //! and tests it in seconds. They stand here under the names that the rest of the server uses.
 #![forbid(unsafe_code)]
 
 // rings 0 and 1
-pub use duologue_core::{audio, dialogue, journal, media, time};
+pub use duologue_core::{audio, dialogue, journal, media, memory, time};
 
 // ring 2
 pub mod backend;
@@ -24,6 +24,7 @@ pub mod assembly;
 pub mod block;
 pub mod call;
 pub mod call_client;
+pub mod caller;
 pub mod check;
 pub mod config;
 pub mod models;

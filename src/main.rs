@@ -36,6 +36,9 @@ enum Command {
     /// Callers that are refused: who, why and until when; and taking it back
     #[command(subcommand)]
     Block(duologue::block::BlockCommand),
+    /// Callers: who is remembered, what is remembered of them, and how to erase it
+    #[command(subcommand)]
+    Caller(duologue::caller::CallerCommand),
     /// Put a bad network between two programs on this machine: a seeded UDP relay
     Relay(duologue::relay::RelayArguments),
     /// Speak a text into a WAV file, in the configured voice
@@ -89,6 +92,10 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         }
         Command::Block(command) => {
             duologue::block::run(config, command).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Caller(command) => {
+            duologue::caller::run(config, command).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Relay(arguments) => {

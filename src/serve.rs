@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::assembly::{self, AssemblyError};
 use crate::audio::resample::Resampler;
 use crate::audio::{LINE_RATE, wav};
+use crate::call::memory::MemoryHouse;
 use crate::call::registry::{House, Registry};
 use crate::config::{Config, JudgeKind};
 use crate::dialogue::conversation::{ConversationSettings, DraftSettings, Judging, Pace};
@@ -80,6 +81,11 @@ impl Server {
             conversation: conversation_settings(config),
             ear: ear_settings(config),
             redundancy_most: config.media.redundancy_most as u8,
+            memory: config.memory.enabled.then(|| MemoryHouse {
+                store: store.reader(),
+                digest_chars: config.memory.digest_chars as usize,
+                recalled: config.memory.recalled,
+            }),
             max_calls: config.calls.max as usize,
             longest_call: Duration::from_secs(u64::from(config.calls.max_minutes) * 60),
         });

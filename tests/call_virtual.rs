@@ -79,6 +79,7 @@ async fn stage_in(opening: &str, asks: &[&str], network: Memory) -> Stage {
         conversation: ConversationSettings::default(),
         ear: EAR,
         redundancy_most: 4,
+        memory: None,
         max_calls: 4,
         longest_call: Duration::from_secs(3_600),
     });

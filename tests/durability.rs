@@ -7,8 +7,9 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use common::{agent_turn, caller_turn, closed, opened, partial, place};
+use common::{agent_turn, caller_turn, closed, fact, opened, partial, place, remembered};
 use duologue::journal::Entry;
+use duologue::memory::Predicate;
 use duologue::store::{NotKept, Store, StoreError};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
@@ -61,6 +62,7 @@ async fn write_until_killed(path: &Path, round: u32) {
             turn += 1;
             recorder.record(partial(&call, u64::from(turn), "so far"));
             recorder.record(Entry::Turn(caller_turn(&call, turn, u64::from(turn) * 10, "all of it")));
+            recorder.record(remembered(&call, turn, vec![fact(Predicate::Did, &format!("{turn} of {round}"))]));
         }
         recorder.flush().await.expect("a disk that writes");
         assert_eq!(recorder.counts().lost, 0);
@@ -91,7 +93,11 @@ async fn every_acknowledged_row_survives_sigkill() {
         acknowledged.push(last);
     }
     let store = Store::open(&path).await.expect("a database");
+    let known = store.reader().caller("Ada").await.expect("readable").expect("the caller").facts;
     for (round, last) in acknowledged.into_iter().enumerate() {
+        let of_round = format!(" of {round}");
+        let facts = known.iter().filter(|fact| fact.value.ends_with(&of_round)).count() as i64;
+        assert!(facts >= last, "round {round}: {last} facts were acknowledged, {facts} are there");
         let call = store.reader().call(&format!("round-{round}")).await.expect("readable").expect("its call");
         let numbers: Vec<i64> = call.turns.iter().map(|turn| turn.turn).collect();
         assert!(

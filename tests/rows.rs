@@ -4,8 +4,9 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{MONDAY_UTC_MS, agent_turn, caller_turn, closed, event, opened, partial, place, words};
+use common::{MONDAY_UTC_MS, agent_turn, caller_turn, closed, event, fact, opened, partial, place, remembered, words};
 use duologue::journal::{EndReason, Entry, MediaTotals};
+use duologue::memory::Predicate;
 use duologue::store::{Counts, Reader, Store};
 use duologue_signaling::event::{Event, TurnOutcome};
 use proptest::prelude::*;
@@ -148,24 +149,17 @@ async fn what_breaks_a_rule_is_told_and_the_rest_goes_on() {
         opened("c", None),
         Entry::Turn(unheard),
         Entry::Turn(backwards),
-        Entry::Remembered { call: "c".into(), turn: None, text: "likes tea".into(), created_utc_ms: MONDAY_UTC_MS },
+        // Nobody asked to be remembered: no row, and no word among the incidents.
+        remembered("c", 1, vec![fact(Predicate::Likes, "tea")]),
         Entry::Turn(caller_turn("c", 1, 0, "hello")),
         closed("c", 700),
         closed("c", 900),
     ];
     let question = "SELECT type, call, detail FROM incidents ORDER BY id";
     let (counts, told) = rows_after::<(String, String, String)>(entries, question).await;
-    assert_eq!(counts, Counts { kept: 3, lost: 0, refused: 8 });
-    let whys = [
-        "not opened: unknown",
-        "not opened: unknown",
-        "not open: unknown",
-        "UNIQUE",
-        "CHECK",
-        "CHECK",
-        "without a known caller: c",
-        "not open: c",
-    ];
+    assert_eq!(counts, Counts { kept: 4, lost: 0, refused: 7 });
+    let whys =
+        ["not opened: unknown", "not opened: unknown", "not open: unknown", "UNIQUE", "CHECK", "CHECK", "not open: c"];
     assert_eq!(told.len(), whys.len());
     for ((kind, call, detail), why) in told.iter().zip(whys) {
         assert_eq!(kind, "entry-refused");
@@ -191,18 +185,12 @@ async fn an_event_keeps_its_body_as_json_and_its_type_and_time_as_columns() {
 
 #[tokio::test]
 async fn what_is_remembered_of_a_caller_is_there_in_the_next_call_and_for_nobody_else() {
-    let remember = |call: &str, text: &str| Entry::Remembered {
-        call: call.into(),
-        turn: Some(1),
-        text: text.into(),
-        created_utc_ms: MONDAY_UTC_MS,
-    };
     let (_folder, _store, reader) = kept(vec![
         opened("one", Some("Ada")),
         opened("two", Some("Grace")),
         Entry::Turn(caller_turn("one", 1, 0, "I moved to Turin.")),
-        remember("one", "lives in Turin"),
-        remember("two", "has a boat"),
+        remembered("one", 1, vec![fact(Predicate::Home, "Turin")]),
+        remembered("two", 1, vec![fact(Predicate::Has, "a boat")]),
         closed("one", 2_000),
         opened("three", Some("Ada")),
     ])

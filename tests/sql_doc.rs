@@ -5,10 +5,14 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::{MONDAY_UTC_MS, agent_turn, caller_turn, closed, event, opened, place, words};
-use duologue::journal::{DownlinkRow, EndReason, Entry, JudgementRow, MediaTotals};
+use common::{
+    MONDAY_UTC_MS, agent_turn, caller_turn, closed, event, fact, judgement, opened, place, remembered, words,
+};
+use duologue::journal::{DownlinkRow, EndReason, Entry, MediaTotals};
 use duologue::media::downlink::LinkReport;
 use duologue::media::far_ear::ReportCounts;
+use duologue::memory::calendar::Day;
+use duologue::memory::{Commitment, Fact, Gleanings, Party, Predicate, Wish};
 use duologue::store::Store;
 use duologue_signaling::event::{Event, LatencyParts, TurnOutcome};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -36,6 +40,17 @@ fn downlink(at_ms: u64, expected: u32, lost: u32) -> DownlinkRow {
         fec_percent: 0,
         bitrate_bps: 24_000,
     }
+}
+
+/// On the day before.
+fn went(at_utc_ms: i64) -> Fact {
+    let day = Some(Day::of_utc_ms(at_utc_ms).plus(-1));
+    Fact { day, ..fact(Predicate::Did, "went to the lighthouse") }
+}
+
+fn promised() -> Commitment {
+    let due = Some(Day::of_utc_ms(MONDAY_UTC_MS).plus(1));
+    Commitment { who: Party::Agent, what: "ask the cook".into(), due }
 }
 
 /// A good morning: one call as it should be, one on a bad line that the caller left unanswered, one that failed.
@@ -71,12 +86,14 @@ fn a_morning() -> Vec<Entry> {
         Entry::Blocked { call: "a".into(), at_ms: 11_000, ttl_s: 3_600, reason: "block.abuse_goes_on" },
         Entry::Turn(written),
         Entry::Turn(typed),
+        remembered("a", 3, vec![fact(Predicate::Name, "Ada"), fact(Predicate::Room, "12"), went(MONDAY_UTC_MS)]),
         Entry::Remembered {
             call: "a".into(),
-            turn: Some(3),
-            text: "asks about Sundays".into(),
-            created_utc_ms: MONDAY_UTC_MS,
+            turn: 2,
+            gleanings: Gleanings { commitments: vec![promised()], ..Gleanings::default() },
+            at_utc_ms: MONDAY_UTC_MS,
         },
+        Entry::Summed { call: "a".into(), text: "asked about Sundays".into() },
         Entry::Playout { call: "a".into(), reports, way_ms: 64 },
         Entry::Downlink(downlink(5_000, 250, 50)),
         Entry::Downlink(DownlinkRow { report: None, ..downlink(12_000, 0, 0) }),
@@ -92,36 +109,19 @@ fn a_morning() -> Vec<Entry> {
         words("b", 2, "We open at nine.", 1_900, 0, 0),
         closed("b", 3_000),
         opened("c", Some("Ada")),
+        Entry::Turn(caller_turn("c", 1, 0, "I'm in room fourteen. Forget my phone number.")),
+        remembered("c", 1, vec![fact(Predicate::Room, "14")]),
+        Entry::Remembered {
+            call: "c".into(),
+            turn: 1,
+            gleanings: Gleanings { wishes: vec![Wish::ForgetAbout("phone number".into())], ..Gleanings::default() },
+            at_utc_ms: MONDAY_UTC_MS,
+        },
         event("c", 1_500, Event::Trouble { code: "llm-unreachable".into(), detail: "asking again".into() }),
         Entry::Turn(failed),
         bad_line,
         Entry::Turn(caller_turn("nobody", 1, 0, "lost words")),
     ]
-}
-
-fn judgement(
-    call: &str,
-    turn: u32,
-    at_ms: u64,
-    text: &str,
-    (proposed, action): (&'static str, &'static str),
-    overruled_by: Option<&'static str>,
-) -> JudgementRow {
-    JudgementRow {
-        call: call.into(),
-        turn,
-        at_ms,
-        moment: "end_of_turn",
-        judge: "tuned-1",
-        text: text.into(),
-        proposed,
-        action,
-        overruled_by,
-        reason: "refuse.against_fact",
-        rests_on: Some("The house is closed on Sundays.".into()),
-        probabilities: vec![("respond", 0.25), (action, 0.75)],
-        took_ms: 21.0,
-    }
 }
 
 async fn filled() -> (tempfile::TempDir, SqliteConnection) {
@@ -151,7 +151,8 @@ async fn the_page_names_every_table_view_and_column() {
     let (_folder, mut connection) = filled().await;
     let columns: Vec<(String, String)> = sqlx::query_as(
         "SELECT tables.name, columns.name FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns
-         WHERE tables.type IN ('table', 'view') AND tables.name NOT GLOB '[_s]*ql*_*'",
+         WHERE tables.type IN ('table', 'view') AND tables.name NOT GLOB '[_s]*ql*_*'
+         AND tables.name NOT GLOB '*_fts_*'",
     )
     .fetch_all(&mut connection)
     .await

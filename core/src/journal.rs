@@ -6,6 +6,7 @@ use duologue_signaling::event::{LatencyParts, Stamped, TurnOutcome};
 
 use crate::media::downlink::LinkReport;
 use crate::media::far_ear::{Evidence, ReportCounts};
+use crate::memory::Gleanings;
 use crate::time::CallTime;
 
 /// A call's name: a UUID of version 7, so that names sort by time.
@@ -104,15 +105,17 @@ pub enum Entry {
     Judgement(JudgementRow),
     /// The call's caller is refused from now on, for `ttl_s` seconds.
     Blocked { call: CallId, at_ms: u64, ttl_s: u64, reason: &'static str },
-    /// Something to remember about the call's caller.
+    /// What a turn gave to remember of the call's caller.
     Remembered {
         call: CallId,
         /// The turn that it rests on.
-        turn: Option<u32>,
-        text: String,
+        turn: u32,
+        gleanings: Gleanings,
         /// Milliseconds since the Unix epoch.
-        created_utc_ms: i64,
+        at_utc_ms: i64,
     },
+    /// What a call was about, for the next one.
+    Summed { call: CallId, text: String },
 }
 
 /// A turn as it is kept.

@@ -5,6 +5,7 @@
 
 pub mod engines;
 pub mod judging;
+pub mod memory;
 mod mouth;
 pub mod registry;
 pub mod task;

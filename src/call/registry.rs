@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::engines::Engines;
+use super::memory::MemoryHouse;
 use super::mouth::Mouth;
 use super::task::{CallTask, Work};
 use super::wire::{self, Control};
@@ -39,6 +40,8 @@ pub struct House {
     pub ear: EarSettings,
     /// Copies of earlier packets that may go along with each: 0..=4.
     pub redundancy_most: Level,
+    /// None: nobody is remembered.
+    pub memory: Option<MemoryHouse>,
     pub max_calls: usize,
     pub longest_call: Duration,
 }
@@ -116,7 +119,7 @@ impl Registry {
         self.house.recorder.record(Entry::CallOpened {
             call: call.clone(),
             started_utc_ms: utc_ms(),
-            caller,
+            caller: caller.clone(),
             persona: persona.name.clone(),
             transport: "webrtc".into(),
             asr: self.house.engines.asr.name(),
@@ -126,7 +129,11 @@ impl Registry {
         let (control, commands) = wire::control();
         let events = wire::events();
         let way_out = peer.line.clone();
-        let task = self.task(call.clone(), persona, peer, events.clone(), commands, began)?;
+        let talks = !persona.echo && persona.plays.is_none();
+        let mut task = self.task(call.clone(), persona, peer, events.clone(), commands, began)?;
+        if let (Some(caller), Some(memory), true) = (caller, &self.house.memory, talks) {
+            task.remember_caller(memory.clone(), caller);
+        }
         self.live().insert(call.clone(), Live { control, events, line: way_out });
         self.tasks.spawn(watch_over(self.clone(), call.clone(), task, line, began));
         Ok(Opened { call, answer })

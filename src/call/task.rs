@@ -10,6 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::engines::Engines;
 use super::judging;
+use super::memory::CallMemory;
 use super::mouth::Mouth;
 use super::turn::Turn;
 use super::wire::Control;
@@ -58,7 +59,7 @@ pub struct CallTask {
 pub struct Work {
     turn: Option<Turn>,
     /// Recognitions, turn model, cache warming: none belongs to an agent turn. Aborted with the call.
-    listening: JoinSet<Listened>,
+    pub(super) listening: JoinSet<Listened>,
     /// The words of the open turn, part by part.
     parts: Parts,
     partial: Option<AbortHandle>,
@@ -68,12 +69,14 @@ pub struct Work {
     line_told: Option<CallTime>,
     quality: QualityWatch,
     ended: Option<(EndReason, String)>,
+    /// Present when the caller has a name.
+    pub(super) memory: Option<CallMemory>,
 }
 
 /// A line that changes nothing is told of so often.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 /// What a piece of work in [`Work::listening`] gave.
-enum Listened {
+pub(super) enum Listened {
     Words(Ask, Result<String, String>),
     /// Nothing, or it is in the inbox.
     Nothing,
@@ -82,6 +85,7 @@ enum Listened {
 impl CallTask {
     /// Runs the call to its end; what it leaves behind is with the recorder.
     pub async fn run(mut self) -> (EndReason, String) {
+        self.recollect();
         let mut beat = tokio::time::interval(TICK);
         // A tick that comes late is made up for at once: the line's clock must not fall behind the wall's.
         beat.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -175,7 +179,7 @@ impl CallTask {
                 self.work.turn.take_if(|open| open.id() == turn);
             }
             Effect::Emit(event) => self.emit(event),
-            Effect::Keep(entry) => self.recorder.record(entry),
+            Effect::Keep(entry) => self.keep(entry),
             Effect::End { reason, detail } => self.end(reason, &detail),
         }
     }
@@ -258,6 +262,9 @@ impl CallTask {
     fn on_listened(&mut self, listened: Result<Listened, JoinError>) {
         if let Ok(Listened::Words(ask, text)) = listened {
             for input in self.work.parts.answer(ask, text) {
+                if let Input::Transcribed { text: Ok(words), .. } = &input {
+                    self.recall(words);
+                }
                 self.conversation.on(self.now(), input);
             }
         }
@@ -355,7 +362,10 @@ impl CallTask {
     fn on_message(&mut self, text: &str) {
         let at = self.now();
         match serde_json::from_str(text) {
-            Ok(ClientMessage::Text { text }) => self.conversation.on(at, Input::Typed(text)),
+            Ok(ClientMessage::Text { text }) => {
+                self.recall(&text);
+                self.conversation.on(at, Input::Typed(text));
+            }
             Ok(ClientMessage::Mute { on }) => self.conversation.on(at, Input::Muted(on)),
             // An echo sends no words of ours whose hearing could be of interest.
             Ok(ClientMessage::Playout { .. }) if self.echo.is_some() => {}
@@ -388,6 +398,7 @@ impl CallTask {
         let at = self.now();
         self.conversation.finish(at, reason, &detail);
         self.execute();
+        self.sum_up();
         self.keep_downlink(at, None);
         self.recorder.record(Entry::CallClosed {
             call: self.call.clone(),

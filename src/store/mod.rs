@@ -1,10 +1,14 @@
 //! Every call in one SQLite file. Calls hand [`Entry`] values to a [`Recorder`], which never waits; one writer task
 //! turns them into rows, many a transaction; readers open the file beside it. docs/SQL.md is the map of the tables.
 
+mod erase;
 mod error;
+mod facts;
 mod judging;
 mod opening;
 mod read;
+mod recall;
+mod remembered;
 mod rows;
 mod writer;
 
@@ -17,10 +21,12 @@ use tokio::task::JoinHandle;
 
 use crate::journal::Entry;
 
+pub use erase::{AskedBy, Erased, erase};
 pub use error::{NotKept, StoreError};
 pub use judging::{BlockView, lift_block};
 pub use opening::{Probe, probe};
 pub use read::{CallSummary, CallView, MediaView, MemoryView, Reader, TurnView};
+pub use remembered::{CallerMemory, CallerSummary, CommitmentView, FactView, SummaryView};
 
 /// Entries that may wait for the disk: some 10 s of the events of 100 calls, at most some 4 MiB.
 pub const ENTRIES_WAITING: usize = 8_192;

@@ -116,6 +116,16 @@ impl Reader {
         Self { path: path.to_path_buf() }
     }
 
+    /// A way to read a file that another process may be writing.
+    pub fn of(path: &Path) -> Self {
+        Self::new(path)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A call with its turns in order; `None` where there is no such call.
     ///
     /// # Errors

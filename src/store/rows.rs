@@ -4,7 +4,7 @@ use sqlx::SqliteConnection;
 
 use duologue_signaling::event::{Stamped, TurnOutcome};
 
-use super::{error, judging};
+use super::{error, facts, judging};
 use crate::journal::{CallId, DownlinkRow, EndReason, Entry, MediaTotals, Speaker, TurnRow, WordFate};
 use crate::media::far_ear::{Evidence, ReportCounts};
 use crate::time::CallTime;
@@ -35,9 +35,10 @@ pub(super) async fn put(connection: &mut SqliteConnection, entry: &Entry) -> Res
             judging::put_block(connection, call, *at_ms, *ttl_s, reason).await
         }
         Entry::Event { call, event } => put_event(connection, call, event).await,
-        Entry::Remembered { call, turn, text, created_utc_ms } => {
-            remember(connection, call, *turn, text, *created_utc_ms).await
+        Entry::Remembered { call, turn, gleanings, at_utc_ms } => {
+            facts::remember(connection, call, *turn, gleanings, *at_utc_ms).await
         }
+        Entry::Summed { call, text } => facts::sum_up(connection, call, text).await,
     };
     match done {
         Err(error) if error::code(&error).is_some_and(|code| AT_FAULT.contains(&(code & 0xff))) => {
@@ -70,6 +71,7 @@ fn kind(entry: &Entry) -> &'static str {
         Entry::Blocked { .. } => "a block",
         Entry::Event { .. } => "an event",
         Entry::Remembered { .. } => "a memory",
+        Entry::Summed { .. } => "the summary",
     }
 }
 
@@ -81,7 +83,8 @@ fn call_of(entry: &Entry) -> &CallId {
         | Entry::Playout { call, .. }
         | Entry::Blocked { call, .. }
         | Entry::Event { call, .. }
-        | Entry::Remembered { call, .. } => call,
+        | Entry::Remembered { call, .. }
+        | Entry::Summed { call, .. } => call,
         Entry::Turn(turn) => &turn.call,
         Entry::Downlink(row) => &row.call,
         Entry::Judgement(row) => &row.call,
@@ -309,27 +312,6 @@ async fn put_event(connection: &mut SqliteConnection, call: &CallId, event: &Sta
         .execute(connection)
         .await?;
     Ok(Kept::Yes)
-}
-
-async fn remember(
-    connection: &mut SqliteConnection,
-    call: &CallId,
-    turn: Option<u32>,
-    text: &str,
-    created_utc_ms: i64,
-) -> Result<Kept, sqlx::Error> {
-    let done = sqlx::query(
-        "INSERT INTO memory (caller_id, text, source_turn_id, created_utc_ms)
-         SELECT caller_id, ?2, (SELECT id FROM turns WHERE call = ?1 AND turn = ?3), ?4
-         FROM calls WHERE id = ?1 AND caller_id IS NOT NULL",
-    )
-    .bind(call)
-    .bind(text)
-    .bind(turn)
-    .bind(created_utc_ms)
-    .execute(connection)
-    .await?;
-    Ok(one_row(done.rows_affected(), || format!("a memory of a call without a known caller: {call}")))
 }
 
 /// Puts down that entries are missing.

@@ -106,7 +106,7 @@ pub async fn list(State(web): State<Web>) -> Result<Response, Refusal> {
     web.store.calls(100).await.map(|calls| Json(calls).into_response()).map_err(|fault| unreadable(&fault))
 }
 
-fn unreadable(fault: &dyn std::fmt::Display) -> Refusal {
+pub(super) fn unreadable(fault: &dyn std::fmt::Display) -> Refusal {
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "store-unreadable", fault.to_string(), "Run `duologue check`.")
 }
 

@@ -1,5 +1,6 @@
 //! Ring 3: HTTP. Routes for calls, personas and health, and the call page. Errors are problem documents (RFC 9457).
 
+mod callers;
 mod calls;
 mod events;
 mod page;
@@ -45,6 +46,10 @@ pub fn router(web: Web) -> Router {
                 .fallback(refusal::method),
         )
         .route("/v1/calls/{id}/events", get(events::listen).fallback(refusal::method))
+        .route(
+            "/v1/callers/{name}/memory",
+            get(callers::show).delete(callers::forget).options(calls::preflight).fallback(refusal::method),
+        )
         .route("/v1/personas", get(calls::personas).fallback(refusal::method))
         .route("/healthz", get(|| async { "ok\n" }))
         .fallback(page::serve)

@@ -3,8 +3,9 @@
 
 use std::path::PathBuf;
 
-use duologue::journal::{EndReason, Entry, MediaTotals, Speaker, TurnRow, WordFate};
+use duologue::journal::{EndReason, Entry, JudgementRow, MediaTotals, Speaker, TurnRow, WordFate};
 use duologue::media::far_ear::Evidence;
+use duologue::memory::{CALLER, Fact, Gleanings, Predicate};
 use duologue::time::CallTime;
 use duologue_signaling::event::{Event, LatencyParts, Stamped, TurnOutcome};
 
@@ -118,6 +119,43 @@ pub fn words(call: &str, turn: u32, text: &str, from_ms: u64, sent: usize, heard
     }
     let end = fates.iter().filter(|word| word.heard.is_some()).last().map_or(0, |word| word.text.end);
     Entry::Words { call: call.into(), turn, text: text.into(), heard: text[..end].into(), words: fates }
+}
+
+/// A judgement at the end of a turn: proposed, and done.
+pub fn judgement(
+    call: &str,
+    turn: u32,
+    at_ms: u64,
+    text: &str,
+    (proposed, action): (&'static str, &'static str),
+    overruled_by: Option<&'static str>,
+) -> JudgementRow {
+    JudgementRow {
+        call: call.into(),
+        turn,
+        at_ms,
+        moment: "end_of_turn",
+        judge: "tuned-1",
+        text: text.into(),
+        proposed,
+        action,
+        overruled_by,
+        reason: "refuse.against_fact",
+        rests_on: Some("The house is closed on Sundays.".into()),
+        probabilities: vec![("respond", 0.25), (action, 0.75)],
+        took_ms: 21.0,
+    }
+}
+
+/// What is said of the caller.
+pub fn fact(predicate: Predicate, value: &str) -> Fact {
+    Fact { subject: CALLER.into(), predicate, value: value.into(), day: None, confidence: 0.9 }
+}
+
+/// A turn of the call gave these facts to remember.
+pub fn remembered(call: &str, turn: u32, facts: Vec<Fact>) -> Entry {
+    let gleanings = Gleanings { facts, ..Gleanings::default() };
+    Entry::Remembered { call: call.into(), turn, gleanings, at_utc_ms: MONDAY_UTC_MS + i64::from(turn) }
 }
 
 pub fn event(call: &str, at_ms: u64, event: Event) -> Entry {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::history::Line;
 use super::persona::Persona;
 use super::words::{asks_to_wait, words};
+pub use crate::memory::recollection::Relation;
 
 /// What the agent can do. The words of docs/GLOSSARY.md, of the SQL columns and of the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,15 +82,6 @@ impl Moment {
             Self::Idle => &[Action::Initiate, Action::Silence],
         }
     }
-}
-
-/// How well the agent knows the caller.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Relation {
-    #[default]
-    Stranger,
-    Acquaintance,
-    Friend,
 }
 
 /// What a judge sees.

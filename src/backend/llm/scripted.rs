@@ -45,6 +45,10 @@ pub struct Rule {
     /// Applies when the caller's last words contain one of these, case and punctuation left aside.
     pub hears: Vec<String>,
     pub says: String,
+    /// Says the first line of what the model is told (persona, what is known of the caller) that has these words; `says` only
+    /// where no line has them.
+    #[serde(default)]
+    pub recites: Option<String>,
     /// The answer where one with structure is asked for.
     #[serde(default)]
     pub answers: Option<serde_json::Value>,
@@ -110,6 +114,14 @@ fn words(text: &str) -> String {
     text.unicode_words().map(str::to_lowercase).collect::<Vec<_>>().join(" ")
 }
 
+/// The line of the system messages that has these words.
+fn told(request: &ChatRequest, sought: &str) -> Option<String> {
+    let sought = words(sought);
+    let lines = request.messages.iter().filter(|message| message.role == Role::System);
+    let mut lines = lines.flat_map(|message| message.content.lines());
+    lines.find(|line| words(line).contains(&sought)).map(|line| line.trim_start_matches("- ").to_owned())
+}
+
 /// Pieces as a model makes them: a word with the space before it, or a mark.
 fn tokens(text: &str) -> Vec<String> {
     let mut tokens = Vec::new();
@@ -141,7 +153,9 @@ impl ScriptedLlm {
         let rule = said.and_then(|said| self.script.rule_for(&said.content));
         let ending = rule.map_or(Ending::Complete, |rule| rule.ends);
         let text = match (&request.schema, rule) {
-            (None, Some(rule)) => rule.says.clone(),
+            (None, Some(rule)) => {
+                rule.recites.as_ref().and_then(|sought| told(request, sought)).unwrap_or_else(|| rule.says.clone())
+            }
             (None, None) => self.script.otherwise.clone(),
             (Some(_), Some(Rule { answers: Some(answer), .. })) => answer.to_string(),
             (Some(_), _) => {

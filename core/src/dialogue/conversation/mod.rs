@@ -14,6 +14,7 @@ mod doubt;
 mod draft;
 mod ending;
 mod manner;
+mod recall;
 mod reply;
 mod verdict;
 
@@ -26,7 +27,7 @@ use duologue_signaling::event::{Event, FloorState, Stamped};
 use super::endpoint::{EndEvidence, EndpointSettings};
 use super::floor::{Floor, FloorSettings, Hearing, Turnover};
 use super::history::History;
-use super::judge::{Moment, Relation, Situation, Verdict};
+use super::judge::{Moment, Situation, Verdict};
 use super::ladder::Ladder;
 use super::permit::Permits;
 use super::persona::Persona;
@@ -35,12 +36,14 @@ use crate::audio::LINE_FRAME;
 use crate::backend::{AsrPurpose, ChatRequest, Clause, Speech};
 use crate::journal::{CallId, EndReason, Entry};
 use crate::media::far_ear::{FarEar, FarEarSettings, PlayoutReport};
+use crate::memory::recollection::Recollection;
 use crate::time::CallTime;
 
 use arriving::Arriving;
 use attention::Attention;
 use caller::CallerTurn;
 pub use draft::DraftSettings;
+use recall::Mind;
 use reply::{Owed, Reply};
 
 /// The conversation's own numbers; each comes from the configuration.
@@ -103,8 +106,6 @@ pub enum Input {
     Judged { turn: u32, revision: u32, moment: Moment, judge: &'static str, verdict: Verdict, took_ms: f32 },
     /// The sound of a sign of attention, at the rate of the line.
     Attention { text: String, pcm: Arc<[f32]> },
-    /// What is known of the caller, one sentence each, newest last.
-    Known { relation: Relation, memory: Vec<String> },
     /// More text of a reply.
     Token { turn: u32, text: String },
     /// The language model has finished, or failed.
@@ -123,6 +124,10 @@ pub enum Input {
     Playout(PlayoutReport),
     /// The round trip to the client, as RTCP measures it.
     RoundTrip(Duration),
+    /// What is known of the caller.
+    Remembered(Box<Recollection>),
+    /// What came to mind about the words of the open turn.
+    Recalled(Vec<String>),
 }
 
 /// What the conversation wants done. The call task executes effects in order, at once, without waiting for any.
@@ -166,6 +171,7 @@ pub struct Conversation {
     /// Multiplies the ladder's waits: 1.0, or more after "hold on".
     patience: f32,
     history: History,
+    mind: Mind,
     last_turn: u32,
     /// What was lost to a sound before it was heard, to be made good if the sound has no words.
     owed: Option<Owed>,
@@ -196,8 +202,6 @@ pub struct Conversation {
     /// An answer that was put off: when it is due.
     deferred: Option<CallTime>,
     attention: Attention,
-    relation: Relation,
-    memory: Vec<String>,
     effects: Vec<Effect>,
 }
 
@@ -211,6 +215,7 @@ impl Conversation {
             ladder: Ladder::new(persona.ladder.clone()),
             patience: 1.0,
             history: History::default(),
+            mind: Mind::default(),
             last_turn: 0,
             owed: None,
             caller: None,
@@ -228,8 +233,6 @@ impl Conversation {
             permits: Permits::default(),
             deferred: None,
             attention: Attention::default(),
-            relation: Relation::default(),
-            memory: Vec::new(),
             effects: Vec::new(),
             persona,
             settings,
@@ -305,7 +308,6 @@ impl Conversation {
                 self.on_verdict(at, (turn, revision), judge, verdict, took_ms);
             }
             Input::Attention { text, pcm } => self.attention.learn(text, pcm),
-            Input::Known { relation, memory } => (self.relation, self.memory) = (relation, memory),
             Input::Token { turn, text } => self.on_token(at, turn, &text),
             Input::Generated { turn, result } => self.on_generated(at, turn, result),
             Input::Trouble { code, detail } => self.trouble(at, code, &detail),
@@ -316,6 +318,8 @@ impl Conversation {
             // Counted there; a report that is not believed is no trouble of the call's.
             Input::Playout(report) => drop(self.far_ear.report(at, report)),
             Input::RoundTrip(rtt) => self.far_ear.round_trip(rtt),
+            Input::Remembered(recollection) => self.remember(*recollection),
+            Input::Recalled(lines) => self.mind.recollection.recalled = lines,
         }
         self.show_floor(at);
     }

@@ -202,7 +202,7 @@ impl Conversation {
 
     /// The model's view of the call, with the caller's open turn at its end.
     pub(super) fn request(&self, open_turn: Option<&str>) -> ChatRequest {
-        let mut messages = self.history.messages(&self.persona.prompt);
+        let mut messages = self.history.messages(&self.system_prompt());
         if let Some(words) = open_turn {
             match messages.last_mut() {
                 Some(last) if last.role == Role::User => {
@@ -212,6 +212,7 @@ impl Conversation {
                 _ => messages.push(ChatMessage { role: Role::User, content: words.into() }),
             }
         }
+        self.put_to_mind(&mut messages);
         ChatRequest {
             messages,
             max_tokens: self.persona.max_tokens,

@@ -48,8 +48,8 @@ impl Conversation {
         let situation = Situation {
             moment,
             persona: self.persona.clone(),
-            relation: self.relation,
-            memory: self.memory.clone(),
+            relation: self.mind.recollection.relation,
+            memory: self.judged_memory(),
             history: self.history.last(JUDGE_TURNS),
             text: caller.words.clone(),
             speaking_s: caller.speaking_ms as f32 / 1_000.0,

@@ -1,0 +1,78 @@
+//! What the conversation knows of its caller. The digest stands in the system prompt and stays as it was for the whole call,
+//! so that the model's prefix cache stays warm; what comes to mind about a turn stands right before the caller's words.
+
+use super::Conversation;
+use crate::backend::{ChatMessage, Role};
+use crate::memory::calendar::Day;
+use crate::memory::recollection::Recollection;
+
+/// Facts that a judge reads beside what comes to mind: each is a line that it reads anew with the turn.
+const JUDGED_FACTS: usize = 8;
+
+/// What is known of the caller, and how it is told to the model.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Mind {
+    pub recollection: Recollection,
+    today: Option<Day>,
+    digest: String,
+    budget_chars: usize,
+}
+
+impl Conversation {
+    /// Callers have a past: what is told of it may take so many characters of the prompt.
+    pub fn give_memory(&mut self, today: Day, budget_chars: usize) {
+        self.mind.today = Some(today);
+        self.mind.budget_chars = budget_chars;
+    }
+
+    /// What is known of the caller.
+    pub fn recollection(&self) -> &Recollection {
+        &self.mind.recollection
+    }
+
+    /// What a judge reads of it: who the caller is and what holds, then what the words of the turn brought to mind.
+    pub(super) fn judged_memory(&self) -> Vec<String> {
+        let mut lines = self.mind.recollection.judged(JUDGED_FACTS);
+        for line in &self.mind.recollection.recalled {
+            if !lines.contains(line) {
+                lines.push(line.clone());
+            }
+        }
+        lines
+    }
+
+    /// The caller is known: the model reads it at once, so that no turn waits for that.
+    pub(super) fn remember(&mut self, recollection: Recollection) {
+        let Some(today) = self.mind.today else { return };
+        self.mind.digest = recollection.digest(today, self.mind.budget_chars);
+        self.mind.recollection = recollection;
+        if self.reply.is_none() {
+            self.prime();
+        }
+    }
+
+    /// The persona's prompt, and what is known of the caller and the day, where anything is.
+    pub(super) fn system_prompt(&self) -> String {
+        let prompt = &self.persona.prompt;
+        match self.mind.today {
+            Some(today) if !self.mind.digest.is_empty() => {
+                format!(
+                    "{prompt}\n\nWhat you know of this caller, from earlier calls (today is {}):\n{}",
+                    today.told(today).trim_start_matches("today, "),
+                    self.mind.digest
+                )
+            }
+            _ => prompt.clone(),
+        }
+    }
+
+    /// Puts what came to mind before the caller's last words.
+    pub(super) fn put_to_mind(&self, messages: &mut Vec<ChatMessage>) {
+        let note = self.mind.today.and_then(|today| self.mind.recollection.note(today, &self.mind.digest));
+        let last = messages.last().is_some_and(|message| message.role == Role::User);
+        if let Some(note) = note.filter(|_| last) {
+            let content = format!("From earlier calls with this caller:\n- {note}");
+            messages.insert(messages.len() - 1, ChatMessage { role: Role::System, content });
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What callers tell of their days: "Yesterday I went to the lighthouse." Only what has a day is kept, and the day is written
+//! out, since "yesterday" is another day in the next call.
+
+use super::calendar::{Day, Towards, find_day};
+use super::clauses::{Clause, Word};
+use super::values::value_with;
+use super::{Fact, Predicate};
+
+/// Verbs whose past does not end in -ed, as callers use them.
+const PASTS: &[&str] = &[
+    "went", "saw", "met", "was", "were", "had", "bought", "ate", "drank", "took", "made", "did", "came", "got", "gave",
+    "found", "lost", "broke", "left", "drove", "flew", "swam", "ran", "rode", "read", "wrote", "spoke", "spent",
+    "slept", "felt", "fell", "heard", "caught", "brought", "built", "sold", "sang", "sent", "paid", "won", "began",
+    "forgot", "thought", "taught", "wore", "hurt", "cut", "put", "began", "became", "grew", "knew", "held", "kept",
+    "sat", "stood",
+];
+
+/// The event that a clause tells: `rest` are the words after the subject, the day may stand anywhere in the clause.
+pub(super) fn past(subject: &str, rest: &[Word], clause: &Clause, today: Day) -> Option<Fact> {
+    let low: Vec<&str> = rest.iter().map(|word| word.low.as_str()).collect();
+    let was = clause.low().iter().any(|word| matches!(*word, "was" | "were"));
+    let verb =
+        low.iter().position(|word| !matches!(*word, "just" | "also" | "only" | "already" | "finally" | "even"))?;
+    let tells = PASTS.contains(&low[verb]) || (low[verb].len() > 3 && low[verb].ends_with("ed")) || was;
+    if !tells || low.iter().any(|word| matches!(*word, "not" | "never" | "didn't" | "wasn't")) {
+        return None;
+    }
+    let (day, _) = find_day(&clause.low(), today, Towards::Past)?;
+    if day > today {
+        return None;
+    }
+    // The day's own name goes: the fact has it as a date.
+    let kept: Vec<Word> = match find_day(&low, today, Towards::Past) {
+        Some((_, range)) => {
+            rest.iter().enumerate().filter(|(n, _)| !range.contains(n)).map(|(_, word)| word.clone()).collect()
+        }
+        None => rest.to_vec(),
+    };
+    let kept = kept.get(verb.min(kept.len())..)?;
+    let told = value_with(kept, 24)?;
+    let said_of_being = was && !PASTS.contains(&low[verb]) && !low[verb].ends_with("ed");
+    let value = if said_of_being { format!("was {told}") } else { told };
+    let value = own_words(&value);
+    Some(Fact { subject: subject.into(), predicate: Predicate::Did, value, day: Some(day), confidence: 0.7 })
+}
+
+/// "with my sister" is said by the caller; read by somebody else it is the caller's.
+fn own_words(text: &str) -> String {
+    text.split(' ')
+        .map(|word| match word {
+            "my" | "our" => "their",
+            "me" | "us" => "them",
+            "myself" => "themselves",
+            other => other,
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}

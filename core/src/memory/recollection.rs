@@ -1,0 +1,204 @@
+//! What is known of a caller when a call begins, and what comes to mind while it goes on.
+
+use super::calendar::Day;
+use super::{Fact, Party};
+
+/// How well a caller is known, by how often they have talked with us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Relation {
+    #[default]
+    Stranger,
+    Acquaintance,
+    Friend,
+}
+
+impl Relation {
+    /// Two earlier calls in which the caller said something make an acquaintance, six on three days a friend.
+    pub const fn of(calls: u32, days: u32) -> Self {
+        if calls >= 6 && days >= 3 {
+            Self::Friend
+        } else if calls >= 2 {
+            Self::Acquaintance
+        } else {
+            Self::Stranger
+        }
+    }
+
+    /// As it stands in SQL and in judgement data.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stranger => "stranger",
+            Self::Acquaintance => "acquaintance",
+            Self::Friend => "friend",
+        }
+    }
+}
+
+/// A fact as the store gives it back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The fact's row in SQL: what a verdict may rest on.
+    pub id: i64,
+    /// As [`Fact::line`] writes it.
+    pub line: String,
+    /// Who or what the caller is outweighs what they did.
+    pub identity: bool,
+}
+
+/// A promise that is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Open {
+    pub who: Party,
+    pub what: String,
+    pub due: Option<Day>,
+    /// When it was made.
+    pub made: Day,
+}
+
+/// A value that was said to be another one before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    pub predicate: String,
+    pub before: String,
+    pub now: String,
+    /// When the two were said.
+    pub before_on: Day,
+    pub now_on: Day,
+}
+
+/// Everything that is known of a caller, before anybody chooses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recollection {
+    pub relation: Relation,
+    /// What holds now, the most telling first: who they are, then the newest.
+    pub facts: Vec<Known>,
+    pub open: Vec<Open>,
+    pub conflicts: Vec<Conflict>,
+    /// The day of the last call, and what it was about.
+    pub last_call: Option<(Day, String)>,
+    /// What came to mind about the words of the open turn.
+    pub recalled: Vec<String>,
+}
+
+impl Recollection {
+    /// Is there anything to tell?
+    pub fn is_empty(&self) -> bool {
+        self.facts.is_empty() && self.open.is_empty() && self.last_call.is_none()
+    }
+
+    /// The digest for the language model, in at most `budget` characters: whole lines, the most telling first.
+    pub fn digest(&self, today: Day, budget: usize) -> String {
+        let mut lines = Vec::new();
+        if self.relation != Relation::Stranger {
+            lines.push(format!("You have talked before: {}.", self.relation.as_str()));
+        }
+        lines.extend(self.facts.iter().filter(|fact| fact.identity).map(|fact| told(&fact.line, today)));
+        lines.extend(self.open.iter().map(|open| open.told(today)));
+        lines.extend(self.facts.iter().filter(|fact| !fact.identity).map(|fact| told(&fact.line, today)));
+        if let Some((day, about)) = &self.last_call {
+            lines.push(format!("Last call ({}): {about}", day.told(today)));
+        }
+        let mut out = String::new();
+        for line in lines {
+            if out.len() + line.len() + 3 <= budget {
+                out.push_str(if out.is_empty() { "- " } else { "\n- " });
+                out.push_str(&line);
+            }
+        }
+        out
+    }
+
+    /// What comes to mind and is not in the digest already, for the language model.
+    pub fn note(&self, today: Day, digest: &str) -> Option<String> {
+        let new: Vec<String> =
+            self.recalled.iter().map(|line| told(line, today)).filter(|line| !digest.contains(line.as_str())).collect();
+        (!new.is_empty()).then(|| new.join("\n- "))
+    }
+
+    /// Facts as a judge reads them, the newest last, at most `most`.
+    pub fn judged(&self, most: usize) -> Vec<String> {
+        self.facts.iter().take(most).rev().map(|fact| fact.line.clone()).collect()
+    }
+}
+
+impl Open {
+    fn told(&self, today: Day) -> String {
+        let who = match self.who {
+            Party::Agent => "You promised to",
+            Party::Caller => "The caller promised to",
+        };
+        let due = match self.due {
+            Some(due) if due < today => format!(", due {} and open", due.told(today)),
+            Some(due) => format!(", due {}", due.told(today)),
+            None => String::new(),
+        };
+        format!("{who} {} (said {}){due}", self.what, self.made.told(today))
+    }
+}
+
+/// A line with its date as it is seen from today: a small model does not reckon with dates.
+pub fn told(line: &str, today: Day) -> String {
+    match line.get(..10).and_then(Day::parse) {
+        Some(day) => format!("{}{}", capital(&day.told(today)), &line[10..]),
+        None => line.to_owned(),
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// How much `line` has of the `words`: what is recalled is ordered by this, then by what the store makes of it.
+pub fn shares(line: &str, words: &[String]) -> usize {
+    let line = crate::dialogue::words::words(line);
+    words.iter().filter(|word| line.contains(word)).count()
+}
+
+/// Facts of a call that are worth a line of their own in its summary.
+pub(super) fn worth_telling(facts: &[Fact]) -> impl Iterator<Item = String> + '_ {
+    facts.iter().map(Fact::line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(id: i64, line: &str, identity: bool) -> Known {
+        Known { id, line: line.into(), identity }
+    }
+
+    #[test]
+    fn the_digest_tells_the_name_first_and_never_more_than_it_may() {
+        let today = Day::of(2026, 11, 25).unwrap();
+        let mut known_of_ada = Recollection {
+            relation: Relation::Acquaintance,
+            facts: vec![known(2, "2026-11-24: went to the lighthouse", false), known(1, "is called Ada", true)],
+            open: vec![Open { who: Party::Agent, what: "ask the cook".into(), due: Some(today), made: today.plus(-1) }],
+            last_call: Some((today.plus(-1), "asked about dogs".into())),
+            ..Recollection::default()
+        };
+        let digest = known_of_ada.digest(today, 600);
+        let lines: Vec<&str> = digest.lines().collect();
+        assert_eq!(lines[1], "- is called Ada");
+        assert!(lines[2].contains("You promised to ask the cook") && lines[2].contains("due today"), "{digest}");
+        assert_eq!(lines[3], "- Yesterday, Tuesday 24 November 2026: went to the lighthouse");
+        for budget in 0..600 {
+            assert!(known_of_ada.digest(today, budget).len() <= budget);
+        }
+        known_of_ada.recalled = vec!["2026-11-24: went to the lighthouse".into(), "likes tea".into()];
+        assert_eq!(
+            known_of_ada.note(today, &digest).as_deref(),
+            Some("likes tea"),
+            "what stands there is not said twice"
+        );
+    }
+
+    #[test]
+    fn a_relation_grows_with_calls_and_days() {
+        assert_eq!(Relation::of(0, 0), Relation::Stranger);
+        assert_eq!(Relation::of(2, 1), Relation::Acquaintance);
+        assert_eq!(Relation::of(9, 2), Relation::Acquaintance);
+        assert_eq!(Relation::of(6, 3), Relation::Friend);
+    }
+}

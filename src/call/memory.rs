@@ -1,0 +1,106 @@
+//! The memory of a call with a caller who is known by name: beside the tick, owned by the call, waited for by nothing. Finished
+//! turns are read into the notebook as they are kept; what is known is fetched when the call begins, and what comes to mind
+//! with every transcript. A request is made with what is known by then.
+
+use tokio::task::AbortHandle;
+
+use super::registry::utc_ms;
+use super::task::{CallTask, Listened};
+use crate::dialogue::conversation::Input;
+use crate::journal::Entry;
+use crate::memory::calendar::Day;
+use crate::memory::notebook::Notebook;
+use crate::store::Reader;
+
+/// What every call of this server shares of it.
+#[derive(Clone, Debug)]
+pub struct MemoryHouse {
+    pub store: Reader,
+    /// Characters of the prompt that what is known of the caller may take: 100..=4000.
+    pub digest_chars: usize,
+    /// Facts and earlier words that are recalled for a turn: 0..=16.
+    pub recalled: u32,
+}
+
+/// One call's memory.
+pub struct CallMemory {
+    house: MemoryHouse,
+    caller: String,
+    today: Day,
+    notebook: Notebook,
+    /// The words that were looked for last, and the search itself.
+    sought: String,
+    recalling: Option<AbortHandle>,
+}
+
+impl CallTask {
+    /// This call's caller is remembered.
+    pub fn remember_caller(&mut self, house: MemoryHouse, caller: String) {
+        let today = Day::of_utc_ms(utc_ms());
+        self.conversation.give_memory(today, house.digest_chars);
+        let notebook = Notebook::new(today);
+        self.work.memory = Some(CallMemory { house, caller, today, notebook, sought: String::new(), recalling: None });
+    }
+
+    /// Fetches what is known of the caller, what the calls before this one have recorded included.
+    pub(super) fn recollect(&mut self) {
+        let Some(memory) = &self.work.memory else { return };
+        let (store, caller, today) = (memory.house.store.clone(), memory.caller.clone(), memory.today);
+        let (recorder, inbox) = (self.recorder.clone(), self.inbox.0.clone());
+        self.work.listening.spawn(async move {
+            if let Err(why) = recorder.flush().await {
+                tracing::debug!(%why, "recollecting what the database has");
+            }
+            match store.recollection(&caller, today).await {
+                Ok(recollection) if !recollection.is_empty() => {
+                    let _ = inbox.send(Input::Remembered(Box::new(recollection))).await;
+                }
+                Ok(_) => {}
+                Err(fault) => tracing::warn!(%fault, "nothing is recollected of the caller"),
+            }
+            Listened::Nothing
+        });
+    }
+
+    /// Looks for what these words bring to mind; the newest words win.
+    pub(super) fn recall(&mut self, words: &str) {
+        let Some(memory) = self.work.memory.as_mut().filter(|memory| memory.house.recalled > 0) else { return };
+        if memory.sought == words || words.is_empty() {
+            return;
+        }
+        words.clone_into(&mut memory.sought);
+        if let Some(older) = memory.recalling.take() {
+            older.abort();
+        }
+        let (house, caller, today) = (memory.house.clone(), memory.caller.clone(), memory.today);
+        let (call, words, inbox) = (self.call.clone(), words.to_owned(), self.inbox.0.clone());
+        memory.recalling = Some(self.work.listening.spawn(async move {
+            match house.store.recalled(&caller, &call, &words, today, house.recalled).await {
+                Ok(lines) => {
+                    let _ = inbox.send(Input::Recalled(lines)).await;
+                }
+                Err(fault) => tracing::debug!(%fault, "nothing comes to mind"),
+            }
+            Listened::Nothing
+        }));
+    }
+
+    /// A row is kept; where it is a turn, what it gives to remember is kept after it.
+    pub(super) fn keep(&mut self, entry: Entry) {
+        let gleaned = match (&mut self.work.memory, &entry) {
+            (Some(memory), Entry::Turn(row)) => Some((row.turn, memory.notebook.read(row))),
+            _ => None,
+        };
+        self.recorder.record(entry);
+        if let Some((turn, gleanings)) = gleaned.filter(|(_, gleanings)| !gleanings.is_empty()) {
+            self.recorder.record(Entry::Remembered { call: self.call.clone(), turn, gleanings, at_utc_ms: utc_ms() });
+        }
+    }
+
+    /// What the call was about, for the next one.
+    pub(super) fn sum_up(&mut self) {
+        if let Some(text) = self.work.memory.as_ref().and_then(|memory| memory.notebook.summary()) {
+            self.recorder.record(Entry::Summed { call: self.call.clone(), text });
+        }
+    }
+}

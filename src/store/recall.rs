@@ -1,0 +1,417 @@
+//! What is known of a caller, read back: the recollection that a call begins with, what comes to mind about a turn, and all of
+//! it for people. Every question names its caller, in the index and in the rows: nothing of another one can be found.
+
+use sqlx::SqliteConnection;
+
+use super::error::StoreError;
+use super::read::Reader;
+use super::remembered::{CallerMemory, CallerSummary};
+use crate::memory::calendar::{Day, Towards, find_day};
+use crate::memory::recollection::{Conflict, Known, Open, Recollection, Relation, shares};
+use crate::memory::{Party, words};
+
+/// Facts that a recollection holds; the digest takes what fits.
+const FACTS_MOST: u32 = 40;
+/// A promise without a day is told for so long, and one with a day so long past it: days.
+const PROMISES_TOLD: i32 = 60;
+/// Words of a turn that are looked for.
+const WORDS_MOST: usize = 12;
+/// Longest quotation of an earlier turn, characters.
+const QUOTE_CHARS: usize = 160;
+
+/// Words that say nothing of what a turn is about.
+const EMPTY_WORDS: &[&str] = &[
+    "a",
+    "an",
+    "the",
+    "i",
+    "you",
+    "he",
+    "she",
+    "it",
+    "we",
+    "they",
+    "me",
+    "my",
+    "your",
+    "his",
+    "her",
+    "our",
+    "their",
+    "im",
+    "ive",
+    "ill",
+    "youre",
+    "its",
+    "is",
+    "are",
+    "am",
+    "was",
+    "were",
+    "be",
+    "been",
+    "do",
+    "does",
+    "did",
+    "dont",
+    "didnt",
+    "have",
+    "has",
+    "had",
+    "can",
+    "could",
+    "would",
+    "will",
+    "shall",
+    "should",
+    "may",
+    "might",
+    "of",
+    "to",
+    "in",
+    "on",
+    "at",
+    "for",
+    "with",
+    "from",
+    "by",
+    "about",
+    "as",
+    "and",
+    "or",
+    "but",
+    "if",
+    "so",
+    "not",
+    "no",
+    "yes",
+    "what",
+    "when",
+    "where",
+    "who",
+    "which",
+    "why",
+    "how",
+    "that",
+    "this",
+    "these",
+    "those",
+    "there",
+    "here",
+    "please",
+    "tell",
+    "say",
+    "said",
+    "know",
+    "remember",
+    "again",
+    "just",
+    "any",
+    "some",
+    "one",
+    "hello",
+    "hi",
+    "okay",
+    "well",
+    "um",
+    "uh",
+    "thank",
+    "thanks",
+    "let",
+    "lets",
+    "get",
+    "got",
+    "go",
+    "went",
+    "much",
+    "many",
+    "more",
+    "very",
+    "whats",
+    "wheres",
+    "whos",
+    "told",
+    "everything",
+];
+
+/// The words of `text` that are worth looking for, at most [`WORDS_MOST`].
+pub(super) fn content_words(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for word in words(text) {
+        if !EMPTY_WORDS.contains(&word.as_str()) && !found.contains(&word) && found.len() < WORDS_MOST {
+            found.push(word);
+        }
+    }
+    found
+}
+
+/// The search for one caller's rows with any of these words. Words are letters and digits only, and quoted.
+fn find_any(caller: i64, words: &[String]) -> Option<String> {
+    find(caller, words, " OR ")
+}
+
+/// The same with all of them.
+pub(super) fn find_all(caller: i64, words: &[String]) -> Option<String> {
+    find(caller, words, " AND ")
+}
+
+fn find(caller: i64, words: &[String], joined: &str) -> Option<String> {
+    if words.is_empty() {
+        return None;
+    }
+    let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    Some(format!("caller_id : \"{caller}\" AND text : ({})", words.join(joined)))
+}
+
+impl Reader {
+    /// What is known of a caller when a call begins; nothing where the caller is not known.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn recollection(&self, caller: &str, today: Day) -> Result<Recollection, StoreError> {
+        let mut connection = self.connect().await?;
+        let answer = recollect(&mut connection, caller, today).await;
+        self.done(connection, answer).await
+    }
+
+    /// What comes to mind about `text`: facts and earlier words of this caller, the best first, at most `most`. What was said
+    /// in `call` itself is not among it.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn recalled(
+        &self,
+        caller: &str,
+        call: &str,
+        text: &str,
+        today: Day,
+        most: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut connection = self.connect().await?;
+        let answer = recall(&mut connection, caller, call, text, today, most).await;
+        self.done(connection, answer).await
+    }
+
+    /// Everything that is remembered of a caller; `None` where there is no such caller.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn caller(&self, caller: &str) -> Result<Option<CallerMemory>, StoreError> {
+        let mut connection = self.connect().await?;
+        let answer = all_of(&mut connection, caller).await;
+        self.done(connection, answer).await
+    }
+
+    /// Every caller with a name, the latest first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn callers(&self, limit: u32) -> Result<Vec<CallerSummary>, StoreError> {
+        let mut connection = self.connect().await?;
+        let answer = sqlx::query_as(
+            "SELECT acquaintance.caller, acquaintance.calls, acquaintance.days, callers.last_call_utc_ms,
+                    (SELECT count(*) FROM facts WHERE facts.caller_id = callers.id AND valid_to_utc_ms IS NULL) AS facts
+             FROM acquaintance JOIN callers ON callers.id = acquaintance.caller_id
+             ORDER BY callers.last_call_utc_ms DESC, callers.id DESC LIMIT ?1",
+        )
+        .bind(limit)
+        .fetch_all(&mut connection)
+        .await;
+        self.done(connection, answer).await
+    }
+}
+
+async fn id_of(connection: &mut SqliteConnection, caller: &str) -> Result<Option<i64>, sqlx::Error> {
+    sqlx::query_scalar("SELECT id FROM callers WHERE name = ?1").bind(caller).fetch_optional(connection).await
+}
+
+/// Calls in which the caller said something, and days with such calls.
+async fn talks(connection: &mut SqliteConnection, caller: i64) -> Result<(i64, i64), sqlx::Error> {
+    sqlx::query_as(
+        "SELECT count(*), count(DISTINCT date(started_utc_ms / 1000.0, 'unixepoch')) FROM calls
+         WHERE caller_id = ?1
+           AND EXISTS (SELECT 1 FROM turns WHERE turns.call = calls.id AND speaker = 'caller' AND text <> '')",
+    )
+    .bind(caller)
+    .fetch_one(connection)
+    .await
+}
+
+fn relation(calls: i64, days: i64) -> Relation {
+    Relation::of(u32::try_from(calls).unwrap_or(u32::MAX), u32::try_from(days).unwrap_or(u32::MAX))
+}
+
+async fn recollect(connection: &mut SqliteConnection, name: &str, today: Day) -> Result<Recollection, sqlx::Error> {
+    let Some(caller) = id_of(connection, name).await? else { return Ok(Recollection::default()) };
+    let (calls, days) = talks(connection, caller).await?;
+    // A plan of which the day is over is no plan; that it was one is still found by its words.
+    let facts: Vec<(i64, String, bool)> = sqlx::query_as(
+        "SELECT id, text, kind = 'identity' FROM facts
+         WHERE caller_id = ?1 AND valid_to_utc_ms IS NULL AND NOT (kind = 'plan' AND day < ?2)
+         ORDER BY (kind = 'identity') DESC, last_said_utc_ms DESC, id DESC LIMIT ?3",
+    )
+    .bind(caller)
+    .bind(today.to_string())
+    .bind(FACTS_MOST)
+    .fetch_all(&mut *connection)
+    .await?;
+    let last_call: Option<(i64, String)> = sqlx::query_as(
+        "SELECT started_utc_ms, text FROM call_summaries JOIN calls ON calls.id = call
+         WHERE caller_id = ?1 ORDER BY started_utc_ms DESC LIMIT 1",
+    )
+    .bind(caller)
+    .fetch_optional(&mut *connection)
+    .await?;
+    Ok(Recollection {
+        relation: relation(calls, days),
+        facts: facts.into_iter().map(|(id, line, identity)| Known { id, line, identity }).collect(),
+        open: promises(connection, caller, today).await?,
+        conflicts: conflicts(connection, caller).await?,
+        last_call: last_call.map(|(started, text)| (Day::of_utc_ms(started), text)),
+        recalled: Vec::new(),
+    })
+}
+
+async fn promises(connection: &mut SqliteConnection, caller: i64, today: Day) -> Result<Vec<Open>, sqlx::Error> {
+    let rows: Vec<(String, String, Option<String>, i64)> = sqlx::query_as(
+        "SELECT who, what, due, made_utc_ms FROM commitments
+         WHERE caller_id = ?1 AND state = 'open' AND coalesce(due, date(made_utc_ms / 1000.0, 'unixepoch')) >= ?2
+         ORDER BY due IS NULL, due, made_utc_ms DESC LIMIT 8",
+    )
+    .bind(caller)
+    .bind(today.plus(-PROMISES_TOLD).to_string())
+    .fetch_all(connection)
+    .await?;
+    let open = rows.into_iter().map(|(who, what, due, made)| Open {
+        who: if who == "agent" { Party::Agent } else { Party::Caller },
+        what,
+        due: due.as_deref().and_then(Day::parse),
+        made: Day::of_utc_ms(made),
+    });
+    Ok(open.collect())
+}
+
+async fn conflicts(connection: &mut SqliteConnection, caller: i64) -> Result<Vec<Conflict>, sqlx::Error> {
+    let rows: Vec<(String, String, String, i64, i64)> = sqlx::query_as(
+        "SELECT before.predicate, before.value, now.value, before.last_said_utc_ms, now.valid_from_utc_ms
+         FROM facts AS before JOIN facts AS now ON now.id = before.superseded_by
+         WHERE before.caller_id = ?1 ORDER BY now.valid_from_utc_ms DESC LIMIT 8",
+    )
+    .bind(caller)
+    .fetch_all(connection)
+    .await?;
+    let told = rows.into_iter().map(|(predicate, before, now, said, said_now)| Conflict {
+        predicate,
+        before,
+        now,
+        before_on: Day::of_utc_ms(said),
+        now_on: Day::of_utc_ms(said_now),
+    });
+    Ok(told.collect())
+}
+
+async fn recall(
+    connection: &mut SqliteConnection,
+    name: &str,
+    call: &str,
+    text: &str,
+    today: Day,
+    most: u32,
+) -> Result<Vec<String>, sqlx::Error> {
+    let Some(caller) = id_of(connection, name).await? else { return Ok(Vec::new()) };
+    let mut lines = of_days(connection, caller, text, today, most).await?;
+    let words = content_words(text);
+    let Some(search) = find_any(caller, &words) else { return Ok(lines) };
+    let facts: Vec<String> = sqlx::query_scalar(
+        "SELECT facts.text FROM facts_fts JOIN facts ON facts.id = facts_fts.rowid
+         WHERE facts_fts MATCH ?1 AND facts.caller_id = ?2 AND facts.valid_to_utc_ms IS NULL
+         ORDER BY bm25(facts_fts), facts.last_said_utc_ms DESC LIMIT ?3",
+    )
+    .bind(&search)
+    .bind(caller)
+    .bind(most)
+    .fetch_all(&mut *connection)
+    .await?;
+    lines.extend(facts);
+    let said: Vec<(String, i64)> = sqlx::query_as(
+        "SELECT turns.text, calls.started_utc_ms FROM turns_fts
+         JOIN turns ON turns.id = turns_fts.rowid JOIN calls ON calls.id = turns.call
+         WHERE turns_fts MATCH ?1 AND calls.caller_id = ?2 AND calls.id <> ?3
+         ORDER BY bm25(turns_fts), turns.id DESC LIMIT ?4",
+    )
+    .bind(&search)
+    .bind(caller)
+    .bind(call)
+    .bind(most)
+    .fetch_all(connection)
+    .await?;
+    // One word in common is chance, unless there is only one to have in common.
+    let enough = said.into_iter().filter(|(said, _)| shares(said, &words) >= words.len().min(2));
+    lines.extend(enough.map(|(said, started)| {
+        let quoted: String = said.chars().take(QUOTE_CHARS).collect();
+        format!("{}: the caller said \"{quoted}\"", Day::of_utc_ms(started))
+    }));
+    let mut once: Vec<String> = Vec::new();
+    for line in lines {
+        if !once.contains(&line) && once.len() < most as usize {
+            once.push(line);
+        }
+    }
+    Ok(once)
+}
+
+/// What is known of a day that `text` names.
+async fn of_days(
+    connection: &mut SqliteConnection,
+    caller: i64,
+    text: &str,
+    today: Day,
+    most: u32,
+) -> Result<Vec<String>, sqlx::Error> {
+    let spoken = words(text);
+    let spoken: Vec<&str> = spoken.iter().map(String::as_str).collect();
+    let day = |towards| find_day(&spoken, today, towards).map(|(day, _)| day.to_string());
+    let (past, future) = (day(Towards::Past), day(Towards::Future));
+    if past.is_none() && future.is_none() {
+        return Ok(Vec::new());
+    }
+    sqlx::query_scalar(
+        "SELECT text FROM facts WHERE caller_id = ?1 AND day IN (?2, ?3) AND valid_to_utc_ms IS NULL
+         ORDER BY last_said_utc_ms DESC LIMIT ?4",
+    )
+    .bind(caller)
+    .bind(past)
+    .bind(future)
+    .bind(most)
+    .fetch_all(connection)
+    .await
+}
+
+async fn all_of(connection: &mut SqliteConnection, name: &str) -> Result<Option<CallerMemory>, sqlx::Error> {
+    let Some(id) = id_of(connection, name).await? else { return Ok(None) };
+    let (calls, days) = talks(connection, id).await?;
+    let facts = sqlx::query_as(
+        "SELECT facts.*, turns.call, turns.turn FROM facts LEFT JOIN turns ON turns.id = facts.source_turn_id
+         WHERE caller_id = ?1 ORDER BY facts.last_said_utc_ms DESC, facts.id DESC",
+    )
+    .bind(id)
+    .fetch_all(&mut *connection)
+    .await?;
+    let commitments = sqlx::query_as(
+        "SELECT commitments.*, turns.call, turns.turn
+         FROM commitments LEFT JOIN turns ON turns.id = commitments.source_turn_id
+         WHERE caller_id = ?1 ORDER BY made_utc_ms DESC, commitments.id DESC",
+    )
+    .bind(id)
+    .fetch_all(&mut *connection)
+    .await?;
+    let summaries = sqlx::query_as(
+        "SELECT call, started_utc_ms, text FROM call_summaries JOIN calls ON calls.id = call
+         WHERE caller_id = ?1 ORDER BY started_utc_ms DESC",
+    )
+    .bind(id)
+    .fetch_all(connection)
+    .await?;
+    let relation = relation(calls, days).as_str();
+    Ok(Some(CallerMemory { caller: name.to_owned(), relation, calls, days, facts, commitments, summaries }))
+}

@@ -1,0 +1,281 @@
+//! What callers said is known in the next call, after a restart too; to that caller only, and not after it was to be forgotten.
+
+mod common;
+mod house;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use common::{MONDAY_UTC_MS, caller_turn, closed, fact, judgement, opened, place, remembered};
+use duologue::journal::Entry;
+use duologue::memory::calendar::Day;
+use duologue::memory::recollection::Relation;
+use duologue::memory::{CALLER, Fact, Gleanings, Predicate, Wish, glean};
+use duologue::peer::client::Caller;
+use duologue::peer::{Peer, PeerEvent, Port, PortConfig};
+use duologue::serve::Server;
+use duologue::store::{AskedBy, Store, erase};
+use duologue_signaling::event::{Event, Stamped};
+use house::config;
+use proptest::prelude::*;
+use reqwest::{Client, StatusCode, header};
+use serde_json::Value;
+
+fn monday() -> Day {
+    Day::of_utc_ms(MONDAY_UTC_MS)
+}
+
+/// A store that has kept `entries`.
+async fn kept(path: &Path, entries: Vec<Entry>) -> Store {
+    let store = Store::open(path).await.expect("a database");
+    entries.into_iter().for_each(|entry| store.recorder().record(entry));
+    store.recorder().flush().await.expect("written");
+    store
+}
+
+/// A caller's turn with what the rules glean from it.
+fn said(call: &str, turn: u32, text: &str) -> [Entry; 2] {
+    let gleanings = glean(text, None, monday());
+    let at_utc_ms = MONDAY_UTC_MS + i64::from(turn) * 1_000;
+    [
+        Entry::Turn(caller_turn(call, turn, u64::from(turn) * 1_000, text)),
+        Entry::Remembered { call: call.into(), turn, gleanings, at_utc_ms },
+    ]
+}
+
+fn wish(call: &str, turn: u32, wish: Wish) -> Entry {
+    let gleanings = Gleanings { wishes: vec![wish], ..Gleanings::default() };
+    Entry::Remembered { call: call.into(), turn, gleanings, at_utc_ms: MONDAY_UTC_MS + 9_000 }
+}
+
+#[tokio::test]
+async fn a_new_value_supersedes_the_old_one_and_both_keep_their_sources() {
+    let (_folder, path) = place();
+    let mut entries = vec![opened("one", Some("Ada")), opened("two", Some("Ada"))];
+    entries.extend(said("one", 1, "I'm in room twelve and I'm allergic to nuts."));
+    entries.extend(said("two", 3, "Actually, I'm in room fourteen. I'm allergic to milk."));
+    entries.extend(said("two", 5, "I'm in room 14."));
+    let store = kept(&path, entries).await;
+    let memory = store.reader().caller("Ada").await.expect("readable").expect("Ada");
+    let now: BTreeSet<&str> =
+        memory.facts.iter().filter(|fact| fact.valid_to_utc_ms.is_none()).map(|fact| fact.text.as_str()).collect();
+    assert_eq!(now, BTreeSet::from(["is in room 14", "allergic to nuts", "allergic to milk"]));
+    let before = memory.facts.iter().find(|fact| fact.value == "12").expect("it is not overwritten");
+    assert_eq!(
+        (before.call.as_deref(), before.turn, before.valid_to_utc_ms),
+        (Some("one"), Some(1), Some(MONDAY_UTC_MS + 3_000))
+    );
+    let after = memory.facts.iter().find(|fact| fact.value == "14").expect("the room now");
+    assert_eq!((before.superseded_by, after.said_times), (Some(after.id), 2));
+    let known = store.reader().recollection("Ada", monday()).await.expect("readable");
+    assert_eq!((known.conflicts[0].before.as_str(), known.conflicts[0].now.as_str()), ("12", "14"));
+    assert_eq!(known.relation, Relation::Acquaintance);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn words_and_days_bring_back_what_was_said() {
+    let (_folder, path) = place();
+    let mut entries = vec![opened("one", Some("Ada")), opened("two", Some("Grace"))];
+    entries.extend(said("one", 1, "Yesterday I went to the lighthouse with my sister."));
+    entries.extend(said("one", 3, "My knee still hurts when I climb stairs."));
+    entries.extend(said("two", 1, "Yesterday I went to the lighthouse on a bicycle."));
+    let store = kept(&path, entries).await;
+    let recalled = async |caller: &str, text: &str| {
+        store.reader().recalled(caller, "three", text, monday(), 4).await.expect("readable")
+    };
+    let lighthouse = recalled("Ada", "What did I do yesterday?").await;
+    assert_eq!(lighthouse[0], "2026-01-04: went to the lighthouse with their sister");
+    assert!(recalled("Ada", "Have I been at a lighthouse?").await[0].contains("with their sister"));
+    let knee = recalled("Ada", "How should I climb with this knee?").await;
+    assert!(knee[0].contains("the caller said \"My knee still hurts"), "{knee:?}");
+    assert!(recalled("Ada", "Was there a bicycle?").await.is_empty(), "that was somebody else");
+    assert!(recalled("Nobody", "lighthouse").await.is_empty());
+    assert!(recalled("Ada", "\" OR text : * NEAR(").await.is_empty(), "what callers say is no query");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_is_to_be_forgotten_is_not_found_again() {
+    let (_folder, path) = place();
+    let mut entries = vec![opened("one", Some("Ada"))];
+    entries.extend(said("one", 1, "My phone number is 0755 1234 and I'm afraid of geese."));
+    entries.extend(said("one", 3, "I live in Leeds."));
+    entries.push(wish("one", 5, Wish::ForgetAbout("my phone number".into())));
+    let store = kept(&path, entries).await;
+    let lines = async || -> Vec<String> {
+        let known = store.reader().recollection("Ada", monday()).await.expect("readable");
+        known.facts.into_iter().map(|fact| fact.line).collect()
+    };
+    assert_eq!(lines().await, ["lives in Leeds", "afraid of geese"]);
+    store.recorder().record(wish("one", 7, Wish::ForgetEverything));
+    store.recorder().flush().await.expect("written");
+    assert!(lines().await.is_empty());
+    let found = store.reader().recalled("Ada", "two", "geese in Leeds", monday(), 4).await.expect("readable");
+    assert!(found.is_empty(), "{found:?}");
+    store.close().await;
+}
+
+/// No byte of the file, nor of what lies beside it, says who the caller was or what was said.
+#[tokio::test]
+async fn an_erased_caller_leaves_a_count_and_no_word() {
+    let (folder, path) = place();
+    let mut entries = vec![opened("one", Some("ada-of-the-browser")), opened("two", Some("Grace"))];
+    entries.extend(said("one", 1, "Yesterday I went to the zeppelin museum."));
+    entries.push(Entry::Summed { call: "one".into(), text: "said: went to the zeppelin museum".into() });
+    entries.push(common::event("one", 10, Event::Partial { turn: 1, text: "the zeppelin".into(), stable: 1 }));
+    let about = "Which zeppelin was it?";
+    entries.push(Entry::Judgement(judgement("one", 1, 900, about, ("block", "block"), None)));
+    entries.push(Entry::Blocked { call: "one".into(), at_ms: 1_000, ttl_s: 60, reason: "block.abuse_goes_on" });
+    entries.push(Entry::Turn(caller_turn("nobody", 1, 0, "not a word of it")));
+    entries.extend(said("two", 1, "Yesterday I went to the harbour."));
+    entries.push(closed("one", 5_000));
+    let store = kept(&path, entries).await;
+    let erased = erase(&path, "ada-of-the-browser", AskedBy::Operator).await.expect("erased").expect("she was known");
+    assert_eq!((erased.facts, erased.turns, erased.calls), (1, 1, 1));
+    assert_eq!(erase(&path, "ada-of-the-browser", AskedBy::Operator).await, Ok(None));
+    // A live call of hers goes on, and leaves nothing any more.
+    store.recorder().record(remembered("one", 1, vec![fact(Predicate::Likes, "zeppelins")]));
+    store.recorder().flush().await.expect("written");
+    let call = store.reader().call("one").await.expect("readable").expect("the call stays");
+    assert_eq!((call.summary.caller.as_deref(), call.turns[0].text.as_str()), (None, ""));
+    let grace = store.reader().recollection("Grace", monday()).await.expect("readable");
+    assert_eq!(grace.facts[0].line, "2026-01-04: went to the harbour");
+    for file in std::fs::read_dir(folder.path()).expect("the folder").flatten() {
+        let bytes = std::fs::read(file.path()).expect("readable");
+        for word in ["zeppelin", "ada-of-the"] {
+            let left = bytes.windows(word.len()).filter(|window| window.eq_ignore_ascii_case(word.as_bytes())).count();
+            assert_eq!(left, 0, "{word} in {}", file.path().display());
+        }
+    }
+    store.close().await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2))]
+
+    /// 10,000 writes of 100 callers, interleaved: every caller gets back their own facts, all of them and no other.
+    #[test]
+    fn no_fact_crosses_from_one_caller_to_another(order in prop::collection::vec(0usize..100, 10_000)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let (_folder, path) = place();
+            let name = |caller: usize| format!("caller-{caller}");
+            let store = Store::open(&path).await.expect("a database");
+            for caller in 0..100 {
+                store.recorder().record(opened(&format!("call-{caller}"), Some(&name(caller))));
+            }
+            let mut told: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
+            for (n, caller) in order.iter().enumerate() {
+                let value = format!("secret{caller} thing {n}");
+                told.entry(*caller).or_default().insert(value.clone());
+                let thing = Fact { subject: CALLER.into(), ..fact(Predicate::Has, &value) };
+                store.recorder().record(remembered(&format!("call-{caller}"), 1, vec![thing]));
+                if n % 500 == 0 {
+                    store.recorder().flush().await.expect("written");
+                }
+            }
+            store.recorder().flush().await.expect("written");
+            assert_eq!(store.recorder().counts().lost, 0);
+            for (caller, values) in told {
+                let memory = store.reader().caller(&name(caller)).await.expect("readable").expect("known");
+                let got: BTreeSet<String> = memory.facts.into_iter().map(|fact| fact.value).collect();
+                assert_eq!(got, values, "{caller}");
+                // Words that every caller has, and a word of the next one's.
+                let asked = format!("secret{} thing", caller + 1);
+                let found = store.reader().recalled(&name(caller), "x", &asked, monday(), 16).await.expect("readable");
+                let own = format!("has secret{caller} ");
+                assert!(found.iter().all(|line| line.starts_with(&own)), "{caller}: {found:?}");
+            }
+            store.close().await;
+        });
+    }
+}
+
+const SCRIPT: &str =
+    "rules:\n  - hears: [did I do yesterday]\n    recites: lighthouse\n    says: I do not know.\notherwise: I see.\n";
+
+/// A server with the scripted back ends on the database of this folder.
+async fn serve(folder: &Path) -> Server {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let script = folder.join("script.yaml");
+    std::fs::write(&script, SCRIPT).expect("a script");
+    let more = format!(
+        "[asr]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\nmodel = {:?}\n[tts]\nbackend = \"scripted\"\n",
+        script.display().to_string()
+    );
+    Server::start(&config(folder, &more)).await.expect("the server starts")
+}
+
+/// A call in which one thing is typed; gives what the agent answered.
+async fn call(server: &Server, caller: Option<&str>, text: &str) -> String {
+    let port = Port::bind(PortConfig::local("127.0.0.1:0".parse().expect("an address"))).await.expect("a port");
+    let offer = Caller::new(&port).await.expect("an offer");
+    let asked = caller.map_or(String::new(), |name| format!("?caller={name}"));
+    let response = Client::new()
+        .post(format!("http://{}/v1/calls{asked}", server.http))
+        .header(header::CONTENT_TYPE, "application/sdp")
+        .body(offer.offer().to_owned())
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(response.status(), StatusCode::CREATED);
+    let mut peer = offer.answered(&response.text().await.expect("an answer")).await.expect("usable");
+    // The greeting first, so that the words find a call that has begun.
+    answer(&mut peer).await;
+    peer.line.send_message(serde_json::json!({"type": "text", "text": text}).to_string());
+    let answered = answer(&mut peer).await;
+    peer.close().await;
+    while server.registry.count() > 0 {
+        tokio::task::yield_now().await;
+    }
+    answered
+}
+
+async fn answer(peer: &mut Peer) -> String {
+    loop {
+        match peer.events.recv().await.expect("the call lives") {
+            PeerEvent::Message(json) => {
+                let stamped: Stamped = serde_json::from_str(&json).expect("an event");
+                if let Event::TurnEnded { generated, .. } = stamped.event {
+                    return generated;
+                }
+            }
+            PeerEvent::Gone(why) => panic!("{why}"),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_i_did_yesterday_is_known_after_a_restart_and_to_nobody_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = serve(folder.path()).await;
+    let told = "Yesterday I went to the lighthouse with my sister.";
+    assert_eq!(call(&server, Some("ada"), told).await, "I see.");
+    assert_eq!(call(&server, None, "Yesterday I went to the lighthouse too.").await, "I see.");
+    let known = call(&server, Some("ada"), "What did I do yesterday?").await;
+    assert!(known.contains("went to the lighthouse with their sister"), "in the very next call: {known}");
+    server.stop().await;
+
+    let server = serve(folder.path()).await;
+    let known = call(&server, Some("ada"), "What did I do yesterday?").await;
+    assert!(known.starts_with("Yesterday, ") && known.contains("went to the lighthouse"), "after a restart: {known}");
+    assert_eq!(call(&server, Some("grace"), "What did I do yesterday?").await, "I do not know.");
+    assert_eq!(call(&server, None, "What did I do yesterday?").await, "I do not know.");
+
+    let client = Client::new();
+    let url = format!("http://{}/v1/callers/ada/memory", server.http);
+    let shown: Value = client.get(&url).send().await.expect("an answer").json().await.expect("JSON");
+    assert_eq!((&shown["caller"], &shown["relation"]), (&"ada".into(), &"acquaintance".into()), "{shown}");
+    assert_eq!(shown["facts"][0]["predicate"], "did", "{shown}");
+    assert_eq!(client.delete(&url).send().await.expect("an answer").status(), StatusCode::NO_CONTENT);
+    for request in [client.get(&url), client.delete(&url)] {
+        let refused = request.send().await.expect("an answer");
+        assert_eq!(refused.status(), StatusCode::NOT_FOUND);
+        assert!(!refused.text().await.expect("a problem").contains("ada"), "a refusal names nobody");
+    }
+    let known = call(&server, Some("ada"), "What did I do yesterday?").await;
+    assert_eq!(known, "I do not know.", "after she was erased");
+    server.stop().await;
+}
