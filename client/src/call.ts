@@ -45,6 +45,15 @@ export async function fetchPersonas(): Promise<Persona[]> {
   return (await response.json()) as Persona[];
 }
 
+/** Has the server erase a caller: what is remembered, and the words of every call. One that it does not know is forgotten. */
+export async function forget(caller: string): Promise<void> {
+  const response = await fetch(`/v1/callers/${encodeURIComponent(caller)}/memory`, { method: "DELETE" });
+  if (response.ok || response.status === 404) return;
+  throw new Refused(
+    problemOfResponse(response.status, response.headers.get("content-type"), await response.text()),
+  );
+}
+
 function gathered(peer: RTCPeerConnection): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(done, GATHER_MS);
@@ -95,12 +104,13 @@ export class Call {
   }
 
   /** Offers a call to the server and takes its answer. The source is the call's from here on, also when this fails. */
-  static async dial(persona: string, source: Source, listener: Listener): Promise<Call> {
+  static async dial(persona: string, caller: string | null, source: Source, listener: Listener): Promise<Call> {
     const call = new Call(source, listener);
     try {
       await call.#peer.setLocalDescription();
       await gathered(call.#peer);
-      const response = await request(`/v1/calls?persona=${encodeURIComponent(persona)}`, {
+      const who = caller === null ? "" : `&caller=${encodeURIComponent(caller)}`;
+      const response = await request(`/v1/calls?persona=${encodeURIComponent(persona)}${who}`, {
         method: "POST",
         headers: { "content-type": "application/sdp", accept: "application/sdp, application/problem+json" },
         body: call.#peer.localDescription?.sdp ?? "",

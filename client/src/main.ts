@@ -1,6 +1,7 @@
 // The call page: puts the parts together. Events change the state, the state is drawn, orders go to the call.
 
-import { Call, fetchPersonas, type Link, type Persona } from "./call.js";
+import { Call, fetchPersonas, forget, type Link, type Persona } from "./call.js";
+import { beKnown, beNobody, callerOf } from "./caller.js";
 import { parseEvent } from "./events.js";
 import { LevelMeter } from "./level.js";
 import { openMicrophone, openSilence, Refused, type Source } from "./microphone.js";
@@ -33,7 +34,8 @@ let meters: { caller: LevelMeter | null; agent: LevelMeter | null } = { caller: 
 let startedAt = 0;
 let connecting = 0;
 
-const start = new StartView({ call: (persona, typing) => void dial(persona, typing) });
+const start = new StartView({ call: (persona, typing) => void dial(persona, typing), remember });
+showRemembered();
 const stage = new StageView();
 const timeline = new TimelineView();
 const quality = new QualityView();
@@ -100,6 +102,25 @@ function inWords(error: unknown): Problem {
   };
 }
 
+function remember(on: boolean): void {
+  if (on) {
+    beKnown(localStorage, () => crypto.randomUUID());
+    return;
+  }
+  if (!window.confirm("Erase what is remembered of you, and the words of your calls?")) {
+    showRemembered();
+    return;
+  }
+  const gone = beNobody(localStorage);
+  if (gone !== null) {
+    void forget(gone).catch((error: unknown) => dispatch({ kind: "problem", problem: inWords(error) }));
+  }
+}
+
+function showRemembered(): void {
+  start.showRemembered(callerOf(query, localStorage) !== null, query.get("caller") !== null);
+}
+
 function redial(typing: boolean): void {
   const persona = state.persona ?? start.chosen();
   if (persona) void dial(persona, typing);
@@ -114,7 +135,7 @@ async function dial(persona: string, typing: boolean): Promise<void> {
   try {
     const source = typing ? await openSilence() : await openMicrophone(query.get("raw") === "1");
     watch(source);
-    call = await Call.dial(persona, source, {
+    call = await Call.dial(persona, callerOf(query, localStorage), source, {
       message: (text) => mine() && hear(text),
       audio: (stream) => mine() && play(stream),
       link: (link) => mine() && follow(link),

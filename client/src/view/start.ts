@@ -6,6 +6,8 @@ import { byId, el } from "./dom.js";
 
 export interface StartOrders {
   call(persona: string, typing: boolean): void;
+  /** Later calls are, or are not, to know this caller again. */
+  remember(on: boolean): void;
 }
 
 export class StartView {
@@ -13,6 +15,7 @@ export class StartView {
   readonly #personas = byId("personas", HTMLFieldSetElement);
   readonly #call = byId("call", HTMLButtonElement);
   readonly #typing = byId("call-typing", HTMLButtonElement);
+  readonly #remember = byId("remember", HTMLInputElement);
 
   constructor(orders: StartOrders) {
     const call = (typing: boolean) => {
@@ -24,6 +27,7 @@ export class StartView {
       call(false);
     });
     this.#typing.addEventListener("click", () => call(true));
+    this.#remember.addEventListener("change", () => orders.remember(this.#remember.checked));
   }
 
   /** The persona that is marked, if any. */
@@ -53,6 +57,12 @@ export class StartView {
     state.textContent = "This server has no personas: put one into its personas folder, then reload the page.";
     this.#personas.querySelectorAll(".card").forEach((card) => card.remove());
     this.#personas.append(...cards);
+  }
+
+  /** Whether callers are known again; a name in the address leaves nothing to choose. */
+  showRemembered(on: boolean, fixed: boolean): void {
+    this.#remember.checked = on;
+    this.#remember.disabled = fixed;
   }
 
   /** Enter calls. */
