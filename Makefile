@@ -70,6 +70,10 @@ bench-asr: system ## What hearing in parts and in real time costs: streaming tax
 bench-media: build ## CPU per call-second and memory per call, N echo calls
 	benches/media.sh
 
+.PHONY: bench-memory
+bench-memory: system ## How long it takes to recollect a caller, with 100,000 facts in the file
+	cargo bench --profile release --bench memory
+
 .PHONY: bench-floor
 bench-floor: build models ## Turn-taking: latency with cut-ins, barge-in, selectivity, beside two baselines (SET="--set floor.hold_ms=200")
 	cargo bench --profile release --workspace --bench floor -- $(SET)

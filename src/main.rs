@@ -39,6 +39,9 @@ enum Command {
     /// Callers: who is remembered, what is remembered of them, and how to erase it
     #[command(subcommand)]
     Caller(duologue::caller::CallerCommand),
+    /// Personas: who can answer, and what is wrong with a file
+    #[command(subcommand)]
+    Persona(duologue::persona::PersonaCommand),
     /// Put a bad network between two programs on this machine: a seeded UDP relay
     Relay(duologue::relay::RelayArguments),
     /// Speak a text into a WAV file, in the configured voice
@@ -96,6 +99,10 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         }
         Command::Caller(command) => {
             duologue::caller::run(config, command).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Persona(command) => {
+            duologue::persona::run(config, command)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Relay(arguments) => {

@@ -1,0 +1,116 @@
+//! What it takes to recollect a caller, on the disk under `TMPDIR`: `make bench-memory`. Figures are printed, not asserted.
+//!
+//! 100,000 facts in one file: a thousand callers with 90 each and one with 10,000, which is more than any telephone line will
+//! see of anybody. Every question is put as a call puts it, connection included.
+
+use std::time::{Duration, Instant};
+
+use duologue::journal::Entry;
+use duologue::memory::calendar::Day;
+use duologue::memory::{CALLER, Fact, Gleanings, Predicate};
+use duologue::store::{Reader, Recorder, Store};
+
+const CALLERS: u32 = 1_000;
+const FACTS: u32 = 90;
+/// Of the one who has talked for years.
+const MANY: u32 = 10_000;
+const QUESTIONS: u32 = 2_000;
+const START_UTC_MS: i64 = 1_767_607_200_000;
+const DAY_MS: i64 = 24 * 3_600_000;
+
+const WHO: [&str; 10] =
+    ["sister", "brother", "dog", "boat", "garden", "daughter", "neighbour", "bicycle", "roof", "piano"];
+const DID: [&str; 10] =
+    ["visited", "repaired", "painted", "sold", "lost", "photographed", "washed", "borrowed", "measured", "described"];
+const WHERE: [&str; 10] =
+    ["lighthouse", "harbour", "market", "chapel", "station", "orchard", "library", "quarry", "bakery", "island"];
+
+fn opened(call: &str, caller: &str) -> Entry {
+    let text = |text: &str| text.to_owned();
+    Entry::CallOpened {
+        call: text(call),
+        started_utc_ms: START_UTC_MS,
+        caller: Some(text(caller)),
+        persona: text("porter"),
+        transport: text("webrtc"),
+        asr: text("none"),
+        llm: text("none"),
+        tts: text("none"),
+    }
+}
+
+/// Words repeat, as they do in a caller's life; the number keeps the facts apart.
+fn fact(n: u32) -> Fact {
+    let word = |of: &[&'static str; 10], n: u32| of[n as usize % 10];
+    let value = format!("{} the {} at the {}, number {n}", word(&DID, n), word(&WHO, n / 10), word(&WHERE, n / 7));
+    let day = Day::of_utc_ms(START_UTC_MS - i64::from(n % 700) * DAY_MS);
+    Fact { subject: CALLER.into(), predicate: Predicate::Did, value, day: Some(day), confidence: 0.9 }
+}
+
+async fn fill(recorder: &Recorder, caller: u32, facts: u32) {
+    let call = format!("call-{caller}");
+    recorder.record(opened(&call, &format!("caller-{caller}")));
+    for n in 0..facts {
+        let gleanings = Gleanings { facts: vec![fact(n)], ..Gleanings::default() };
+        recorder.record(Entry::Remembered {
+            call: call.clone(),
+            turn: 1,
+            gleanings,
+            at_utc_ms: START_UTC_MS + i64::from(n),
+        });
+        if n % 1_000 == 999 {
+            recorder.flush().await.expect("a disk that writes");
+        }
+    }
+    recorder.flush().await.expect("a disk that writes");
+}
+
+fn line(what: &str, mut times: Vec<Duration>) {
+    times.sort();
+    let at = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)].as_secs_f64() * 1_000.0;
+    println!("{what}: p50 {:.2} ms, p95 {:.2} ms, worst {:.2} ms ({} times)", at(50), at(95), at(100), times.len());
+}
+
+async fn ask(reader: &Reader, whose: &str, caller: impl Fn(u32) -> u32) {
+    let today = Day::of_utc_ms(START_UTC_MS);
+    let (mut known, mut by_words, mut by_day) = (Vec::new(), Vec::new(), Vec::new());
+    for n in 0..QUESTIONS {
+        let name = format!("caller-{}", caller(n));
+        let asked = Instant::now();
+        let recollection = reader.recollection(&name, today).await.expect("readable");
+        known.push(asked.elapsed());
+        assert!(!recollection.facts.is_empty(), "{name} is known");
+        let question = format!("Do you remember when I {} the {}?", DID[n as usize % 10], WHERE[n as usize / 10 % 10]);
+        let asked = Instant::now();
+        let lines = reader.recalled(&name, "now", &question, today, 4).await.expect("readable");
+        by_words.push(asked.elapsed());
+        assert!(!lines.is_empty(), "{question}");
+        let asked = Instant::now();
+        reader.recalled(&name, "now", "What did I do yesterday?", today, 4).await.expect("readable");
+        by_day.push(asked.elapsed());
+    }
+    line(&format!("{whose}, what is known as a call begins"), known);
+    line(&format!("{whose}, what words bring to mind"), by_words);
+    line(&format!("{whose}, what a day brings to mind"), by_day);
+}
+
+#[tokio::main]
+async fn main() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("duologue.db");
+    let store = Store::open(&path).await.expect("a database");
+    let began = Instant::now();
+    for caller in 0..CALLERS {
+        fill(&store.recorder(), caller, FACTS).await;
+    }
+    fill(&store.recorder(), CALLERS, MANY).await;
+    let facts = CALLERS * FACTS + MANY;
+    println!(
+        "{facts} facts written in {:.1} s, {} lost",
+        began.elapsed().as_secs_f64(),
+        store.recorder().counts().lost
+    );
+    ask(&store.reader(), "a caller of 90 facts", |n| n * 7 % CALLERS).await;
+    ask(&store.reader(), "a caller of 10,000 facts", |_| CALLERS).await;
+    store.close().await;
+}
