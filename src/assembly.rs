@@ -184,7 +184,7 @@ async fn judge(
         JudgeKind::Rules => None,
         JudgeKind::Llm => Some(Arc::new(LlmJudge::new(llm.clone()))),
         JudgeKind::Tuned => {
-            let weights = library.path("minilm", "model.safetensors")?;
+            let weights = library.path("minilm", "minilm/model.safetensors")?;
             let folder = weights.parent().unwrap_or(Path::new(".")).to_owned();
             Some(Arc::new(blocking(move || TunedJudge::load(&folder)).await?))
         }

@@ -11,14 +11,13 @@ use duologue::journal::Entry;
 use duologue::memory::calendar::Day;
 use duologue::memory::recollection::Relation;
 use duologue::memory::{CALLER, Fact, Gleanings, Predicate, Wish, glean};
-use duologue::peer::client::Caller;
-use duologue::peer::{Peer, PeerEvent, Port, PortConfig};
 use duologue::serve::Server;
 use duologue::store::{AskedBy, Store, erase};
-use duologue_signaling::event::{Event, Stamped};
+use duologue_signaling::event::Event;
 use house::config;
+use house::typed::typed_call;
 use proptest::prelude::*;
-use reqwest::{Client, StatusCode, header};
+use reqwest::{Client, StatusCode};
 use serde_json::Value;
 
 fn monday() -> Day {
@@ -209,42 +208,8 @@ async fn serve(folder: &Path) -> Server {
 
 /// A call in which one thing is typed; gives what the agent answered.
 async fn call(server: &Server, caller: Option<&str>, text: &str) -> String {
-    let port = Port::bind(PortConfig::local("127.0.0.1:0".parse().expect("an address"))).await.expect("a port");
-    let offer = Caller::new(&port).await.expect("an offer");
     let asked = caller.map_or(String::new(), |name| format!("?caller={name}"));
-    let response = Client::new()
-        .post(format!("http://{}/v1/calls{asked}", server.http))
-        .header(header::CONTENT_TYPE, "application/sdp")
-        .body(offer.offer().to_owned())
-        .send()
-        .await
-        .expect("an answer");
-    assert_eq!(response.status(), StatusCode::CREATED);
-    let mut peer = offer.answered(&response.text().await.expect("an answer")).await.expect("usable");
-    // The greeting first, so that the words find a call that has begun.
-    answer(&mut peer).await;
-    peer.line.send_message(serde_json::json!({"type": "text", "text": text}).to_string());
-    let answered = answer(&mut peer).await;
-    peer.close().await;
-    while server.registry.count() > 0 {
-        tokio::task::yield_now().await;
-    }
-    answered
-}
-
-async fn answer(peer: &mut Peer) -> String {
-    loop {
-        match peer.events.recv().await.expect("the call lives") {
-            PeerEvent::Message(json) => {
-                let stamped: Stamped = serde_json::from_str(&json).expect("an event");
-                if let Event::TurnEnded { generated, .. } = stamped.event {
-                    return generated;
-                }
-            }
-            PeerEvent::Gone(why) => panic!("{why}"),
-            _ => {}
-        }
-    }
+    typed_call(server, &asked, &[text]).await.remove(0)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // each test program uses its own part of it
 
+pub mod typed;
+
 use std::path::{Path, PathBuf};
 
 use duologue::config::Config;
