@@ -7,13 +7,18 @@ use super::error::StoreError;
 use super::read::Reader;
 use super::remembered::{CallerMemory, CallerSummary};
 use crate::memory::calendar::{Day, Towards, find_day};
-use crate::memory::recollection::{Conflict, Known, Open, Recollection, Relation, shares};
+use crate::memory::recollection::{Conflict, Known, Open, Recollection, Relation, ranked, shares};
 use crate::memory::{Party, words};
 
 /// Facts that a recollection holds; the digest takes what fits.
 const FACTS_MOST: u32 = 40;
 /// A promise without a day is told for so long, and one with a day so long past it: days.
 const PROMISES_TOLD: i32 = 60;
+/// A caller of fewer rows has all of them read, which takes a tenth of the time that the index takes: FTS5 walks the lists of
+/// everybody's rows for each word.
+const READ_THROUGH: u32 = 1_000;
+/// Rows with a word in common that are weighed against each other where the index is asked, the newest.
+const CANDIDATES: u32 = 256;
 /// Words of a turn that are looked for.
 const WORDS_MOST: usize = 12;
 /// Longest quotation of an earlier turn, characters.
@@ -321,35 +326,18 @@ async fn recall(
     let Some(caller) = id_of(connection, name).await? else { return Ok(Vec::new()) };
     let mut lines = of_days(connection, caller, text, today, most).await?;
     let words = content_words(text);
-    let Some(search) = find_any(caller, &words) else { return Ok(lines) };
-    let facts: Vec<String> = sqlx::query_scalar(
-        "SELECT facts.text FROM facts_fts JOIN facts ON facts.id = facts_fts.rowid
-         WHERE facts_fts MATCH ?1 AND facts.caller_id = ?2 AND facts.valid_to_utc_ms IS NULL
-         ORDER BY bm25(facts_fts), facts.last_said_utc_ms DESC LIMIT ?3",
-    )
-    .bind(&search)
-    .bind(caller)
-    .bind(most)
-    .fetch_all(&mut *connection)
-    .await?;
-    lines.extend(facts);
-    let said: Vec<(String, i64)> = sqlx::query_as(
-        "SELECT turns.text, calls.started_utc_ms FROM turns_fts
-         JOIN turns ON turns.id = turns_fts.rowid JOIN calls ON calls.id = turns.call
-         WHERE turns_fts MATCH ?1 AND calls.caller_id = ?2 AND calls.id <> ?3
-         ORDER BY bm25(turns_fts), turns.id DESC LIMIT ?4",
-    )
-    .bind(&search)
-    .bind(caller)
-    .bind(call)
-    .bind(most)
-    .fetch_all(connection)
-    .await?;
-    // One word in common is chance, unless there is only one to have in common.
-    let enough = said.into_iter().filter(|(said, _)| shares(said, &words) >= words.len().min(2));
-    lines.extend(enough.map(|(said, started)| {
+    if words.is_empty() {
+        return Ok(lines);
+    }
+    let facts = facts_about(connection, caller, &words).await?;
+    let texts: Vec<&str> = facts.iter().map(String::as_str).collect();
+    lines.extend(ranked(&texts, &words).into_iter().take(most as usize).map(|best| facts[best].clone()));
+    let said = said_about(connection, caller, call, &words).await?;
+    let texts: Vec<&str> = said.iter().map(|(said, _)| said.as_str()).collect();
+    lines.extend(ranked(&texts, &words).into_iter().take(most as usize).map(|best| {
+        let (said, started) = &said[best];
         let quoted: String = said.chars().take(QUOTE_CHARS).collect();
-        format!("{}: the caller said \"{quoted}\"", Day::of_utc_ms(started))
+        format!("{}: the caller said \"{quoted}\"", Day::of_utc_ms(*started))
     }));
     let mut once: Vec<String> = Vec::new();
     for line in lines {
@@ -358,6 +346,70 @@ async fn recall(
         }
     }
     Ok(once)
+}
+
+/// Facts that have one of the words.
+async fn facts_about(
+    connection: &mut SqliteConnection,
+    caller: i64,
+    words: &[String],
+) -> Result<Vec<String>, sqlx::Error> {
+    let all: Vec<String> = sqlx::query_scalar(
+        "SELECT text FROM facts WHERE caller_id = ?1 AND valid_to_utc_ms IS NULL ORDER BY last_said_utc_ms DESC LIMIT ?2",
+    )
+    .bind(caller)
+    .bind(READ_THROUGH)
+    .fetch_all(&mut *connection)
+    .await?;
+    if all.len() < READ_THROUGH as usize {
+        return Ok(all.into_iter().filter(|fact| shares(fact, words) > 0).collect());
+    }
+    sqlx::query_scalar(
+        "SELECT facts.text FROM facts_fts JOIN facts ON facts.id = facts_fts.rowid
+         WHERE facts_fts MATCH ?1 AND facts.caller_id = ?2 AND facts.valid_to_utc_ms IS NULL
+         ORDER BY facts_fts.rowid DESC LIMIT ?3",
+    )
+    .bind(find_any(caller, words))
+    .bind(caller)
+    .bind(CANDIDATES)
+    .fetch_all(connection)
+    .await
+}
+
+/// Turns of earlier calls that have two of the words, or the only one: one word in common is chance.
+async fn said_about(
+    connection: &mut SqliteConnection,
+    caller: i64,
+    call: &str,
+    words: &[String],
+) -> Result<Vec<(String, i64)>, sqlx::Error> {
+    let all: Vec<(String, i64)> = sqlx::query_as(
+        "SELECT turns.text, calls.started_utc_ms FROM calls JOIN turns ON turns.call = calls.id
+         WHERE calls.caller_id = ?1 AND calls.id <> ?2 AND speaker = 'caller' AND text <> ''
+         ORDER BY calls.started_utc_ms DESC LIMIT ?3",
+    )
+    .bind(caller)
+    .bind(call)
+    .bind(READ_THROUGH)
+    .fetch_all(&mut *connection)
+    .await?;
+    let found = if all.len() < READ_THROUGH as usize {
+        all
+    } else {
+        sqlx::query_as(
+            "SELECT turns.text, calls.started_utc_ms FROM turns_fts
+             JOIN turns ON turns.id = turns_fts.rowid JOIN calls ON calls.id = turns.call
+             WHERE turns_fts MATCH ?1 AND calls.caller_id = ?2 AND calls.id <> ?3
+             ORDER BY turns_fts.rowid DESC LIMIT ?4",
+        )
+        .bind(find_any(caller, words))
+        .bind(caller)
+        .bind(call)
+        .bind(CANDIDATES)
+        .fetch_all(connection)
+        .await?
+    };
+    Ok(found.into_iter().filter(|(said, _)| shares(said, words) >= words.len().min(2)).collect())
 }
 
 /// What is known of a day that `text` names.

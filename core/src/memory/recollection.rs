@@ -149,10 +149,42 @@ fn capital(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-/// How much `line` has of the `words`: what is recalled is ordered by this, then by what the store makes of it.
+/// How many of the `words` are in `line`, in any of their forms.
 pub fn shares(line: &str, words: &[String]) -> usize {
-    let line = crate::dialogue::words::words(line);
-    words.iter().filter(|word| line.contains(word)).count()
+    let line = stems(line);
+    words.iter().filter(|word| line.iter().any(|said| said == stem(word))).count()
+}
+
+/// The lines that have most of the `words`, as indices, the best first; those that are alike stay in their order. A word counts
+/// for more the fewer of the lines have it: `ln(1 + lines / lines with it)`, the weight that BM25 gives it, taken over this
+/// caller's own lines and not over everybody's.
+pub fn ranked(lines: &[&str], words: &[String]) -> Vec<usize> {
+    let lines: Vec<Vec<String>> = lines.iter().map(|line| stems(line)).collect();
+    let has = |line: &[String], word: &String| line.iter().any(|said| said == stem(word));
+    let weights: Vec<f32> = words
+        .iter()
+        .map(|word| {
+            let with_it = lines.iter().filter(|line| has(line, word)).count().max(1);
+            (lines.len() as f32 / with_it as f32).ln_1p()
+        })
+        .collect();
+    let mut order: Vec<(usize, f32)> = lines
+        .iter()
+        .map(|line| words.iter().zip(&weights).filter(|(word, _)| has(line, word)).map(|(_, weight)| weight).sum())
+        .enumerate()
+        .collect();
+    order.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    order.into_iter().map(|(line, _)| line).collect()
+}
+
+fn stems(line: &str) -> Vec<String> {
+    crate::dialogue::words::words(line).iter().map(|word| stem(word).to_owned()).collect()
+}
+
+/// A word without its ending, so that `walked`, `walks` and `walking` are one. English only, as the rules are.
+fn stem(word: &str) -> &str {
+    const ENDINGS: [&str; 5] = ["ing", "ed", "es", "s", "e"];
+    ENDINGS.iter().filter_map(|ending| word.strip_suffix(ending)).find(|rest| rest.len() >= 3).unwrap_or(word)
 }
 
 /// Facts of a call that are worth a line of their own in its summary.
@@ -192,6 +224,14 @@ mod tests {
             Some("likes tea"),
             "what stands there is not said twice"
         );
+    }
+
+    #[test]
+    fn rare_words_bring_back_more_than_common_ones() {
+        let words: Vec<String> = ["boat", "paint"].map(Into::into).into();
+        let lines = ["washed the boat", "sold a boat", "painted the roof", "has a cat"];
+        assert_eq!(ranked(&lines, &words), [2, 0, 1, 3], "two lines have a boat, one has paint");
+        assert_eq!(shares("Painting boats is fun", &words), 2, "in any of their forms");
     }
 
     #[test]
