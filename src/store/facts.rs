@@ -3,8 +3,8 @@
 
 use sqlx::SqliteConnection;
 
-use super::recall::{content_words, find_all};
 use super::rows::Kept;
+use super::search::{content_words, find_all};
 use crate::journal::CallId;
 use crate::memory::{Commitment, Fact, Gleanings, Wish};
 

@@ -10,6 +10,7 @@ mod read;
 mod recall;
 mod remembered;
 mod rows;
+mod search;
 mod writer;
 
 use std::path::{Path, PathBuf};
