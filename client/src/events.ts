@@ -28,6 +28,12 @@ export type CallEvent =
   | { type: "backchannel"; turn: number; text: string }
   /** The agent's own sign of attention. */
   | { type: "attention"; turn: number; text: string }
+  /** Somebody else answers from now on. */
+  | { type: "persona"; name: string; title: string }
+  /** A picture in the agent's text: shown, never spoken. */
+  | { type: "express"; turn: number; emoji: string }
+  /** What the persona's budget said to something that the agent meant to do. */
+  | { type: "budget"; action: string; allowed: boolean; why: string; spent: number; most: number }
   | { type: "draft"; turn: number; caller_turn: number; adopted: boolean; tokens: number; spent_ms: number }
   | TurnEnded
   | { type: "line"; loss: number; jitter_ms: number; rtt_ms?: number; copies: number; hold_ms: number }
@@ -80,6 +86,7 @@ export type ClientMessage =
   | { type: "mute"; on: boolean }
   /** What is coming out of the loudspeaker: an RTP timestamp, and when, on the page's own clock. */
   | { type: "playout"; rtp_timestamp: number; at_ms: number }
+  | { type: "persona"; name: string }
   | { type: "hangup" };
 
 /** The longest typed turn that the server takes. */
@@ -183,6 +190,16 @@ const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { t
   "turn-started": (f) => ({ type: "turn-started", turn: number(f, "turn"), latency: latency(f) }),
   words: (f) => ({ type: "words", turn: number(f, "turn"), heard: text(f, "heard") }),
   attention: (f) => ({ type: "attention", turn: number(f, "turn"), text: text(f, "text") }),
+  persona: (f) => ({ type: "persona", name: text(f, "name"), title: text(f, "title") }),
+  express: (f) => ({ type: "express", turn: number(f, "turn"), emoji: text(f, "emoji") }),
+  budget: (f) => ({
+    type: "budget",
+    action: text(f, "action"),
+    allowed: f["allowed"] === true,
+    why: text(f, "why"),
+    spent: number(f, "spent"),
+    most: number(f, "most"),
+  }),
   backchannel: (f) => ({ type: "backchannel", turn: number(f, "turn"), text: text(f, "text") }),
   draft: (f) => ({
     type: "draft",

@@ -26,6 +26,8 @@ export interface AgentLine {
   heard: string;
   /** What was generated and not played; known when the turn has ended. */
   unheard: string;
+  /** Pictures that it showed. */
+  shown: string;
   /** Null while it plays. */
   outcome: TurnOutcome | null;
   latency: LatencyParts;
@@ -186,7 +188,12 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
     case "words":
       return withAgent(state, event.turn, at_ms, (line) => ({ ...line, heard: event.heard }));
     case "attention":
+    case "budget":
       return state;
+    case "persona":
+      return { ...state, persona: event.name };
+    case "express":
+      return withAgent(state, event.turn, at_ms, (line) => ({ ...line, shown: line.shown + event.emoji }));
     case "backchannel":
       return { ...state, lines: [...state.lines, { kind: "aside", at_ms, text: event.text }] };
     case "draft":
@@ -235,7 +242,7 @@ function withCaller(state: ViewState, turn: number, change: (line: CallerLine | 
 
 function withAgent(state: ViewState, turn: number, at_ms: number, change: (line: AgentLine) => AgentLine): ViewState {
   const index = state.lines.findLastIndex((line) => line.kind === "agent" && line.turn === turn);
-  const fresh: AgentLine = { kind: "agent", turn, at_ms, heard: "", unheard: "", outcome: null, latency: {} };
+  const fresh: AgentLine = { kind: "agent", turn, at_ms, heard: "", unheard: "", shown: "", outcome: null, latency: {} };
   return replaceOrAppend(state, index, change((state.lines[index] as AgentLine | undefined) ?? fresh));
 }
 

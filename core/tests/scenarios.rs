@@ -8,12 +8,13 @@ mod stage;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use duologue_core::backend::Role;
-use duologue_core::dialogue::conversation::Input;
+use duologue_core::dialogue::conversation::{Errand, Input};
 use duologue_core::dialogue::judge::{Action, Moment};
 use duologue_core::dialogue::ladder::Rung;
-use duologue_core::dialogue::persona::Persona;
+use duologue_core::dialogue::persona::{Persona, QuietHours};
 use duologue_core::dialogue::stable::prefix;
 use duologue_core::journal::{Entry, Speaker, WordFate, WordState};
 use duologue_core::media::far_ear::PlayoutReport;
@@ -123,6 +124,12 @@ fn statement(script: &mut Script, line: &str) -> Option<()> {
         "reply-breaks-off" => script.replies.push_back(Line::BreaksOff(rest.into(), "connection reset".into())),
         "voice-fails-after" => script.mute_voice_from = Some(rest.parse().ok()?),
         "set" => return set(script, rest),
+        // What the clock on the wall says as the call begins, UTC, and when it is quiet.
+        "clock" => {
+            let (hour, minute) = rest.split_once(':')?;
+            script.began_unix_s = Some(hour.parse::<u64>().ok()? * 3_600 + minute.parse::<u64>().ok()? * 60);
+        }
+        "quiet" => script.persona.quiet_hours = Some(QuietHours::parse(rest, 0)?),
         "end" => script.end_ms = rest.parse().ok()?,
         _ => return happening(script, word.parse().ok()?, rest),
     }
@@ -189,6 +196,9 @@ fn set(script: &mut Script, rest: &str) -> Option<()> {
         "judge_beside" => script.settings.judging.beside = value > 0,
         "delay_ms" => script.settings.judging.delay_ms = ms,
         "judge_ms" => script.pace.judge_ms = value,
+        "initiatives" => script.persona.budgets.initiatives_most = ms,
+        "after_question_percent" => script.persona.patience.after_question = value as f32 / 100.0,
+        "after_hold_on_percent" => script.persona.patience.after_hold_on = value as f32 / 100.0,
         "asr_ms" => script.pace.asr_ms = value,
         "first_token_ms" => script.pace.first_token_ms = value,
         "token_ms" => script.pace.token_ms = value,
@@ -225,11 +235,32 @@ fn happening(script: &mut Script, at: u64, rest: &str) -> Option<()> {
             let line = line_ms.parse::<u32>().ok()?.wrapping_mul(48);
             script.inputs.push((at, Input::Playout(PlayoutReport { line, at_ms: at_ms.parse().ok()? })));
         }
+        "say" | "say-over" | "say-and-hang-up" => {
+            let (interrupt, hang_up) = (verb == "say-over", verb == "say-and-hang-up");
+            errand(script, at, 0, Errand::Say { words: rest.into(), interrupt, hang_up });
+        }
+        "remind-in" => {
+            let (after, words) = rest.split_once(' ')?;
+            errand(script, at, after.parse().ok()?, Errand::Remind { words: words.into() });
+        }
+        "news" | "news-quietly" => {
+            let (name, text) = rest.split_once(": ")?;
+            let speak = verb == "news";
+            errand(script, at, 0, Errand::News { name: name.into(), text: text.into(), speak });
+        }
+        "persona" => {
+            let persona = Persona { prompt: format!("You are {rest}."), ..Persona::blank(rest) };
+            script.inputs.push((at, Input::Persona(persona.into())));
+        }
         "mutes" => script.inputs.push((at, Input::Muted(true))),
         "unmutes" => script.inputs.push((at, Input::Muted(false))),
         _ => return None,
     }
     Some(())
+}
+
+fn errand(script: &mut Script, at: u64, after_ms: u64, errand: Errand) {
+    script.inputs.push((at, Input::Errand { errand, after: Duration::from_millis(after_ms) }));
 }
 
 /// The outcome as text: events, then what was kept.
@@ -317,6 +348,11 @@ fn tell_event(event: &Event) -> Option<String> {
         Event::Draft { turn, caller_turn, adopted, tokens, .. } => {
             let fate = if *adopted { "adopted" } else { "thrown away" };
             format!("draft {turn} for {caller_turn} {fate} after {tokens} tokens")
+        }
+        Event::Persona { name, .. } => format!("persona {name}"),
+        Event::Express { turn, emoji } => format!("turn {turn} shows {emoji}"),
+        Event::Budget { action, allowed, why, spent, most } => {
+            format!("budget {action}: {} ({why}, {spent} of {most})", if *allowed { "allowed" } else { "refused" })
         }
         Event::TurnStarted { turn, .. } => format!("turn {turn} starts"),
         Event::TurnEnded { turn, outcome, .. } => format!("turn {turn} {}", format!("{outcome:?}").to_lowercase()),

@@ -130,6 +130,13 @@ pub enum Event {
     Draft { turn: u32, caller_turn: u32, adopted: bool, tokens: u32, spent_ms: u64 },
     /// An agent turn is over.
     TurnEnded { turn: u32, outcome: TurnOutcome, heard: String, generated: String, latency: LatencyParts },
+    /// Another persona answers from now on.
+    Persona { name: String, title: String },
+    /// A picture in the agent's text: shown, never spoken.
+    Express { turn: u32, emoji: String },
+    /// What the persona's budget, or its quiet hours, said to something that the agent meant to do: `spent` times of `most` it
+    /// had been done before.
+    Budget { action: String, allowed: bool, why: String, spent: u32, most: u32 },
     /// How the agent's sound arrives, by the client's own reports, and what is done about it. `loss` is the share of packets
     /// lost of late; `copies` how many earlier packets go along with each; `hold_ms` what a client should hold back so
     /// that all of them come in time.
@@ -182,6 +189,8 @@ pub enum ClientMessage {
         /// backwards.
         at_ms: u64,
     },
+    /// Somebody else is asked for; what was said stays.
+    Persona { name: String },
     /// The caller hangs up.
     Hangup,
 }

@@ -44,6 +44,9 @@ fn event_name(event: &Event) -> &'static str {
         Event::Backchannel { .. } => "backchannel",
         Event::Draft { .. } => "draft",
         Event::TurnEnded { .. } => "turn-ended",
+        Event::Persona { .. } => "persona",
+        Event::Express { .. } => "express",
+        Event::Budget { .. } => "budget",
         Event::Line { .. } => "line",
         Event::Quality { .. } => "quality",
         Event::Trouble { .. } => "trouble",
@@ -51,7 +54,7 @@ fn event_name(event: &Event) -> &'static str {
     }
 }
 
-const EVENT_NAMES: [&str; 15] = [
+const EVENT_NAMES: [&str; 18] = [
     "call-started",
     "floor",
     "partial",
@@ -63,6 +66,9 @@ const EVENT_NAMES: [&str; 15] = [
     "backchannel",
     "draft",
     "turn-ended",
+    "persona",
+    "express",
+    "budget",
     "line",
     "quality",
     "trouble",
@@ -118,10 +124,11 @@ fn every_client_message_has_an_example_that_survives_the_way_there_and_back() {
             ClientMessage::Text { .. } => "text",
             ClientMessage::Mute { .. } => "mute",
             ClientMessage::Playout { .. } => "playout",
+            ClientMessage::Persona { .. } => "persona",
             ClientMessage::Hangup => "hangup",
         })
         .collect();
-    assert_eq!(seen, BTreeSet::from(["hangup", "mute", "playout", "text"]));
+    assert_eq!(seen, BTreeSet::from(["hangup", "mute", "persona", "playout", "text"]));
 }
 
 #[test]
@@ -132,7 +139,7 @@ fn every_example_on_the_protocol_page_is_what_it_says() {
     let described: Vec<&str> = events.iter().map(|stamped| event_name(&stamped.event)).collect();
     assert_eq!(BTreeSet::from_iter(described), BTreeSet::from(EVENT_NAMES));
     let messages: Vec<ClientMessage> = read_and_write_back(&starting("{\"type\":"));
-    assert_eq!(messages.len(), 4, "text, mute, playout, hangup");
+    assert_eq!(messages.len(), 5, "text, mute, playout, persona, hangup");
     for event in &events {
         assert!(page.contains(&format!("### `{}`", event_name(&event.event))), "{event:?} has its heading");
     }

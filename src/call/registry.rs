@@ -131,6 +131,7 @@ impl Registry {
         let way_out = peer.line.clone();
         let talks = !persona.echo && persona.plays.is_none();
         let mut task = self.task(call.clone(), persona, peer, events.clone(), commands, began)?;
+        task.conversation.began_at(u64::try_from(utc_ms()).unwrap_or(0) / 1_000);
         if let (Some(caller), Some(memory), true) = (caller, &self.house.memory, talks) {
             task.remember_caller(memory.clone(), caller);
         }
@@ -174,6 +175,7 @@ impl Registry {
             echo: if persona.echo { Some(Echo::new()?) } else { None },
             recording: persona.recording.clone().and_then(Recording::new),
             hotwords: persona.recogniser_prompt().map(Into::into),
+            personas: house.personas.clone(),
             conversation: Conversation::new(call, persona, house.conversation.clone()),
             engines: house.engines.clone(),
             recorder: house.recorder.clone(),
@@ -194,6 +196,19 @@ impl Registry {
                 asked: name.chars().take(60).collect(),
                 known: self.house.personas.iter().map(|persona| persona.name.as_str()).collect::<Vec<_>>().join(", "),
             }
+        })
+    }
+
+    /// A persona that can take a call over: one that talks.
+    ///
+    /// # Errors
+    /// When there is none of that name, or it only sends sound.
+    pub fn talking_persona(&self, name: &str) -> Result<Arc<Persona>, OpenError> {
+        let talking = |persona: &Arc<Persona>| !persona.echo && persona.plays.is_none();
+        let known = || self.house.personas.iter().filter(|persona| talking(persona));
+        known().find(|persona| persona.name == name).cloned().ok_or_else(|| OpenError::NoSuchPersona {
+            asked: name.chars().take(60).collect(),
+            known: known().map(|persona| persona.name.as_str()).collect::<Vec<_>>().join(", "),
         })
     }
 

@@ -19,6 +19,7 @@ use crate::backend::{AsrJob, AsrPurpose, ChatRequest};
 use crate::dialogue::conversation::{Conversation, Effect, Input};
 use crate::dialogue::judge::Situation;
 use crate::dialogue::parts::{Ask, Cut, Parts};
+use crate::dialogue::persona::Persona;
 use crate::journal::{CallId, DownlinkRow, EndReason, Entry, MediaTotals};
 use crate::media::downlink::LinkReport;
 use crate::media::ear::Ear;
@@ -48,6 +49,8 @@ pub struct CallTask {
     pub inbox: (mpsc::Sender<Input>, mpsc::Receiver<Input>),
     /// The recogniser's expected words.
     pub hotwords: Option<Arc<str>>,
+    /// Who may take the call over.
+    pub personas: Vec<Arc<Persona>>,
     pub limit: Duration,
     /// The call's zero.
     pub began: Instant,
@@ -373,6 +376,7 @@ impl CallTask {
                 let report = PlayoutReport { line: self.mouth.line(rtp_timestamp), at_ms };
                 self.conversation.on(at, Input::Playout(report));
             }
+            Ok(ClientMessage::Persona { name }) => self.ask_for(at, &name),
             Ok(ClientMessage::Hangup) => self.end(EndReason::CallerHangup, "The caller hung up."),
             Err(fault) => {
                 let detail = format!("Not a client message ({fault}); see PROTOCOL.md.");
@@ -381,10 +385,32 @@ impl CallTask {
         }
     }
 
+    /// Somebody else is asked for: by name, of those who talk.
+    fn ask_for(&mut self, at: CallTime, name: &str) {
+        let talks = |persona: &&Arc<Persona>| !persona.echo && persona.plays.is_none();
+        if let Some(persona) = self.personas.iter().filter(talks).find(|persona| persona.name == name).cloned() {
+            return self.switch_persona(persona);
+        }
+        let known: Vec<&str> = self.personas.iter().filter(talks).map(|persona| persona.name.as_str()).collect();
+        let asked: String = name.chars().take(60).collect();
+        let detail = format!("There is no persona '{asked}'; there are {}.", known.join(", "));
+        self.emit(Stamped { at_ms: at.ms(), event: Event::Trouble { code: "no-such-persona".into(), detail } });
+    }
+
+    /// An echo or a recording is nobody who could be relieved.
+    fn switch_persona(&mut self, persona: Arc<Persona>) {
+        if self.echo.is_none() && self.recording.is_none() {
+            self.hotwords = persona.recogniser_prompt().map(Into::into);
+            self.conversation.on(self.now(), Input::Persona(persona));
+        }
+    }
+
     fn on_control(&mut self, control: Control) {
         match control {
             Control::End { reason, detail } => self.end(reason, &detail),
             Control::Message(text) => self.on_message(&text),
+            Control::Errand { errand, after } => self.conversation.on(self.now(), Input::Errand { errand, after }),
+            Control::Persona(persona) => self.switch_persona(persona),
         }
     }
 

@@ -4,7 +4,7 @@
 //! | channel | carries | made by | room | when it is full | at a barge-in |
 //! |---|---|---|---|---|---|
 //! | inbox | [`Input`]: results of ASR, judge, LLM, voice | [`inbox`], one a call | 64 | the back end's task waits | results of the dropped turn are refused by number |
-//! | control | [`Control`]: hang-up, typed text from HTTP | [`control`], one a call | 8 | the request is refused: 503 | stays |
+//! | control | [`Control`]: hang-up, typed text, errands, a persona, from HTTP | [`control`], one a call | 8 | the request is refused: 503 | stays |
 //! | events | JSON of every event | [`events`], one a call | 256 | the slowest listener misses the oldest, and is told | stays |
 //! | speech | [`Speech`] of one clause | [`speech`], one a clause | 4 | the voice waits | dropped with the turn |
 //! | peer events | RTP, messages, state | `peer`, one a peer | `peer::EVENTS_WAITING` | the newest packet is dropped and counted | stays |
@@ -15,20 +15,26 @@
 //! | engine jobs | work for a model's thread | each back end, one an engine | the engine's own constant | the caller's future waits | a job whose asker is gone is skipped |
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc};
 
 use crate::backend::Speech;
-use crate::dialogue::conversation::Input;
+use crate::dialogue::conversation::{Errand, Input};
+use crate::dialogue::persona::Persona;
 use crate::journal::EndReason;
 
 /// From outside the call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Control {
     /// End the call.
     End { reason: EndReason, detail: String },
     /// A message as it could have come over the data channel.
     Message(String),
+    /// Something to say of the agent's own accord, after so long.
+    Errand { errand: Errand, after: Duration },
+    /// This persona answers from now on.
+    Persona(Arc<Persona>),
 }
 
 /// Results for one call. A reply yields at most some 30 tokens and 10 chunks of sound a second.

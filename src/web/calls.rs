@@ -115,10 +115,7 @@ pub async fn end(State(web): State<Web>, Path(id): Path<String>) -> Result<Statu
     let control = Control::End { reason: EndReason::CallerHangup, detail: "The caller hung up.".into() };
     match web.registry.tell(&id, control) {
         Some(true) => Ok(StatusCode::NO_CONTENT),
-        Some(false) => {
-            let fix = "Try again in a moment.";
-            Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "call-busy", "The call has too much to do.", fix))
-        }
+        Some(false) => Err(Refusal::call_busy()),
         None => Err(gone_or_unknown(&web, &id).await),
     }
 }

@@ -2,6 +2,7 @@
 
 mod callers;
 mod calls;
+mod errands;
 mod events;
 mod page;
 mod refusal;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, Method, header};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::call::registry::Registry;
@@ -45,6 +46,9 @@ pub fn router(web: Web) -> Router {
                 .options(calls::preflight)
                 .fallback(refusal::method),
         )
+        .route("/v1/calls/{id}/say", post(errands::say).options(calls::preflight).fallback(refusal::method))
+        .route("/v1/calls/{id}/event", post(errands::happened).options(calls::preflight).fallback(refusal::method))
+        .route("/v1/calls/{id}/persona", post(errands::persona).options(calls::preflight).fallback(refusal::method))
         .route("/v1/calls/{id}/events", get(events::listen).fallback(refusal::method))
         .route(
             "/v1/callers/{name}/memory",

@@ -33,6 +33,12 @@ impl Refusal {
         )
     }
 
+    /// More was asked of the call than it has heard yet.
+    pub fn call_busy() -> Self {
+        let fix = "Try again in a moment.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "call-busy", "The call has too much to do.", fix)
+    }
+
     /// The call is over.
     pub fn call_over(id: &str) -> Self {
         Self::new(

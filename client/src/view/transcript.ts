@@ -114,6 +114,7 @@ function agent(line: AgentLine, other: string): HTMLLIElement {
     if (line.unheard.trim()) said.append(/^\s/.test(line.unheard) ? " " : "", el("s", "unheard", line.unheard.trim()));
     said.append(" ", el("span", "mark", endings[line.outcome]));
   }
+  if (line.shown) said.append(" ", el("span", "shown", line.shown));
   const latency = latencyOf(line.latency);
   const item = el("li", `line agent ${line.outcome ?? "playing"}`, who(other, line.at_ms), said, latency && latencyBar(latency));
   if (line.outcome === "revoked" || line.outcome === "failed") item.classList.add("faded");
@@ -123,7 +124,9 @@ function agent(line: AgentLine, other: string): HTMLLIElement {
 /** While an agent turn plays, new words are put behind those that stand there, so that they alone fade in. */
 function grow(line: AgentLine, drawn: Drawn | undefined): HTMLLIElement | null {
   const before = drawn?.line;
-  if (before?.kind !== "agent" || line.outcome !== null || before.latency !== line.latency) return null;
+  if (before?.kind !== "agent" || line.outcome !== null || before.latency !== line.latency || before.shown !== line.shown) {
+    return null;
+  }
   const heard = drawn?.item.querySelector(".heard");
   if (!drawn || !heard || !before.heard || !line.heard.startsWith(before.heard)) return null;
   heard.append(el("span", "new", line.heard.slice(before.heard.length)));

@@ -13,9 +13,17 @@ pub struct Line {
     pub text: String,
     /// Agent only: the caller cut in before the end.
     pub cut: bool,
+    /// News from outside, for the model alone.
+    news: bool,
     /// Agent only: which turn it is, since more of it may still be heard, and what has left of it.
     turn: u32,
     sent: String,
+}
+
+impl Line {
+    fn new(who: Speaker, text: &str) -> Self {
+        Self { who, text: text.into(), cut: false, news: false, turn: 0, sent: String::new() }
+    }
 }
 
 /// The lines of a call.
@@ -36,38 +44,43 @@ const CUT_MARK: &str = " — [interrupted by the caller here]";
 impl History {
     /// The caller said this.
     pub fn caller(&mut self, text: &str) {
-        self.lines.push(Line { who: Speaker::Caller, text: text.into(), cut: false, turn: 0, sent: String::new() });
+        self.lines.push(Line::new(Speaker::Caller, text));
+    }
+
+    /// Something has happened outside the call; nobody has said it.
+    pub fn news(&mut self, name: &str, text: &str, speak: bool) {
+        let wish = if speak { " Tell the caller in one short sentence." } else { "" };
+        let text = format!("News ({name}): {text}{wish}");
+        self.lines.push(Line { news: true, ..Line::new(Speaker::Agent, &text) });
     }
 
     /// The agent's turn is over; this much of it has been heard by now, and that much has left.
     pub fn agent(&mut self, turn: u32, heard: &str, sent: &str, cut: bool) {
         if !sent.trim().is_empty() {
-            self.lines.push(Line {
-                who: Speaker::Agent,
-                text: heard.trim().into(),
-                cut,
-                turn,
-                sent: sent.trim().into(),
-            });
+            let sent = sent.trim().into();
+            self.lines.push(Line { cut, turn, sent, ..Line::new(Speaker::Agent, heard.trim()) });
         }
     }
 
     /// By now, this much of the turn has been heard.
     pub fn heard(&mut self, turn: u32, heard: &str) {
-        if let Some(line) = self.lines.iter_mut().rev().find(|line| line.who == Speaker::Agent && line.turn == turn) {
+        if let Some(line) =
+            self.lines.iter_mut().rev().find(|line| line.who == Speaker::Agent && !line.news && line.turn == turn)
+        {
             line.text = heard.trim().into();
         }
     }
 
     /// What the agent asked last, if it asked something.
     pub fn asked(&self) -> Option<Asked> {
-        let agent = self.lines.iter().rev().find(|line| line.who == Speaker::Agent)?;
+        let agent = self.lines.iter().rev().find(|line| line.who == Speaker::Agent && !line.news)?;
         asked(&agent.sent)
     }
 
     /// The last `n` lines that say something, oldest first.
     pub fn last(&self, n: usize) -> Vec<Line> {
         let mut lines = self.lines();
+        lines.retain(|line| !line.news);
         lines.split_off(lines.len().saturating_sub(n))
     }
 
@@ -82,6 +95,7 @@ impl History {
         let mut messages = vec![ChatMessage { role: Role::System, content: system.into() }];
         messages.extend(lines[first..].iter().map(|line| {
             let role = match line.who {
+                _ if line.news => Role::System,
                 Speaker::Caller => Role::User,
                 Speaker::Agent => Role::Assistant,
             };

@@ -3,6 +3,7 @@
 //! Read [`floor`] first: one page, five states. [`conversation`] composes the rest around it.
 
 pub mod backchannel;
+pub mod budget;
 pub mod conversation;
 pub mod endpoint;
 pub mod floor;
@@ -17,4 +18,5 @@ pub mod question;
 pub mod sentence;
 pub mod stable;
 pub mod suspicion;
+pub mod timers;
 pub mod words;

@@ -9,7 +9,7 @@ mod marks;
 mod scan;
 mod words;
 
-pub use marks::speakable;
+pub use marks::{emoji, speakable};
 use scan::{Ending, Limits, Scan};
 
 /// One clause.

@@ -107,6 +107,8 @@ pub struct Script {
     /// The voice fails from this clause of the call on.
     pub mute_voice_from: Option<usize>,
     pub end_ms: u64,
+    /// What the clock on the wall says as the call begins, seconds since 1970.
+    pub began_unix_s: Option<u64>,
 }
 
 impl Script {
@@ -121,6 +123,7 @@ impl Script {
             verdicts: Vec::new(),
             mute_voice_from: None,
             end_ms: 10_000,
+            began_unix_s: None,
         }
     }
 }
@@ -178,6 +181,9 @@ pub fn play(script: Script) -> Record {
     let inputs = std::mem::take(&mut stage.script.inputs);
     for (at, input) in inputs {
         stage.later(at, input);
+    }
+    if let Some(unix_s) = stage.script.began_unix_s {
+        stage.talk.began_at(unix_s);
     }
     stage.talk.start(CallTime::ZERO);
     stage.execute();

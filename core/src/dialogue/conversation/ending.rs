@@ -15,6 +15,7 @@ impl Conversation {
         let doubt = self.suspicion.take();
         let Some(reply) = self.reply.take() else { return };
         let hang_up = reply.hang_up;
+        self.initiative.rung_spoke = reply.reason == "silence";
         let outcome = if reply.failed { TurnOutcome::Failed } else { TurnOutcome::Completed };
         let silent = reply.started.is_none();
         if silent {
@@ -53,6 +54,7 @@ impl Conversation {
     /// ([`Conversation::follow`]).
     fn close_reply(&mut self, at: CallTime, mut reply: Reply, outcome: TurnOutcome) {
         reply.ledger.hear(at, &self.far_ear);
+        self.close_errand(at, reply.errand.take(), outcome);
         // What has left cannot be called back, unless the call ends: then nobody listens to it any more.
         let heard = if self.over { reply.ledger.heard() } else { reply.ledger.sent() }.to_owned();
         self.effects.push(Effect::DropTurn { turn: reply.turn });

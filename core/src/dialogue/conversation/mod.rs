@@ -13,6 +13,8 @@ mod caller;
 mod doubt;
 mod draft;
 mod ending;
+mod express;
+mod initiative;
 mod manner;
 mod recall;
 mod reply;
@@ -43,6 +45,8 @@ use arriving::Arriving;
 use attention::Attention;
 use caller::CallerTurn;
 pub use draft::DraftSettings;
+pub use initiative::Errand;
+use initiative::Initiative;
 use recall::Mind;
 use reply::{Owed, Reply};
 
@@ -128,6 +132,10 @@ pub enum Input {
     Remembered(Box<Recollection>),
     /// What came to mind about the words of the open turn.
     Recalled(Vec<String>),
+    /// Something to say of the agent's own accord, after so long.
+    Errand { errand: Errand, after: Duration },
+    /// This persona answers from now on.
+    Persona(Arc<Persona>),
 }
 
 /// What the conversation wants done. The call task executes effects in order, at once, without waiting for any.
@@ -170,6 +178,7 @@ pub struct Conversation {
     ladder: Ladder,
     /// Multiplies the ladder's waits: 1.0, or more after "hold on".
     patience: f32,
+    initiative: Initiative,
     history: History,
     mind: Mind,
     last_turn: u32,
@@ -214,6 +223,7 @@ impl Conversation {
             shown: FloorState::Idle,
             ladder: Ladder::new(persona.ladder.clone()),
             patience: 1.0,
+            initiative: Initiative::default(),
             history: History::default(),
             mind: Mind::default(),
             last_turn: 0,
@@ -320,6 +330,8 @@ impl Conversation {
             Input::RoundTrip(rtt) => self.far_ear.round_trip(rtt),
             Input::Remembered(recollection) => self.remember(*recollection),
             Input::Recalled(lines) => self.mind.recollection.recalled = lines,
+            Input::Errand { errand, after } => self.send_on(at, errand, after),
+            Input::Persona(persona) => self.switch_persona(at, persona),
         }
         self.show_floor(at);
     }
@@ -367,6 +379,7 @@ impl Conversation {
 
     /// The ladder while nobody speaks, a limit to turns without end, and the watchdog over a thinking agent.
     fn watch(&mut self, at: CallTime) {
+        self.watch_errands(at);
         if self.floor.state() == FloorState::Idle
             && let Some(rung) = self.ladder.climb(at)
         {
@@ -388,7 +401,7 @@ impl Conversation {
     /// Nobody speaks from now on.
     fn rest(&mut self, at: CallTime) {
         self.floor.agent_ends(at);
-        self.ladder.arm(at, self.patience);
+        self.ladder.arm(at, self.patience());
     }
 
     fn prime(&mut self) {

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use duologue_signaling::event::{Event, LatencyParts};
 
+use super::express::Expressions;
+use super::initiative::Waiting;
 use super::manner::{manage, manner};
 use super::{Conversation, Effect};
 use crate::audio::{LINE_FRAME, LINE_RATE};
@@ -49,9 +51,12 @@ pub(super) struct Reply {
     pub hang_up: bool,
     /// It is begun though the caller speaks.
     insists: bool,
+    /// What it is said for, if not for the caller's turn.
+    pub errand: Option<Waiting>,
     /// How much of what was heard the client has been told, in bytes, and when.
     shown: (usize, CallTime),
     pub playout: Playout,
+    pub expressions: Expressions,
     pub latency: LatencyParts,
 }
 
@@ -85,8 +90,10 @@ impl Reply {
             failed: false,
             hang_up: false,
             insists: false,
+            errand: None,
             shown: (0, at),
             playout: Playout::new(),
+            expressions: Expressions::default(),
             latency: LatencyParts::default(),
         }
     }
@@ -94,7 +101,8 @@ impl Reply {
     /// The words of a turn that no model makes, to be said again.
     pub fn fixed_words(&self) -> Option<Owed> {
         let words = || self.ledger.text().to_owned();
-        let fixed = !self.once_more && self.action == Action::Initiate;
+        // An errand comes back by itself.
+        let fixed = !self.once_more && self.action == Action::Initiate && self.errand.is_none();
         fixed.then(|| Owed::Words { reason: self.reason, words: words(), hang_up: self.hang_up })
     }
 
@@ -155,10 +163,23 @@ impl Conversation {
 
     /// The caller has talked for too long: what was said is kept, and the agent takes the floor with a short sentence.
     pub(super) fn cut_in(&mut self, at: CallTime) {
+        let words = self.persona.long_turn.clone();
+        self.take_floor(at, Action::Interrupt, "long-turn", &words, false);
+    }
+
+    /// Fixed words, whoever speaks: what is being said gives way to them.
+    pub(super) fn take_floor(
+        &mut self,
+        at: CallTime,
+        action: Action,
+        reason: &'static str,
+        words: &str,
+        hang_up: bool,
+    ) {
         self.drop_reply(at);
         self.commit_caller(at);
-        let words = self.persona.long_turn.clone();
-        self.say(at, Action::Interrupt, "long-turn", &words, false);
+        self.owed = None;
+        self.say(at, action, reason, words, hang_up);
         if let Some(reply) = &mut self.reply {
             reply.insists = true;
             // Until the sentence is there, and then for as long as the agent insists.
@@ -335,6 +356,7 @@ impl Conversation {
         // A cut's range begins with the white space before the clause; its words are counted from the clause itself.
         let blank = reply.ledger.text().get(cut.range.clone()).map_or(0, |text| text.len() - text.trim_start().len());
         reply.speaking = Some((clause, cut.range.start + blank..cut.range.end));
+        reply.expressions.find(&cut.text);
         let urgency = if first { Urgency::FirstAudio } else { Urgency::Speech };
         let turn = reply.turn;
         self.effects.push(Effect::Speak { turn, clause, what: Clause { text: speakable(&cut.text), urgency } });
@@ -362,6 +384,7 @@ impl Conversation {
             }
             self.reply_starts(at);
         }
+        self.express(at);
         let Some(reply) = &mut self.reply else { return false };
         let played = reply.playout.frame(out);
         reply.ledger.send(at, self.far_ear.line(), reply.playout.played());

@@ -346,3 +346,27 @@ pub fn speakable(text: &str) -> String {
     }
     out
 }
+
+/// The pictures in a text, each with its modifiers, and with what is joined to it.
+pub fn emoji(text: &str) -> Vec<&str> {
+    const JOINER: char = '\u{200d}';
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(c) = char_at(text, at) {
+        let mut end = at + c.len_utf8();
+        if is_emoji(c) {
+            let is_flag = |c: char| matches!(c, '\u{1f1e6}'..='\u{1f1ff}');
+            if is_flag(c) && char_at(text, end).is_some_and(is_flag) {
+                end = skip(text, end, is_flag).min(end + c.len_utf8());
+            }
+            end = skip(text, end, is_emoji_modifier);
+            while text[..end].ends_with(JOINER) && char_at(text, end).is_some_and(is_emoji) {
+                end += char_at(text, end).map_or(0, char::len_utf8);
+                end = skip(text, end, is_emoji_modifier);
+            }
+            found.push(&text[at..end]);
+        }
+        at = end;
+    }
+    found
+}
