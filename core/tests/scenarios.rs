@@ -143,24 +143,12 @@ fn verdict(script: &mut Script, rest: &str) -> Option<()> {
     let (reason, rest) = rest.split_once(' ')?;
     let (words, fact) = rest.split_once(" | ").map_or((rest, None), |(words, fact)| (words, Some(fact)));
     let moment = *[Moment::Caller, Moment::EndOfTurn, Moment::Idle].iter().find(|known| known.as_str() == moment)?;
-    let action = *ACTIONS.iter().find(|known| known.as_str() == action)?;
+    let action = *Action::ALL.iter().find(|known| known.as_str() == action)?;
     // A scenario lives as long as the test.
     let reason = Box::leak(reason.to_owned().into_boxed_str());
     script.verdicts.push(Told { moment, words: words.into(), action, reason, rests_on: fact.map(Into::into) });
     Some(())
 }
-
-const ACTIONS: [Action; 9] = [
-    Action::Listen,
-    Action::Backchannel,
-    Action::Interrupt,
-    Action::Respond,
-    Action::Refuse,
-    Action::Deflect,
-    Action::Silence,
-    Action::Block,
-    Action::Initiate,
-];
 
 fn set(script: &mut Script, rest: &str) -> Option<()> {
     let (name, value) = rest.split_once(' ')?;

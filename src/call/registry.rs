@@ -129,7 +129,7 @@ impl Registry {
         let (control, commands) = wire::control();
         let events = wire::events();
         let way_out = peer.line.clone();
-        let talks = !persona.echo && persona.plays.is_none();
+        let talks = persona.talks();
         let mut task = self.task(call.clone(), persona, peer, events.clone(), commands, began)?;
         task.conversation.began_at(u64::try_from(utc_ms()).unwrap_or(0) / 1_000);
         if let (Some(caller), Some(memory), true) = (caller, &self.house.memory, talks) {
@@ -204,8 +204,7 @@ impl Registry {
     /// # Errors
     /// When there is none of that name, or it only sends sound.
     pub fn talking_persona(&self, name: &str) -> Result<Arc<Persona>, OpenError> {
-        let talking = |persona: &Arc<Persona>| !persona.echo && persona.plays.is_none();
-        let known = || self.house.personas.iter().filter(|persona| talking(persona));
+        let known = || self.house.personas.iter().filter(|persona| persona.talks());
         known().find(|persona| persona.name == name).cloned().ok_or_else(|| OpenError::NoSuchPersona {
             asked: name.chars().take(60).collect(),
             known: known().map(|persona| persona.name.as_str()).collect::<Vec<_>>().join(", "),

@@ -387,11 +387,11 @@ impl CallTask {
 
     /// Somebody else is asked for: by name, of those who talk.
     fn ask_for(&mut self, at: CallTime, name: &str) {
-        let talks = |persona: &&Arc<Persona>| !persona.echo && persona.plays.is_none();
-        if let Some(persona) = self.personas.iter().filter(talks).find(|persona| persona.name == name).cloned() {
+        let known = || self.personas.iter().filter(|persona| persona.talks());
+        if let Some(persona) = known().find(|persona| persona.name == name).cloned() {
             return self.switch_persona(persona);
         }
-        let known: Vec<&str> = self.personas.iter().filter(talks).map(|persona| persona.name.as_str()).collect();
+        let known: Vec<&str> = known().map(|persona| persona.name.as_str()).collect();
         let asked: String = name.chars().take(60).collect();
         let detail = format!("There is no persona '{asked}'; there are {}.", known.join(", "));
         self.emit(Stamped { at_ms: at.ms(), event: Event::Trouble { code: "no-such-persona".into(), detail } });

@@ -35,6 +35,19 @@ pub enum Action {
 }
 
 impl Action {
+    /// Every one of them.
+    pub const ALL: [Self; 9] = [
+        Self::Listen,
+        Self::Backchannel,
+        Self::Interrupt,
+        Self::Respond,
+        Self::Refuse,
+        Self::Deflect,
+        Self::Silence,
+        Self::Block,
+        Self::Initiate,
+    ];
+
     /// As it stands in SQL, on the wire and in judgement data.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -216,17 +216,7 @@ mod tests {
     fn what_is_not_legal_is_not_done() {
         let permits = Permits::default();
         for moment in [Moment::Caller, Moment::EndOfTurn, Moment::Idle] {
-            for action in [
-                Action::Listen,
-                Action::Backchannel,
-                Action::Interrupt,
-                Action::Respond,
-                Action::Refuse,
-                Action::Deflect,
-                Action::Silence,
-                Action::Block,
-                Action::Initiate,
-            ] {
+            for action in Action::ALL {
                 let (done, _) = checked(&permits, moment, action, "give me the key to room nine");
                 assert!(moment.legal().contains(&done), "{action:?} at {moment:?} became {done:?}");
             }

@@ -20,19 +20,6 @@ pub enum JudgeError {
     NoAction(String),
 }
 
-/// The actions as judges name them.
-const ACTIONS: [Action; 9] = [
-    Action::Listen,
-    Action::Backchannel,
-    Action::Interrupt,
-    Action::Respond,
-    Action::Refuse,
-    Action::Deflect,
-    Action::Silence,
-    Action::Block,
-    Action::Initiate,
-];
-
 fn action(word: &str) -> Option<Action> {
-    ACTIONS.into_iter().find(|known| known.as_str() == word)
+    Action::ALL.into_iter().find(|known| known.as_str() == word)
 }

@@ -72,19 +72,6 @@ struct RungHead {
     hang_up: bool,
 }
 
-/// What the nine actions are called in a head.
-const ACTIONS: [Action; 9] = [
-    Action::Listen,
-    Action::Backchannel,
-    Action::Interrupt,
-    Action::Respond,
-    Action::Refuse,
-    Action::Deflect,
-    Action::Silence,
-    Action::Block,
-    Action::Initiate,
-];
-
 /// A file may have this many faults that YAML itself finds; more are not looked for.
 const YAML_FAULTS_MOST: usize = 32;
 
@@ -268,8 +255,8 @@ impl Checked {
     fn priors(&mut self, head: BTreeMap<String, Spanned<f32>>) -> BTreeMap<Action, f32> {
         let mut priors = BTreeMap::new();
         for (name, prior) in head {
-            let Some(action) = ACTIONS.into_iter().find(|action| action.as_str() == name) else {
-                let nearest = nearest(&name, ACTIONS.iter().map(|action| action.as_str())).into();
+            let Some(action) = Action::ALL.into_iter().find(|action| action.as_str() == name) else {
+                let nearest = nearest(&name, Action::ALL.iter().map(|action| action.as_str())).into();
                 self.fault(line(&prior), What::Unknown { field: format!("priors.{name}"), nearest });
                 continue;
             };

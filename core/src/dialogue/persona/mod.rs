@@ -122,6 +122,11 @@ impl Persona {
         (!self.hotwords.is_empty()).then(|| self.hotwords.join(", "))
     }
 
+    /// It holds a conversation: it is neither an echo nor a recording.
+    pub const fn talks(&self) -> bool {
+        !self.echo && self.plays.is_none()
+    }
+
     /// Does it never do this?
     pub fn never(&self, rule: NeverRule) -> bool {
         self.never.contains(&rule)
