@@ -307,7 +307,7 @@ impl CallTask {
             }
             Some(PeerEvent::Connected) if !self.work.connected => {
                 self.work.connected = true;
-                if self.echo.is_none() && self.recording.is_none() {
+                if self.talks() {
                     self.conversation.start(self.now());
                 }
             }
@@ -397,9 +397,14 @@ impl CallTask {
         self.emit(Stamped { at_ms: at.ms(), event: Event::Trouble { code: "no-such-persona".into(), detail } });
     }
 
+    /// Neither an echo nor a recording.
+    const fn talks(&self) -> bool {
+        self.echo.is_none() && self.recording.is_none()
+    }
+
     /// An echo or a recording is nobody who could be relieved.
     fn switch_persona(&mut self, persona: Arc<Persona>) {
-        if self.echo.is_none() && self.recording.is_none() {
+        if self.talks() {
             self.hotwords = persona.recogniser_prompt().map(Into::into);
             self.conversation.on(self.now(), Input::Persona(persona));
         }
@@ -409,7 +414,14 @@ impl CallTask {
         match control {
             Control::End { reason, detail } => self.end(reason, &detail),
             Control::Message(text) => self.on_message(&text),
-            Control::Errand { errand, after } => self.conversation.on(self.now(), Input::Errand { errand, after }),
+            Control::Errand { errand, after } if self.talks() => {
+                self.conversation.on(self.now(), Input::Errand { errand, after });
+            }
+            Control::Errand { .. } => {
+                let detail = "An echo and a recording say nothing of their own; call a persona that talks.".into();
+                let event = Event::Trouble { code: "nobody-talks".into(), detail };
+                self.emit(Stamped { at_ms: self.now().ms(), event });
+            }
             Control::Persona(persona) => self.switch_persona(persona),
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use duologue_signaling::event::{Event, FloorState, TurnOutcome};
 
+use super::attention::Attention;
 use super::reply::Reply;
 use super::{Conversation, Effect};
 use crate::dialogue::budget::may_initiate;
@@ -194,6 +195,9 @@ impl Conversation {
         if was_armed || self.floor.state() == FloorState::Idle {
             self.ladder.arm(at, self.patience());
         }
+        // Another persona hums in its own words.
+        self.attention = Attention::default();
+        self.prepare_attention();
         let (name, title) = (self.persona.name.clone(), self.persona.title.clone());
         self.emit(at, Event::Persona { name, title });
         self.prime();
