@@ -65,10 +65,7 @@ pub async fn correct(
 }
 
 /// Takes one fact out, the values before it too.
-pub async fn drop_fact(
-    State(web): State<Web>,
-    Path((name, fact)): Path<(String, i64)>,
-) -> Result<StatusCode, Refusal> {
+pub async fn drop_fact(State(web): State<Web>, Path((name, fact)): Path<(String, i64)>) -> Result<StatusCode, Refusal> {
     web.registry.settle().await;
     match forget_fact(web.store.path(), &name, fact).await {
         Ok(true) => {
