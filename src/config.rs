@@ -6,14 +6,17 @@ mod fault;
 mod knob;
 #[macro_use]
 mod section;
+mod recording;
 mod values;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub use fault::{ConfigFaults, Fault};
+pub use recording::Recording;
 pub use values::{
-    AsrBackend, HttpUrl, JudgeKind, LlmBackend, LogFormat, ModelRef, Origin, Secret, SecretError, TtsBackend, TurnKind,
+    AsrBackend, HttpUrl, JudgeKind, LlmBackend, LogFormat, ModelRef, Origin, RecordCalls, Secret, SecretError,
+    TtsBackend, TurnKind,
 };
 
 /// Where a configuration is looked for when none is named.
@@ -33,7 +36,8 @@ sections! {
         personas: Personas,
         calls: Calls,
         store: Store,
-    memory: Memory,
+        recording: Recording,
+        memory: Memory,
         models: Models,
         log: Log,
     }

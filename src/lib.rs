@@ -30,6 +30,7 @@ pub mod config;
 pub mod models;
 pub mod peer;
 pub mod persona;
+pub mod recording;
 pub mod relay;
 pub mod say;
 pub mod serve;

@@ -114,8 +114,44 @@ pub enum Entry {
         /// Milliseconds since the Unix epoch.
         at_utc_ms: i64,
     },
+    /// The call's recording begins: the file's name in the folder, and the moment of its first sample.
+    RecordingBegan { call: CallId, file: String, started_ms: u64 },
+    /// The call's recording is whole.
+    RecordingKept {
+        call: CallId,
+        duration_ms: u64,
+        bytes: u64,
+        /// SHA-256 of the file, in hex.
+        sha256: String,
+        /// Sound that the disk did not take.
+        lost_ms: u64,
+    },
+    /// The call's recording is no more.
+    RecordingGone { call: CallId, why: RecordingGone, at_utc_ms: i64 },
     /// What a call was about, for the next one.
     Summed { call: CallId, text: String },
+}
+
+/// Why a recording is no more: `recordings.removed_why` in SQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RecordingGone {
+    /// It was older than recordings may be.
+    Retention,
+    /// The caller did not want to be recorded.
+    OptOut,
+    /// Taken out from outside.
+    Operator,
+}
+
+impl RecordingGone {
+    /// As it stands in SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retention => "retention",
+            Self::OptOut => "opt-out",
+            Self::Operator => "operator",
+        }
+    }
 }
 
 /// A turn as it is kept.

@@ -338,6 +338,7 @@ fn tell_event(event: &Event) -> Option<String> {
             format!("draft {turn} for {caller_turn} {fate} after {tokens} tokens")
         }
         Event::Persona { name, .. } => format!("persona {name}"),
+        Event::Recording { on } => format!("recorded: {on}"),
         Event::Express { turn, emoji } => format!("turn {turn} shows {emoji}"),
         Event::Budget { action, allowed, why, spent, most } => {
             format!("budget {action}: {} ({why}, {spent} of {most})", if *allowed { "allowed" } else { "refused" })

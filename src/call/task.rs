@@ -28,6 +28,7 @@ use crate::media::far_ear::PlayoutReport;
 use crate::media::quality::QualityWatch;
 use crate::media::recording::Recording;
 use crate::peer::{GoneWhy, Peer, PeerEvent};
+use crate::recording::Tape;
 use crate::store::Recorder;
 use crate::time::{CallTime, TICK};
 
@@ -44,6 +45,8 @@ pub struct CallTask {
     pub conversation: Conversation,
     pub engines: Engines,
     pub recorder: Recorder,
+    /// Present while the call is recorded.
+    pub tape: Option<Tape>,
     pub events: broadcast::Sender<Arc<str>>,
     pub control: mpsc::Receiver<Control>,
     pub inbox: (mpsc::Sender<Input>, mpsc::Receiver<Input>),
@@ -139,6 +142,7 @@ impl CallTask {
             }
             self.conversation.frame(at, &mut frame)
         };
+        self.tape_tick(due, &mut frame);
         self.mouth.send(&frame, speech, &self.peer.line);
         if self.mouth.tick(at) {
             self.tell_line(at, None);
@@ -288,7 +292,7 @@ impl CallTask {
     }
 
     /// To the client, to whoever listens, and into the journal. Words are left out there: turns have them.
-    fn emit(&mut self, event: Stamped) {
+    pub(super) fn emit(&mut self, event: Stamped) {
         if let Ok(json) = serde_json::to_string(&event) {
             // Nobody listening beside the caller is the usual case.
             let _ = self.events.send(json.as_str().into());
@@ -377,6 +381,7 @@ impl CallTask {
                 self.conversation.on(at, Input::Playout(report));
             }
             Ok(ClientMessage::Persona { name }) => self.ask_for(at, &name),
+            Ok(ClientMessage::Record { on }) => self.stop_taping(at, on),
             Ok(ClientMessage::Hangup) => self.end(EndReason::CallerHangup, "The caller hung up."),
             Err(fault) => {
                 let detail = format!("Not a client message ({fault}); see PROTOCOL.md.");
@@ -448,6 +453,7 @@ impl CallTask {
             media: MediaTotals { packets_sent: self.mouth.sent(), ..self.ear.totals() },
         });
         self.work.listening.shutdown().await;
+        self.close_tape().await;
         self.peer.close().await;
         (reason, detail)
     }

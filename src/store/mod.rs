@@ -9,6 +9,7 @@ mod judging;
 mod opening;
 mod read;
 mod recall;
+mod recordings;
 mod remembered;
 mod rows;
 mod search;
@@ -29,6 +30,7 @@ pub use error::{NotKept, StoreError};
 pub use judging::{BlockView, lift_block};
 pub use opening::{Probe, probe};
 pub use read::{CallSummary, CallView, MediaView, MemoryView, Reader, TurnView};
+pub use recordings::RecordingView;
 pub use remembered::{CallerMemory, CallerSummary, CommitmentView, FactView, SummaryView};
 
 /// Entries that may wait for the disk: some 10 s of the events of 100 calls, at most some 4 MiB.

@@ -5,6 +5,7 @@ mod calls;
 mod errands;
 mod events;
 mod page;
+mod recordings;
 mod refusal;
 
 use std::path::PathBuf;
@@ -29,6 +30,8 @@ pub struct Web {
     pub store: Reader,
     /// Where the built call page lies.
     pub page: PathBuf,
+    /// Where recordings lie.
+    pub recordings: PathBuf,
     /// Other sites whose pages may call this server; `*` is any.
     pub origins: Arc<[String]>,
 }
@@ -49,6 +52,10 @@ pub fn router(web: Web) -> Router {
         .route("/v1/calls/{id}/say", post(errands::say).options(calls::preflight).fallback(refusal::method))
         .route("/v1/calls/{id}/event", post(errands::happened).options(calls::preflight).fallback(refusal::method))
         .route("/v1/calls/{id}/persona", post(errands::persona).options(calls::preflight).fallback(refusal::method))
+        .route(
+            "/v1/calls/{id}/recording",
+            get(recordings::play).delete(recordings::remove).options(calls::preflight).fallback(refusal::method),
+        )
         .route("/v1/calls/{id}/events", get(events::listen).fallback(refusal::method))
         .route(
             "/v1/callers/{name}/memory",

@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // each test program uses its own part of it
 
+pub mod stage;
 pub mod typed;
 
 use std::path::{Path, PathBuf};
@@ -70,8 +71,10 @@ pub fn keep_screenshots(out: &Path) {
 /// Ports of the system's choice, the database in `folder`.
 pub fn config(folder: &Path, more: &str) -> Config {
     let database = folder.join("calls.db");
+    // Nothing but the greeting is to be heard, unless a test is about recordings.
+    let recording = if more.contains("[recording]") { "" } else { "[recording]\ncalls = \"off\"\n" };
     let text = format!(
-        "[http]\nlisten = \"127.0.0.1:0\"\n[media]\nudp_port = 0\n[store]\npath = {:?}\n{more}",
+        "[http]\nlisten = \"127.0.0.1:0\"\n[media]\nudp_port = 0\n[store]\npath = {:?}\n{recording}{more}",
         database.display().to_string()
     );
     Config::parse(&text, "the test's configuration").unwrap_or_else(|faults| panic!("{faults}"))
