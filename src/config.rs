@@ -7,6 +7,7 @@ mod knob;
 #[macro_use]
 mod section;
 mod recording;
+mod review;
 mod values;
 
 use std::net::{IpAddr, SocketAddr};
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub use fault::{ConfigFaults, Fault};
 pub use recording::Recording;
+pub use review::Review;
 pub use values::{
     AsrBackend, HttpUrl, JudgeKind, LlmBackend, LogFormat, ModelRef, Origin, RecordCalls, Secret, SecretError,
     TtsBackend, TurnKind,
@@ -37,6 +39,7 @@ sections! {
         calls: Calls,
         store: Store,
         recording: Recording,
+        review: Review,
         memory: Memory,
         models: Models,
         log: Log,

@@ -32,6 +32,7 @@ pub mod peer;
 pub mod persona;
 pub mod recording;
 pub mod relay;
+pub mod review;
 pub mod say;
 pub mod serve;
 pub mod store;

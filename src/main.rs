@@ -42,6 +42,11 @@ enum Command {
     /// Personas: who can answer, and what is wrong with a file
     #[command(subcommand)]
     Persona(duologue::persona::PersonaCommand),
+    /// Ask the call database: one statement that reads
+    Sql(duologue::review::SqlArguments),
+    /// The questions of a morning after, by name
+    #[command(subcommand)]
+    Review(duologue::review::ReviewCommand),
     /// Put a bad network between two programs on this machine: a seeded UDP relay
     Relay(duologue::relay::RelayArguments),
     /// Speak a text into a WAV file, in the configured voice
@@ -103,6 +108,14 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         }
         Command::Persona(command) => {
             duologue::persona::run(config, command)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Sql(arguments) => {
+            duologue::review::sql(config, arguments).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Review(command) => {
+            duologue::review::review(config, command).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Relay(arguments) => {

@@ -15,7 +15,7 @@ use crate::audio::resample::Resampler;
 use crate::audio::{LINE_RATE, wav};
 use crate::call::memory::MemoryHouse;
 use crate::call::registry::{House, Registry};
-use crate::config::{Config, JudgeKind, RecordCalls};
+use crate::config::{Config, JudgeKind, RecordCalls, SecretError};
 use crate::dialogue::conversation::{ConversationSettings, DraftSettings, Judging, Pace};
 use crate::dialogue::endpoint::{EndWeights, EndpointSettings};
 use crate::dialogue::floor::FloorSettings;
@@ -25,7 +25,7 @@ use crate::media::far_ear::FarEarSettings;
 use crate::peer::{Port, PortConfig, PortError};
 use crate::recording::{Consent, Housekeeping, RecordingHouse};
 use crate::store::{Store, StoreError};
-use crate::web::{self, Web};
+use crate::web::{self, Reviewers, Web};
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,8 @@ pub enum ServeError {
     Store(#[from] StoreError),
     #[error("{0}")]
     Recording(String),
+    #[error(transparent)]
+    Key(#[from] SecretError),
     #[error("HTTP port {} is in use: stop the other program (`ss -tlpn 'sport = :{}'` names it) or set http.listen in duologue.toml", .0.port(), .0.port())]
     HttpInUse(SocketAddr),
     #[error("cannot listen for HTTP on {listen}: {why}")]
@@ -100,6 +102,7 @@ impl Server {
             store: store.reader(),
             page: PathBuf::from("client/dist"),
             recordings: config.recording.dir.clone(),
+            reviewers: reviewers(config, http)?,
             origins: config.http.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
         });
         let stop = CancellationToken::new();
@@ -136,6 +139,15 @@ impl Server {
             tracing::warn!(lost = counts.lost, "rows that could not be kept");
         }
     }
+}
+
+/// Who may read everything.
+fn reviewers(config: &Config, http: SocketAddr) -> Result<Reviewers, ServeError> {
+    Ok(match config.review.key()? {
+        Some(key) => Reviewers::Key(key),
+        None if http.ip().is_loopback() => Reviewers::Anybody,
+        None => Reviewers::Nobody,
+    })
 }
 
 /// Where calls are recorded, and how callers are told.

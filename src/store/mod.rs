@@ -28,6 +28,7 @@ pub use amend::{correct_fact, forget_fact};
 pub use erase::{AskedBy, Erased, erase};
 pub use error::{NotKept, StoreError};
 pub use judging::{BlockView, lift_block};
+pub use opening::reading;
 pub use opening::{Probe, probe};
 pub use read::{CallSummary, CallView, MediaView, MemoryView, Reader, TurnView};
 pub use recordings::RecordingView;

@@ -1,6 +1,8 @@
 //! Entries as calls make them, and a file to keep them in.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod morning;
+
 use std::path::PathBuf;
 
 use duologue::journal::{EndReason, Entry, JudgementRow, MediaTotals, Speaker, TurnRow, WordFate};
