@@ -1,4 +1,4 @@
-// Builds the page into dist/ (index.html, app.js, style.css: nothing inline, so that a `default-src 'self'` policy
+// Builds the pages into dist/ (index.html, review.html and what they load: nothing inline, so that a `default-src 'self'` policy
 // holds), or with --tests the unit tests, for node's own test runner.
 
 import { cpSync, mkdirSync, readdirSync, rmSync } from "node:fs";
@@ -13,9 +13,10 @@ async function page() {
   rmSync(at("dist"), { recursive: true, force: true });
   mkdirSync(at("dist"));
   cpSync(at("index.html"), at("dist/index.html"));
+  cpSync(at("review.html"), at("dist/review.html"));
   cpSync(at("icon.svg"), at("dist/icon.svg"));
   await build({
-    entryPoints: { app: at("src/main.ts"), style: at("src/style.css") },
+    entryPoints: { app: at("src/main.ts"), style: at("src/style.css"), review: at("src/review/main.ts"), "review-style": at("src/review.css") },
     outdir: at("dist"),
     bundle: true,
     format: "esm",

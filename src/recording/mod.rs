@@ -9,7 +9,7 @@ mod tape;
 mod thread;
 
 pub use house::{Consent, Housekeeping, RecordingHouse, file_of, remove};
-pub use ogg_file::{OggFile, length_of, read};
+pub use ogg_file::{OggFile, Peaks, length_of, peaks, read};
 pub use tape::{Finished, Tape};
 
 use std::time::Duration;

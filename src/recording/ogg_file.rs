@@ -169,11 +169,51 @@ pub fn length_of(path: &Path) -> io::Result<(u64, u64, String)> {
     Ok((granule.saturating_sub(pre_skip) / 48, bytes, hex(&hash.finalize())))
 }
 
+/// How loud both sides were, stretch by stretch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Peaks {
+    /// Stretches in a second.
+    pub per_second: u32,
+    /// The loudest sample of each: 0 is silence, 255 full scale.
+    pub caller: Vec<u8>,
+    pub agent: Vec<u8>,
+}
+
+/// A packet is a stretch: 20 ms.
+const PEAKS_PER_SECOND: u32 = 50;
+
+/// Looks through a recording, a packet at a time: an hour takes little memory, and some seconds.
+///
+/// # Errors
+/// As [`read`].
+pub fn peaks(path: &Path) -> io::Result<Peaks> {
+    let mut peaks = Peaks { per_second: PEAKS_PER_SECOND, ..Peaks::default() };
+    let loudest = |side: &[f32]| (side.iter().fold(0.0_f32, |most, s| most.max(s.abs())).min(1.0) * 255.0) as u8;
+    for_each_packet(path, |left, right| {
+        peaks.caller.push(loudest(left));
+        peaks.agent.push(loudest(right));
+    })?;
+    Ok(peaks)
+}
+
 /// Both sides of a recording, the caller's and the agent's, at 48 kHz, and nothing before its first sample.
 ///
 /// # Errors
 /// When the file cannot be read or is none of ours. What a crash or a full disk has cut off is not missed.
 pub fn read(path: &Path) -> io::Result<[Vec<f32>; 2]> {
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    let (skip, end) = for_each_packet(path, |caller, agent| {
+        left.extend_from_slice(caller);
+        right.extend_from_slice(agent);
+    })?;
+    left.truncate(end);
+    right.truncate(end);
+    let skip = skip.min(left.len());
+    Ok([left.split_off(skip), right.split_off(skip)])
+}
+
+/// Hands over the sound of each packet; gives the pre-skip and where the sound ends, in samples.
+fn for_each_packet(path: &Path, mut each: impl FnMut(&[f32], &[f32])) -> io::Result<(usize, usize)> {
     let mut packets = PacketReader::new(io::BufReader::new(File::open(path)?));
     let mut decoder = StereoDecoder::new().map_err(io::Error::other)?;
     let (mut left, mut right) = (Vec::new(), Vec::new());
@@ -184,14 +224,15 @@ pub fn read(path: &Path) -> io::Result<[Vec<f32>; 2]> {
             Some(_) if packet.data.starts_with(b"OpusTags") => {}
             Some(_) => {
                 end = packet.absgp_page() as usize;
-                decoder.decode(&packet.data, &mut left, &mut right);
+                left.clear();
+                right.clear();
+                if decoder.decode(&packet.data, &mut left, &mut right) {
+                    each(&left, &right);
+                }
             }
         }
     }
-    left.truncate(end);
-    right.truncate(end);
-    let skip = skip.unwrap_or(0).min(left.len());
-    Ok([left.split_off(skip), right.split_off(skip)])
+    Ok((skip.unwrap_or(0), end))
 }
 
 fn pre_skip_of(head: &[u8]) -> io::Result<usize> {

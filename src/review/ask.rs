@@ -59,10 +59,18 @@ pub enum AskFault {
 /// # Errors
 /// When it is not one statement that reads, SQLite refuses it, it takes too long, or the file cannot be read.
 pub async fn ask(path: &Path, text: &str, limits: Limits) -> Result<Table, AskFault> {
+    ask_with(path, text, &[], limits).await
+}
+
+/// As [`ask`]; `?1`, `?2` in the statement stand for the parameters.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn ask_with(path: &Path, text: &str, parameters: &[Value], limits: Limits) -> Result<Table, AskFault> {
     let statement = one_reading_statement(text)?;
     let mut connection = reading(path).connect().await.map_err(|error| StoreError::of(path, &error))?;
     let deadline = Instant::now() + limits.time;
-    let answer = fetch(&mut connection, statement, limits, deadline).await;
+    let answer = fetch(&mut connection, statement, parameters, limits, deadline).await;
     // Nothing was written: a close that fails takes nothing back.
     let _closed = connection.close().await;
     answer.map_err(|error| match error {
@@ -75,6 +83,7 @@ pub async fn ask(path: &Path, text: &str, limits: Limits) -> Result<Table, AskFa
 async fn fetch(
     connection: &mut SqliteConnection,
     statement: &str,
+    parameters: &[Value],
     limits: Limits,
     deadline: Instant,
 ) -> Result<Table, sqlx::Error> {
@@ -85,7 +94,17 @@ async fn fetch(
     let columns = sqlx::Statement::columns(&described).iter().map(|column| column.name().to_owned()).collect();
     let mut table = Table { columns, rows: Vec::new(), cut: false };
     let mut bytes = 0;
-    let mut rows = sqlx::query(AssertSqlSafe(statement)).fetch(connection);
+    let mut question = sqlx::query(AssertSqlSafe(statement));
+    for parameter in parameters {
+        question = match parameter {
+            Value::String(text) => question.bind(text),
+            Value::Number(number) if number.is_i64() => question.bind(number.as_i64()),
+            Value::Number(number) => question.bind(number.as_f64()),
+            Value::Bool(is) => question.bind(*is),
+            Value::Null | Value::Array(_) | Value::Object(_) => question.bind(None::<i64>),
+        };
+    }
+    let mut rows = question.fetch(connection);
     while let Some(row) = rows.try_next().await? {
         let row: Vec<Value> = (0..row.len()).map(|n| value(&row, n)).collect::<Result<_, _>>()?;
         bytes += row.iter().map(weight).sum::<usize>();

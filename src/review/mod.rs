@@ -5,7 +5,7 @@ mod cli;
 mod queries;
 mod single;
 
-pub use ask::{AskFault, Limits, Table, ask};
+pub use ask::{AskFault, Limits, Table, ask, ask_with};
 pub use cli::{ReviewCommand, SqlArguments, review, sql};
 pub use queries::{QUERIES, Query, find};
 pub use single::{NotOne, one_reading_statement};

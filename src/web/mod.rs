@@ -87,6 +87,7 @@ fn reviewing(web: &Web) -> Router<Web> {
     Router::new()
         .route("/v1/calls", get(calls::list))
         .route("/v1/calls/{id}/recording", get(recordings::play).delete(recordings::remove).fallback(refusal::method))
+        .route("/v1/calls/{id}/recording/peaks", get(recordings::peaks).fallback(refusal::method))
         .route("/v1/sql", post(review::sql).fallback(refusal::method))
         .route("/v1/review", get(review::list).fallback(refusal::method))
         .route("/v1/review/{name}", get(review::run).fallback(refusal::method))

@@ -1,5 +1,6 @@
 //! `/v1/calls/{id}/recording`: how a call sounded, and the end of it.
 
+use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -27,6 +28,18 @@ pub async fn play(State(web): State<Web>, Path(id): Path<String>, request: Reque
     // It may be taken away at any time, and then it should be gone.
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// How loud both sides were over the call, for a picture of it.
+pub async fn peaks(State(web): State<Web>, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let recording = kept(&web, &id).await?;
+    let path = web.recordings.join(&recording.file);
+    let peaks = tokio::task::spawn_blocking(move || recording::peaks(&path)).await;
+    match peaks {
+        Ok(Ok(peaks)) => Ok(Json(peaks).into_response()),
+        Ok(Err(fault)) => Err(lost(&fault.to_string())),
+        Err(fault) => Err(lost(&fault.to_string())),
+    }
 }
 
 /// Takes the recording away; the call's rows stay.

@@ -12,7 +12,7 @@ use super::Web;
 use super::calls::unreadable;
 use super::errands::read;
 use super::refusal::Refusal;
-use crate::review::{AskFault, Limits, QUERIES, Table, ask, find};
+use crate::review::{AskFault, Limits, QUERIES, Table, ask_with, find};
 
 /// Who may read everything.
 #[derive(Clone, Debug)]
@@ -30,6 +30,9 @@ pub enum Reviewers {
 #[serde(deny_unknown_fields)]
 pub struct Question {
     sql: String,
+    /// What `?1`, `?2` stand for: texts, numbers, nulls.
+    #[serde(default)]
+    parameters: Vec<serde_json::Value>,
 }
 
 /// One statement that reads.
@@ -38,7 +41,8 @@ pub async fn sql(
     headers: HeaderMap,
     asked: Result<Json<Question>, JsonRejection>,
 ) -> Result<Response, Refusal> {
-    answer(&web, &headers, &read(asked)?.sql).await
+    let Question { sql, parameters } = read(asked)?;
+    answer(&web, &headers, &sql, &parameters).await
 }
 
 #[derive(Serialize)]
@@ -61,12 +65,12 @@ pub async fn run(State(web): State<Web>, headers: HeaderMap, Path(name): Path<St
         let fix = "GET /v1/review lists them.";
         Refusal::new(StatusCode::NOT_FOUND, "no-such-question", "There is no question of that name.", fix)
     })?;
-    answer(&web, &headers, query.sql()).await
+    answer(&web, &headers, query.sql(), &[]).await
 }
 
-async fn answer(web: &Web, headers: &HeaderMap, sql: &str) -> Result<Response, Refusal> {
+async fn answer(web: &Web, headers: &HeaderMap, sql: &str, parameters: &[serde_json::Value]) -> Result<Response, Refusal> {
     web.registry.settle().await;
-    let table: Table = ask(web.store.path(), sql, Limits::default()).await.map_err(|fault| {
+    let table: Table = ask_with(web.store.path(), sql, parameters, Limits::default()).await.map_err(|fault| {
         let detail = fault.to_string();
         match fault {
             AskFault::NotOne(_) | AskFault::Sql(_) => {

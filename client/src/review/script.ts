@@ -1,0 +1,123 @@
+// A call as a list of things in the order of its clock. Pure.
+
+import type { LatencyParts } from "../events.js";
+import type { Row } from "./api.js";
+
+export interface Turn {
+  kind: "turn";
+  turn: number;
+  at_ms: number;
+  until_ms: number;
+  speaker: "caller" | "agent";
+  said: string;
+  /** Generated and never heard. */
+  unheard: string;
+  outcome: string;
+  typed: boolean;
+  latency: LatencyParts;
+}
+
+export interface Decision {
+  kind: "decision";
+  id: number;
+  turn: number;
+  at_ms: number;
+  judge: string;
+  action: string;
+  reason: string;
+  proposed: string;
+  overruled_by: string;
+  rests_on: string;
+  /** Where the fact was said. */
+  fact_call: string;
+  fact_turn: number | null;
+  probabilities: Record<string, number>;
+  took_ms: number;
+  moment: string;
+}
+
+export interface Trouble {
+  kind: "trouble";
+  at_ms: number;
+  words: string;
+}
+
+export type Item = Turn | Decision | Trouble;
+
+const text = (row: Row, name: string) => (row[name] === null || row[name] === undefined ? "" : String(row[name]));
+const number = (row: Row, name: string) => Number(row[name] ?? 0);
+
+const latencyNames = [
+  "speech_end_ms",
+  "turn_end_ms",
+  "asr_ms",
+  "judge_ms",
+  "first_token_ms",
+  "first_clause_ms",
+  "first_audio_ms",
+  "first_packet_ms",
+] as const satisfies readonly (keyof LatencyParts)[];
+
+export function turnOf(row: Row): Turn {
+  const heard = text(row, "heard");
+  const generated = text(row, "text");
+  const agent = row["speaker"] === "agent";
+  const latency: LatencyParts = {};
+  for (const name of latencyNames) if (typeof row[name] === "number") latency[name] = row[name];
+  return {
+    kind: "turn",
+    turn: number(row, "turn"),
+    at_ms: number(row, "started_ms"),
+    until_ms: number(row, "ended_ms"),
+    speaker: agent ? "agent" : "caller",
+    said: agent ? heard : generated,
+    unheard: agent && generated.startsWith(heard) ? generated.slice(heard.length) : "",
+    outcome: text(row, "outcome"),
+    typed: row["typed"] === 1,
+    latency,
+  };
+}
+
+/** Likelihoods as the row has them; what is no JSON tells nothing. */
+export function likelihoods(json: string): Record<string, number> {
+  try {
+    const parsed: unknown = JSON.parse(json);
+    if (typeof parsed !== "object" || parsed === null) return {};
+    return Object.fromEntries(Object.entries(parsed).filter((entry): entry is [string, number] => typeof entry[1] === "number"));
+  } catch {
+    return {};
+  }
+}
+
+export function decisionOf(row: Row): Decision {
+  return {
+    kind: "decision",
+    id: number(row, "judgement"),
+    turn: number(row, "turn"),
+    at_ms: number(row, "at_ms"),
+    judge: text(row, "judge"),
+    action: text(row, "action"),
+    reason: text(row, "reason"),
+    proposed: text(row, "proposed"),
+    overruled_by: text(row, "overruled_by"),
+    rests_on: text(row, "rests_on"),
+    fact_call: text(row, "fact_call"),
+    fact_turn: typeof row["fact_turn"] === "number" ? row["fact_turn"] : null,
+    probabilities: likelihoods(text(row, "probabilities")),
+    took_ms: number(row, "took_ms"),
+    moment: text(row, "moment"),
+  };
+}
+
+/** All of it in the order of the clock; a decision comes after the turn that it is about, before the answer. */
+export function inOrder(turns: Turn[], decisions: Decision[], troubles: Trouble[]): Item[] {
+  const rank = { turn: 0, decision: 1, trouble: 2 };
+  const at = (item: Item) => (item.kind === "turn" && item.speaker === "caller" ? item.at_ms : item.at_ms);
+  return [...turns, ...decisions, ...troubles].sort((a, b) => at(a) - at(b) || rank[a.kind] - rank[b.kind]);
+}
+
+/** The turn that is heard at a moment of the call: the last that has begun and is not long over. */
+export function turnAt(turns: readonly Turn[], ms: number): Turn | null {
+  const spoken = turns.filter((turn) => !turn.typed && turn.at_ms <= ms && ms < turn.until_ms + 500);
+  return spoken.at(-1) ?? null;
+}
