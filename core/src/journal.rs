@@ -1,9 +1,11 @@
 //! What a call leaves behind, as values: each entry becomes a row. The store writes them; nobody waits for it.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use duologue_signaling::event::{LatencyParts, Stamped, TurnOutcome};
 
+use crate::dialogue::judge::Situation;
 use crate::media::downlink::LinkReport;
 use crate::media::far_ear::{Evidence, ReportCounts};
 use crate::memory::Gleanings;
@@ -165,6 +167,8 @@ pub struct JudgementRow {
     pub rests_on: Option<String>,
     pub probabilities: Vec<(&'static str, f32)>,
     pub took_ms: f32,
+    /// Everything that it was shown, for labelling and training.
+    pub shown: Option<Arc<Situation>>,
 }
 
 /// How far a word has come.

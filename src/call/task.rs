@@ -162,7 +162,7 @@ impl CallTask {
         match effect {
             Effect::Transcribe { turn, revision, purpose } => self.transcribe(turn, revision, purpose),
             Effect::AskTurnModel { turn, revision } => self.ask_turn_model(turn, revision),
-            Effect::Judge { turn, revision, situation } => self.judge(turn, revision, *situation),
+            Effect::Judge { turn, revision, situation } => self.judge(turn, revision, situation),
             Effect::VoiceAttention { text } => self.voice_attention(text),
             Effect::CloseUtterance => self.ear.close_utterance(),
             Effect::Prime(request) => self.prime(request),
@@ -188,7 +188,7 @@ impl CallTask {
     }
 
     /// Asks the judge: the rules at once, another beside the tick.
-    fn judge(&mut self, turn: u32, revision: u32, situation: Situation) {
+    fn judge(&mut self, turn: u32, revision: u32, situation: Arc<Situation>) {
         match self.engines.judge.clone() {
             None => self.conversation.on(self.now(), judging::by_the_rules(turn, revision, &situation)),
             Some(judge) => {

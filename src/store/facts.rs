@@ -175,6 +175,14 @@ async fn forget(
         Wish::ForgetEverything => forget_all(connection, caller).await?,
         Wish::ForgetAbout(about) => forget_about(connection, caller, about).await?,
     };
+    // What judges were shown of it goes too: it is for training, and would outlive the wish there.
+    sqlx::query(
+        "UPDATE judgements SET rests_on = NULL, situation = json_set(situation, '$.memory', json('[]'))
+         WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1) AND situation IS NOT NULL",
+    )
+    .bind(caller)
+    .execute(&mut *connection)
+    .await?;
     sqlx::query("INSERT INTO erasures (at_utc_ms, asked_by, facts, turns, calls) VALUES (?1, 'caller', ?2, ?3, 0)")
         .bind(at_utc_ms)
         .bind(facts)

@@ -146,7 +146,7 @@ pub enum Effect {
     /// Ask the turn model about the open utterance.
     AskTurnModel { turn: u32, revision: u32 },
     /// Ask the judge.
-    Judge { turn: u32, revision: u32, situation: Box<Situation> },
+    Judge { turn: u32, revision: u32, situation: Arc<Situation> },
     /// Make the sound of a sign of attention, for later.
     VoiceAttention { text: String },
     /// The open utterance has been dealt with: the next onset begins a new one.

@@ -1,5 +1,6 @@
 //! What is done about a turn: the judge is asked, also ahead of the end, and its verdict carried out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use duologue_signaling::event::{Event, FloorState};
@@ -45,7 +46,7 @@ impl Conversation {
 
     fn put_to_judge(&mut self, at: CallTime, moment: Moment) {
         let Some(caller) = &self.caller else { return };
-        let situation = Situation {
+        let situation = Arc::new(Situation {
             moment,
             persona: self.persona.clone(),
             relation: self.mind.recollection.relation,
@@ -55,9 +56,13 @@ impl Conversation {
             speaking_s: caller.speaking_ms as f32 / 1_000.0,
             silence_s: at.since(caller.speech_end).as_secs_f32(),
             typed: caller.typed,
-        };
+        });
         let (turn, revision) = (caller.turn, caller.revision);
-        self.effects.push(Effect::Judge { turn, revision, situation: Box::new(situation) });
+        if let Some(caller) = &mut self.caller {
+            let shown = if moment == Moment::Caller { &mut caller.running_shown } else { &mut caller.shown };
+            *shown = Some(situation.clone());
+        }
+        self.effects.push(Effect::Judge { turn, revision, situation });
     }
 
     /// What the judge thinks of an open partial.
@@ -105,9 +110,9 @@ impl Conversation {
         took_ms: f32,
     ) {
         let Some(caller) = &self.caller else { return };
-        let (turn, text) = match moment {
-            Moment::Caller => (caller.turn, caller.running_text.clone()),
-            _ => (caller.turn, caller.words.clone()),
+        let (turn, text, shown) = match moment {
+            Moment::Caller => (caller.turn, caller.running_text.clone(), caller.running_shown.clone()),
+            _ => (caller.turn, caller.words.clone(), caller.shown.clone()),
         };
         let (proposed, action) = (verdict.action.as_str(), permit.action.as_str());
         self.emit(
@@ -139,6 +144,7 @@ impl Conversation {
             rests_on: verdict.rests_on.clone(),
             probabilities: verdict.probabilities.iter().map(|(action, p)| (action.as_str(), *p)).collect(),
             took_ms,
+            shown,
         })));
     }
 
