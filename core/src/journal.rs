@@ -8,7 +8,7 @@ use duologue_signaling::event::{LatencyParts, Stamped, TurnOutcome};
 use crate::dialogue::judge::Situation;
 use crate::media::downlink::LinkReport;
 use crate::media::far_ear::{Evidence, ReportCounts};
-use crate::memory::Gleanings;
+use crate::memory::{Gleanings, Party};
 use crate::time::CallTime;
 
 /// A call's name: a UUID of version 7, so that names sort by time.
@@ -116,6 +116,8 @@ pub enum Entry {
         /// Milliseconds since the Unix epoch.
         at_utc_ms: i64,
     },
+    /// The agent has brought up a promise that is open.
+    Raised { call: CallId, at_ms: u64, who: Party, what: String },
     /// What a call was about, for the next one.
     Summed { call: CallId, text: String },
 }

@@ -76,9 +76,9 @@ pub(super) fn is_reminder(what: &str) -> bool {
 /// "remind you of the train" -> "the train"
 fn without_verb(what: &str) -> String {
     let words: Vec<&str> = what.split_whitespace().collect();
-    let skipped = words.iter().take_while(|word| {
-        ["remind", "you", "of", "about", "to", "that"].contains(&word.to_lowercase().as_str())
-    });
+    let skipped = words
+        .iter()
+        .take_while(|word| ["remind", "you", "of", "about", "to", "that"].contains(&word.to_lowercase().as_str()));
     words[skipped.count()..].join(" ")
 }
 
@@ -109,14 +109,38 @@ pub(super) fn kept_by_calling(open: &Open, today: Day) -> bool {
 /// What a caller says of a promise that has just been raised.
 pub(super) fn answer(text: &str) -> Option<End> {
     const DROPPED: &[&str] = &[
-        "forget it", "forget about it", "forget about that", "never mind", "nevermind", "no need", "not necessary",
-        "doesn't matter", "does not matter", "don't bother", "leave it", "drop it", "no longer", "not anymore", "not any more",
+        "forget it",
+        "forget about it",
+        "forget about that",
+        "never mind",
+        "nevermind",
+        "no need",
+        "not necessary",
+        "doesn't matter",
+        "does not matter",
+        "don't bother",
+        "leave it",
+        "drop it",
+        "no longer",
+        "not anymore",
+        "not any more",
     ];
     const KEPT: &[&str] = &[
-        "done", "i did", "i have", "already", "taken care of", "sorted", "settled", "you did", "you told me", "went well",
-        "went fine", "all good",
+        "done",
+        "i did",
+        "i have",
+        "already",
+        "taken care of",
+        "sorted",
+        "settled",
+        "you did",
+        "you told me",
+        "went well",
+        "went fine",
+        "all good",
     ];
-    const OPEN: &[&str] = &["not yet", "haven't", "have not", "didn't", "did not", "isn't done", "not done", "i will", "i'll", "later"];
+    const OPEN: &[&str] =
+        &["not yet", "haven't", "have not", "didn't", "did not", "isn't done", "not done", "i will", "i'll", "later"];
     let low = format!(" {} ", text.to_lowercase().replace('’', "'").replace([',', '.', '!', '?', ';'], " "));
     let low = low.split_whitespace().collect::<Vec<_>>().join(" ");
     let low = format!(" {low} ");
@@ -133,10 +157,65 @@ pub(super) fn answer(text: &str) -> Option<End> {
 /// Words of a promise that say what it is about: those of telling and of time are in every promise.
 fn about(what: &str) -> Vec<String> {
     const EMPTY: &[&str] = &[
-        "i", "you", "me", "my", "your", "the", "a", "an", "to", "of", "about", "in", "on", "at", "for", "with", "when", "if", "it",
-        "that", "this", "him", "her", "them", "back", "and", "or", "is", "are", "tell", "let", "know", "ask", "check", "find", "out",
-        "look", "remind", "call", "ring", "send", "write", "get", "morning", "evening", "afternoon", "tomorrow", "today", "tonight",
-        "later", "next", "week", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+        "i",
+        "you",
+        "me",
+        "my",
+        "your",
+        "the",
+        "a",
+        "an",
+        "to",
+        "of",
+        "about",
+        "in",
+        "on",
+        "at",
+        "for",
+        "with",
+        "when",
+        "if",
+        "it",
+        "that",
+        "this",
+        "him",
+        "her",
+        "them",
+        "back",
+        "and",
+        "or",
+        "is",
+        "are",
+        "tell",
+        "let",
+        "know",
+        "ask",
+        "check",
+        "find",
+        "out",
+        "look",
+        "remind",
+        "call",
+        "ring",
+        "send",
+        "write",
+        "get",
+        "morning",
+        "evening",
+        "afternoon",
+        "tomorrow",
+        "today",
+        "tonight",
+        "later",
+        "next",
+        "week",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
     ];
     words(what).into_iter().filter(|word| !EMPTY.contains(&word.as_str())).collect()
 }
@@ -170,7 +249,7 @@ pub fn soon(what: &str) -> Option<Duration> {
         ["half", "an"] | ["half", "a"] => return Some(Duration::from_secs(each / 2)),
         ["a", "few"] => 3,
         ["a", "couple", "of"] => 2,
-        number => counted(number)?.parse().ok()?,
+        number => counted(number)?.0.parse().ok()?,
     };
     let seconds = each.checked_mul(count).filter(|seconds| (1..=86_400).contains(seconds))?;
     Some(Duration::from_secs(seconds))
@@ -221,7 +300,8 @@ mod tests {
         for text in ["Done.", "Oh, I did that on Monday.", "Yes, all sorted, thanks.", "I already have."] {
             assert_eq!(answer(text), Some(End::Kept), "{text}");
         }
-        for text in ["Forget about it.", "Never mind, I found one.", "There's no need any more.", "It doesn't matter."] {
+        for text in ["Forget about it.", "Never mind, I found one.", "There's no need any more.", "It doesn't matter."]
+        {
             assert_eq!(answer(text), Some(End::Dropped), "{text}");
         }
         for text in ["Not yet.", "I haven't done it.", "I'll do it later.", "What time is it?", "", "It isn't done."] {
@@ -233,7 +313,8 @@ mod tests {
     fn telling_keeps_a_promise_and_promising_again_does_not() {
         let cook = open(Party::Agent, "ask the cook about the eggs in the morning", None);
         assert!(told(&cook, "The cook has eggs for tomorrow."));
-        for heard in ["I'll ask the cook about the eggs.", "Do you want eggs from the cook?", "Breakfast is at eight."] {
+        for heard in ["I'll ask the cook about the eggs.", "Do you want eggs from the cook?", "Breakfast is at eight."]
+        {
             assert!(!told(&cook, heard), "{heard}");
         }
         assert!(!told(&open(Party::Caller, "tell you about the eggs", None), "The eggs are fine."));

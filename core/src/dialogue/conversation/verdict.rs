@@ -15,11 +15,20 @@ use crate::journal::{Entry, JudgementRow};
 use crate::time::CallTime;
 
 /// History that a judge sees, in turns.
-const JUDGE_TURNS: usize = 8;
+pub(super) const JUDGE_TURNS: usize = 8;
 /// With fewer words nobody knows where a turn is going.
 const RUNNING_WORDS: usize = 4;
 /// What a caller is told who is blocked: that it happens is never a surprise, and nothing is left to a model here.
 const BLOCK_WORDS: &str = "I am ending this call now, and I will not take your calls for a while. Goodbye.";
+
+/// What a judgement is about.
+pub(super) struct Judged {
+    pub turn: u32,
+    pub moment: Moment,
+    /// What the judge was shown of the turn, and everything else.
+    pub text: String,
+    pub shown: Option<Arc<Situation>>,
+}
 
 impl Conversation {
     pub(super) fn ask_judge(&mut self, at: CallTime) {
@@ -81,7 +90,9 @@ impl Conversation {
             return;
         }
         let permit = self.permit(at, Moment::Caller, verdict);
-        self.tell_judgement(at, Moment::Caller, judge, verdict, permit, took_ms);
+        if let Some(about) = self.judged(Moment::Caller) {
+            self.tell_judgement(at, about, judge, verdict, permit, took_ms);
+        }
         self.permits.spend(at, Moment::Caller, permit.action, verdict.action);
         match permit.action {
             Action::Interrupt => self.interrupt(at, verdict, cutting_in(verdict)),
@@ -100,20 +111,26 @@ impl Conversation {
         self.permits.check(&self.persona, Proposal { at, moment, action: verdict.action, text, asked })
     }
 
-    fn tell_judgement(
+    /// What the present judgement of the caller's turn is about.
+    fn judged(&self, moment: Moment) -> Option<Judged> {
+        let caller = self.caller.as_ref()?;
+        let (text, shown) = match moment {
+            Moment::Caller => (caller.running_text.clone(), caller.running_shown.clone()),
+            _ => (caller.words.clone(), caller.shown.clone()),
+        };
+        Some(Judged { turn: caller.turn, moment, text, shown })
+    }
+
+    pub(super) fn tell_judgement(
         &mut self,
         at: CallTime,
-        moment: Moment,
+        about: Judged,
         judge: &'static str,
         verdict: &Verdict,
         permit: Permit,
         took_ms: f32,
     ) {
-        let Some(caller) = &self.caller else { return };
-        let (turn, text, shown) = match moment {
-            Moment::Caller => (caller.turn, caller.running_text.clone(), caller.running_shown.clone()),
-            _ => (caller.turn, caller.words.clone(), caller.shown.clone()),
-        };
+        let Judged { turn, moment, text, shown } = about;
         let (proposed, action) = (verdict.action.as_str(), permit.action.as_str());
         self.emit(
             at,
@@ -183,7 +200,9 @@ impl Conversation {
             self.emit(at, Event::Transcript { turn, text, typed });
         }
         let permit = self.permit(at, Moment::EndOfTurn, verdict);
-        self.tell_judgement(at, Moment::EndOfTurn, judge, verdict, permit, took_ms);
+        if let Some(about) = self.judged(Moment::EndOfTurn) {
+            self.tell_judgement(at, about, judge, verdict, permit, took_ms);
+        }
         if !nothing_said {
             self.permits.spend(at, Moment::EndOfTurn, permit.action, verdict.action);
         }
