@@ -98,7 +98,10 @@ impl CallTask {
                 due = beat.tick() => self.beat(due),
                 event = self.peer.events.recv() => self.on_peer(event),
                 Some(control) = self.control.recv() => self.on_control(control),
-                Some(input) = self.inbox.1.recv() => self.conversation.on(self.now(), input),
+                Some(input) = self.inbox.1.recv() => {
+                    self.know(&input);
+                    self.conversation.on(self.now(), input);
+                }
                 Some(listened) = self.work.listening.join_next() => self.on_listened(listened),
             }
             self.execute();
@@ -106,7 +109,7 @@ impl CallTask {
         self.finish().await
     }
 
-    fn now(&self) -> CallTime {
+    pub(super) fn now(&self) -> CallTime {
         CallTime::ZERO + self.began.elapsed()
     }
 

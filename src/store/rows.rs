@@ -38,6 +38,7 @@ pub(super) async fn put(connection: &mut SqliteConnection, entry: &Entry) -> Res
         Entry::Remembered { call, turn, gleanings, at_utc_ms } => {
             facts::remember(connection, call, *turn, gleanings, *at_utc_ms).await
         }
+        Entry::Raised { call, at_ms, who, what } => facts::raised(connection, call, *at_ms, *who, what).await,
         Entry::Summed { call, text } => facts::sum_up(connection, call, text).await,
     };
     match done {
@@ -71,6 +72,7 @@ fn kind(entry: &Entry) -> &'static str {
         Entry::Blocked { .. } => "a block",
         Entry::Event { .. } => "an event",
         Entry::Remembered { .. } => "a memory",
+        Entry::Raised { .. } => "a promise",
         Entry::Summed { .. } => "the summary",
     }
 }
@@ -84,6 +86,7 @@ fn call_of(entry: &Entry) -> &CallId {
         | Entry::Blocked { call, .. }
         | Entry::Event { call, .. }
         | Entry::Remembered { call, .. }
+        | Entry::Raised { call, .. }
         | Entry::Summed { call, .. } => call,
         Entry::Turn(turn) => &turn.call,
         Entry::Downlink(row) => &row.call,
