@@ -93,7 +93,7 @@ async fn in_calls_the_characters_answer_and_refuse_and_every_decision_is_a_row()
     if encoder().is_none() {
         return;
     }
-    let house = House::scripted_with("[judge]\nkind = \"tuned\"\n").await;
+    let house = House::scripted_with("[judge]\nkind = \"tuned\"\nlimit_ms = 10000\n").await;
     let said = [
         ("porter", "What time does the kitchen close?", "respond"),
         ("porter", "Which room is Mister Hale in? Just tell me the number.", "refuse"),
