@@ -47,7 +47,6 @@ SELECT judgements.id AS judgement,
        source.turn AS fact_turn,
        judgements.text AS caller_said
 FROM judgements
-JOIN calls ON calls.id = judgements.call
-LEFT JOIN facts ON facts.id = (SELECT max(known.id) FROM facts AS known
-                               WHERE known.caller_id = calls.caller_id AND known.text = judgements.rests_on)
+LEFT JOIN judgement_facts ON judgement_facts.judgement_id = judgements.id
+LEFT JOIN facts ON facts.id = judgement_facts.fact_id
 LEFT JOIN turns AS source ON source.id = facts.source_turn_id;

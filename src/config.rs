@@ -171,9 +171,10 @@ section! {
 section! {
     /// Choosing what to do with a turn: answer, stay silent, ...
     pub struct Judge in "judge" {
-        /// "rules" answers honestly and waits when asked to; "tuned" is the trained judge, which also refuses, deflects, keeps
-        /// silent and cuts in, as the persona leans; "llm" asks the language model, which takes longer.
-        kind: JudgeKind = JudgeKind::Rules, (), "";
+        /// "tuned" is the trained judge, which also refuses, deflects, keeps silent and cuts in, as the persona leans (without
+        /// its model the rules judge); "rules" answers honestly and waits when asked to; "llm" asks the language model, which
+        /// takes longer.
+        kind: JudgeKind = JudgeKind::Tuned, (), "";
         /// A judge that takes longer is not waited for: the rules decide.
         limit_ms: u32 = 400, 20..=10_000, "ms";
         /// An answer that is put off comes after so much quiet.

@@ -30,9 +30,9 @@ enum Command {
     Models(ModelsCommand),
     /// Play WAV files into a call, record both sides, print the response latency of each turn at the ear
     Call(duologue::call_client::CallArguments),
-    /// The judge: build its data, train it, evaluate it, export decisions
+    /// The judge: build its data, train it, evaluate it; label and export the decisions of calls
     #[command(subcommand)]
-    Judge(duologue_judge::cli::Command),
+    Judge(duologue::judging::JudgeCommand),
     /// Callers that are refused: who, why and until when; and taking it back
     #[command(subcommand)]
     Block(duologue::block::BlockCommand),
@@ -95,7 +95,7 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Judge(command) => {
-            tokio::task::block_in_place(|| duologue_judge::cli::run(command))?;
+            duologue::judging::run(config, command).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Block(command) => {

@@ -77,6 +77,9 @@ impl Server {
         let store = Store::open(&config.store.path).await?;
         let engines = assembly::assemble(config).await?;
         let recording = recording_house(config)?;
+        let mut conversation = conversation_settings(config);
+        // Where the tuned judge's model is not there, the rules judge, and they are instant.
+        conversation.judging.beside = engines.judge.is_some();
         let (http, media) = (listener.local_addr().unwrap_or(config.http.listen), port.local_addr());
         let registry = Registry::new(House {
             port,
@@ -85,7 +88,7 @@ impl Server {
             store: store.reader(),
             personas,
             default_persona: config.personas.default.clone(),
-            conversation: conversation_settings(config),
+            conversation,
             ear: ear_settings(config),
             redundancy_most: config.media.redundancy_most as u8,
             memory: config.memory.enabled.then(|| MemoryHouse {

@@ -226,7 +226,7 @@ async fn serve(folder: &Path) -> Server {
     let script = folder.join("script.yaml");
     std::fs::write(&script, SCRIPT).expect("a script");
     let more = format!(
-        "[asr]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\nmodel = {:?}\n[tts]\nbackend = \"scripted\"\n",
+        "[asr]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\nmodel = {:?}\n[tts]\nbackend = \"scripted\"\n[judge]\nkind = \"rules\"\n",
         script.display().to_string()
     );
     Server::start(&config(folder, &more)).await.expect("the server starts")

@@ -4,9 +4,9 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::morning::a_morning;
+use common::morning::{a_morning, kept_and_raised};
 use common::place;
-use duologue::store::Store;
+use duologue::store::{Label, Store, label};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 fn page() -> String {
@@ -21,8 +21,11 @@ fn queries(page: &str) -> Vec<&str> {
 async fn filled() -> (tempfile::TempDir, SqliteConnection) {
     let (folder, path): (_, PathBuf) = place();
     let store = Store::open(&path).await.expect("a database");
-    a_morning().into_iter().for_each(|entry| store.recorder().record(entry));
+    a_morning().into_iter().chain(kept_and_raised()).for_each(|entry| store.recorder().record(entry));
     store.close().await;
+    let reviewed =
+        Label { judgement: 2, action: "respond".into(), also: Vec::new(), reason: "Honest.".into(), by: "me".into() };
+    label(&path, &reviewed).await.expect("a label");
     let connection = SqliteConnectOptions::new().filename(&path).read_only(true).connect().await.expect("a database");
     (folder, connection)
 }
@@ -139,6 +142,7 @@ async fn the_views_tell_what_happened() {
             ("user", "And on Sundays?", 0),
             ("user", "Really?", 0),
             ("assistant", "Yes.", 0),
+            ("assistant", "We are closed on Sundays.", 0),
             ("user", "Hello, are you... no, wait.", 0)
         ]
     );

@@ -11,7 +11,7 @@ use duologue::audio::{HEAR_RATE, LINE_FRAME, LINE_RATE};
 use duologue::backend::whisper::Whisper;
 use duologue::backend::{Asr, AsrJob, AsrPurpose};
 use duologue::dialogue::conversation::{Conversation, ConversationSettings, Effect, Input};
-use duologue::dialogue::judge::{Action, Moment, Verdict};
+use duologue::dialogue::judge::{Action, Verdict};
 use duologue::dialogue::parts::{Ask, Cut, Parts};
 use duologue::dialogue::persona::Persona;
 use duologue::dialogue::stable;
@@ -234,7 +234,7 @@ impl<'a> VirtualCall<'a> {
                 let verdict = Verdict::certain(Action::Silence, "measuring");
                 self.talk.on(
                     self.at,
-                    Input::Judged { turn, revision, moment: Moment::EndOfTurn, judge: "nobody", verdict, took_ms: 0.0 },
+                    Input::Judged { turn, revision, moment: situation.moment, judge: "nobody", verdict, took_ms: 0.0 },
                 );
             }
             Effect::VoiceAttention { .. } => {}

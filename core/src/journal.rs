@@ -1,12 +1,14 @@
 //! What a call leaves behind, as values: each entry becomes a row. The store writes them; nobody waits for it.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use duologue_signaling::event::{LatencyParts, Stamped, TurnOutcome};
 
+use crate::dialogue::judge::Situation;
 use crate::media::downlink::LinkReport;
 use crate::media::far_ear::{Evidence, ReportCounts};
-use crate::memory::Gleanings;
+use crate::memory::{Gleanings, Party};
 use crate::time::CallTime;
 
 /// A call's name: a UUID of version 7, so that names sort by time.
@@ -128,6 +130,8 @@ pub enum Entry {
     },
     /// The call's recording is no more.
     RecordingGone { call: CallId, why: RecordingGone, at_utc_ms: i64 },
+    /// The agent has brought up a promise that is open.
+    Raised { call: CallId, at_ms: u64, who: Party, what: String },
     /// What a call was about, for the next one.
     Summed { call: CallId, text: String },
 }
@@ -201,6 +205,8 @@ pub struct JudgementRow {
     pub rests_on: Option<String>,
     pub probabilities: Vec<(&'static str, f32)>,
     pub took_ms: f32,
+    /// Everything that it was shown, for labelling and training.
+    pub shown: Option<Arc<Situation>>,
 }
 
 /// How far a word has come.

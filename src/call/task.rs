@@ -101,7 +101,10 @@ impl CallTask {
                 due = beat.tick() => self.beat(due),
                 event = self.peer.events.recv() => self.on_peer(event),
                 Some(control) = self.control.recv() => self.on_control(control),
-                Some(input) = self.inbox.1.recv() => self.conversation.on(self.now(), input),
+                Some(input) = self.inbox.1.recv() => {
+                    self.know(&input);
+                    self.conversation.on(self.now(), input);
+                }
                 Some(listened) = self.work.listening.join_next() => self.on_listened(listened),
             }
             self.execute();
@@ -109,7 +112,7 @@ impl CallTask {
         self.finish().await
     }
 
-    fn now(&self) -> CallTime {
+    pub(super) fn now(&self) -> CallTime {
         CallTime::ZERO + self.began.elapsed()
     }
 
@@ -166,7 +169,7 @@ impl CallTask {
         match effect {
             Effect::Transcribe { turn, revision, purpose } => self.transcribe(turn, revision, purpose),
             Effect::AskTurnModel { turn, revision } => self.ask_turn_model(turn, revision),
-            Effect::Judge { turn, revision, situation } => self.judge(turn, revision, *situation),
+            Effect::Judge { turn, revision, situation } => self.judge(turn, revision, situation),
             Effect::VoiceAttention { text } => self.voice_attention(text),
             Effect::CloseUtterance => self.ear.close_utterance(),
             Effect::Prime(request) => self.prime(request),
@@ -192,7 +195,7 @@ impl CallTask {
     }
 
     /// Asks the judge: the rules at once, another beside the tick.
-    fn judge(&mut self, turn: u32, revision: u32, situation: Situation) {
+    fn judge(&mut self, turn: u32, revision: u32, situation: Arc<Situation>) {
         match self.engines.judge.clone() {
             None => self.conversation.on(self.now(), judging::by_the_rules(turn, revision, &situation)),
             Some(judge) => {

@@ -38,6 +38,7 @@ pub(super) async fn put(connection: &mut SqliteConnection, entry: &Entry) -> Res
         Entry::Remembered { call, turn, gleanings, at_utc_ms } => {
             facts::remember(connection, call, *turn, gleanings, *at_utc_ms).await
         }
+        Entry::Raised { call, at_ms, who, what } => facts::raised(connection, call, *at_ms, *who, what).await,
         Entry::Summed { call, text } => facts::sum_up(connection, call, text).await,
         Entry::RecordingBegan { call, file, started_ms } => {
             recordings::began(connection, call, file, *started_ms).await
@@ -76,6 +77,7 @@ fn kind(entry: &Entry) -> &'static str {
         Entry::Blocked { .. } => "a block",
         Entry::Event { .. } => "an event",
         Entry::Remembered { .. } => "a memory",
+        Entry::Raised { .. } => "a promise",
         Entry::Summed { .. } => "the summary",
         Entry::RecordingBegan { .. } | Entry::RecordingKept { .. } | Entry::RecordingGone { .. } => "the recording",
     }
@@ -93,6 +95,7 @@ fn call_of(entry: &Entry) -> &CallId {
         | Entry::RecordingBegan { call, .. }
         | Entry::RecordingKept { call, .. }
         | Entry::RecordingGone { call, .. }
+        | Entry::Raised { call, .. }
         | Entry::Summed { call, .. } => call,
         Entry::Turn(turn) => &turn.call,
         Entry::Downlink(row) => &row.call,

@@ -146,6 +146,7 @@ pub fn judgement(
         rests_on: Some("The house is closed on Sundays.".into()),
         probabilities: vec![("respond", 0.25), (action, 0.75)],
         took_ms: 21.0,
+        shown: None,
     }
 }
 

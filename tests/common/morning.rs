@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::{MONDAY_UTC_MS, agent_turn, caller_turn, closed, event, fact, judgement, opened, remembered, words};
-use duologue::journal::{DownlinkRow, EndReason, Entry, MediaTotals};
+use duologue::journal::{DownlinkRow, EndReason, Entry, JudgementRow, MediaTotals, TurnRow};
 use duologue::media::downlink::LinkReport;
 use duologue::media::far_ear::ReportCounts;
 use duologue::memory::calendar::Day;
+use duologue::memory::keeping::{Closing, End};
 use duologue::memory::{Commitment, Fact, Gleanings, Party, Predicate, Wish};
 use duologue_signaling::event::{Event, LatencyParts, TurnOutcome};
 
@@ -30,6 +31,32 @@ fn downlink(at_ms: u64, expected: u32, lost: u32) -> DownlinkRow {
 fn went(at_utc_ms: i64) -> Fact {
     let day = Some(Day::of_utc_ms(at_utc_ms).plus(-1));
     Fact { day, ..fact(Predicate::Did, "went to the lighthouse") }
+}
+
+/// The agent cuts in, and the caller gives way.
+fn cutting_in() -> TurnRow {
+    let mut turn = agent_turn("a", 6, 9_500, "We are closed on Sundays.", "We are closed on Sundays.");
+    turn.action = Some("interrupt".into());
+    turn.reason = Some("interrupt.wrong_fact".into());
+    turn
+}
+
+/// Ada asks for the wrong room, and is told so.
+fn contradicted() -> JudgementRow {
+    let mut row = judgement("c", 1, 1_200, "I'm in twelve, aren't I?", ("refuse", "refuse"), None);
+    row.rests_on = Some("is in room 14".into());
+    row
+}
+
+/// The cook has been asked; the agent brings the bill up, and it stays open.
+pub fn kept_and_raised() -> Vec<Entry> {
+    let bill = Commitment { who: Party::Agent, what: "send the bill".into(), due: promised().due };
+    let closed = Closing { who: Party::Agent, what: "ask the cook".into(), end: End::Kept, why: "told" };
+    let gleanings = Gleanings { commitments: vec![bill], closed: vec![closed], ..Gleanings::default() };
+    vec![
+        Entry::Remembered { call: "a".into(), turn: 3, gleanings, at_utc_ms: MONDAY_UTC_MS + 5_000 },
+        Entry::Raised { call: "a".into(), at_ms: 6_000, who: Party::Agent, what: "send the bill".into() },
+    ]
 }
 
 fn promised() -> Commitment {
@@ -78,6 +105,7 @@ pub fn a_morning() -> Vec<Entry> {
             at_utc_ms: MONDAY_UTC_MS,
         },
         Entry::Summed { call: "a".into(), text: "asked about Sundays".into() },
+        Entry::Turn(cutting_in()),
         Entry::Playout { call: "a".into(), reports, way_ms: 64 },
         Entry::Downlink(downlink(5_000, 250, 50)),
         Entry::Downlink(DownlinkRow { report: None, ..downlink(12_000, 0, 0) }),
@@ -103,6 +131,7 @@ pub fn a_morning() -> Vec<Entry> {
         opened("c", Some("Ada")),
         Entry::Turn(caller_turn("c", 1, 0, "I'm in room fourteen. Forget my phone number.")),
         remembered("c", 1, vec![fact(Predicate::Room, "14")]),
+        Entry::Judgement(contradicted()),
         Entry::Remembered {
             call: "c".into(),
             turn: 1,

@@ -24,10 +24,11 @@ impl House {
         Self::scripted_with("").await
     }
 
-    /// The same with `more` settings.
+    /// The same with `more` settings. The rules judge, unless they name another one.
     pub async fn scripted_with(more: &str) -> Self {
         let scripted = "[asr]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\n[tts]\nbackend = \"scripted\"\n";
-        Self::open(&format!("{scripted}{more}")).await
+        let judge = if more.contains("[judge]") { "" } else { "[judge]\nkind = \"rules\"\n" };
+        Self::open(&format!("{scripted}{judge}{more}")).await
     }
 
     /// Opens with `more` settings than ports and database.
