@@ -7,6 +7,7 @@ mod shared;
 use std::path::Path;
 use std::time::Duration;
 
+use house::typed::typed_call;
 use house::{House, browser_scenes, keep_screenshots};
 use serde_json::Value;
 use tokio::process::Command;
@@ -93,6 +94,35 @@ async fn a_caller_sees_what_is_remembered_and_puts_it_right() {
     house.server.stop().await;
     assert_eq!(rows(&database, "SELECT count(*) FROM facts").await, ["0"], "what was before it is gone too");
     assert_eq!(rows(&database, "SELECT asked_by, facts FROM erasures").await, ["http|2"]);
+}
+
+/// The morning after, in the browser: two calls, one of them with words that would like to be markup.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reviewer_finds_a_call_hears_it_and_asks_about_it() {
+    let Some(scenes) = browser_scenes() else { return };
+    let recordings = tempfile::tempdir().expect("a folder");
+    let dir = recordings.path().display().to_string();
+    let house = House::scripted_with(&format!("[judge]\nkind = \"rules\"\n[recording]\ndir = {dir:?}\n")).await;
+    typed_call(&house.server, "?caller=Ada", &["Is breakfast included?"]).await;
+    typed_call(&house.server, "", &["Say <b>bold</b> <img src=x onerror=alert(1)>."]).await;
+    let out = house.folder.path().join("browser");
+    let run = Command::new("node")
+        .current_dir(&scenes)
+        .args(["call.mjs", "--scene", "review", "--url", &house.url, "--wait-ms", "30000", "--out"])
+        .arg(&out)
+        .output()
+        .await
+        .expect("node runs");
+    let told = String::from_utf8_lossy(&run.stdout).into_owned();
+    keep_screenshots(&out);
+    assert!(run.status.success(), "{told}\n{}", String::from_utf8_lossy(&run.stderr));
+    let seen: Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(seen["all"], "2 calls");
+    assert!(seen["script"].as_str().is_some_and(|words| words.contains("<img src=x onerror=alert(1)>")), "{seen}");
+    assert!(seen["now"].as_str().is_some_and(|words| words.contains("Good evening")), "{seen}");
+    assert!(seen["answer"].as_str().is_some_and(|words| words.contains("agent") && words.contains("caller")), "{seen}");
+    assert!(seen["refusal"].as_str().is_some_and(|words| words.contains("DELETE")), "{seen}");
+    house.server.stop().await;
 }
 
 /// No call, no peer and none of its tasks: at once, or as soon as the last of them has said goodbye.

@@ -68,7 +68,12 @@ pub async fn run(State(web): State<Web>, headers: HeaderMap, Path(name): Path<St
     answer(&web, &headers, query.sql(), &[]).await
 }
 
-async fn answer(web: &Web, headers: &HeaderMap, sql: &str, parameters: &[serde_json::Value]) -> Result<Response, Refusal> {
+async fn answer(
+    web: &Web,
+    headers: &HeaderMap,
+    sql: &str,
+    parameters: &[serde_json::Value],
+) -> Result<Response, Refusal> {
     web.registry.settle().await;
     let table: Table = ask_with(web.store.path(), sql, parameters, Limits::default()).await.map_err(|fault| {
         let detail = fault.to_string();

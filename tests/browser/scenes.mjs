@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { openBrowser } from "./browser.mjs";
 import { remembered } from "./remembered.mjs";
+import { review } from "./review.mjs";
 import { phase, shot, waitFor, words } from "./steps.mjs";
 import { describe, padWav, writeWav } from "./wav.mjs";
 import { heard, mediaFigures } from "./witness.mjs";
@@ -275,7 +276,7 @@ async function evening(options) {
   }
 }
 
-export const scenes = { call, refused, problem, evening, remembered };
+export const scenes = { call, refused, problem, evening, remembered, review };
 
 /** Runs a scene, its files in `options.out`. */
 export async function play(name, options) {
