@@ -28,6 +28,7 @@ pub mod caller;
 pub mod check;
 pub mod config;
 pub mod judging;
+pub mod meters;
 pub mod models;
 pub mod peer;
 pub mod persona;

@@ -289,6 +289,11 @@ impl Registry {
         self.house.port.counts()
     }
 
+    /// How many calls there may be at once.
+    pub const fn lines(&self) -> usize {
+        self.house.max_calls
+    }
+
     /// How many calls are alive.
     pub fn count(&self) -> usize {
         self.live().len()

@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::journal::Entry;
+use crate::meters::Meters;
 
 pub use amend::{correct_fact, forget_fact};
 pub use erase::{AskedBy, Erased, erase};
@@ -74,16 +75,24 @@ struct Tally {
 pub struct Recorder {
     orders: mpsc::Sender<Order>,
     tally: Arc<Tally>,
+    meters: Meters,
 }
 
 impl Recorder {
     /// Hands an entry over and returns at once. When the disk has been behind for so long that the queue is full, the
     /// entry is dropped and counted.
     pub fn record(&self, entry: Entry) {
+        self.meters.observe(&entry);
         let full = matches!(entry, Entry::Event { .. }) && self.orders.capacity() < KEPT_FOR_ROWS;
         if full || self.orders.try_send(Order::Keep(entry)).is_err() {
             self.tally.lost.fetch_add(1, Ordering::Relaxed);
+            self.meters.lose();
         }
+    }
+
+    /// What is counted of all that passes here.
+    pub const fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     /// Waits until everything that was recorded here before is durable: it survives a kill and a power cut.
@@ -130,7 +139,12 @@ impl Store {
         let tally = Arc::new(Tally::default());
         let writer = writer::Writer::new(path.to_path_buf(), connection, inbox, Arc::clone(&tally));
         let writer = tokio::spawn(writer.run());
-        Ok(Self { path: path.to_path_buf(), recorder: Recorder { orders, tally }, writer, _lock: lock })
+        Ok(Self {
+            path: path.to_path_buf(),
+            recorder: Recorder { orders, tally, meters: Meters::new() },
+            writer,
+            _lock: lock,
+        })
     }
 
     /// A way in for one more writer of entries.

@@ -4,6 +4,7 @@ mod callers;
 mod calls;
 mod errands;
 mod events;
+mod health;
 mod page;
 mod recordings;
 mod refusal;
@@ -69,6 +70,8 @@ pub fn router(web: Web) -> Router {
         )
         .route("/v1/personas", get(calls::personas).fallback(refusal::method))
         .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
         .fallback(page::serve)
         .layer(axum::middleware::from_fn_with_state(web.clone(), refusal::cross_origin))
         .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES))
