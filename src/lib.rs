@@ -5,7 +5,7 @@
 //! | ring | what | modules |
 //! |---|---|---|
 //! | 0 | values and signal processing | [`time`], [`audio`] |
-//! | 1 | state machines that are told the time | [`media`], [`dialogue`], [`memory`], [`journal`] |
+//! | 1 | state machines that are told the time | [`media`], [`dialogue`], [`memory`], [`knowledge`], [`journal`] |
 //! | 2 | seams to the models | [`backend`] |
 //! | 3 | the IO shell | [`call`], [`peer`], [`store`], [`models`], [`config`], [`assembly`], [`web`], [`serve`], [`check`], [`say`], [`call_client`], [`caller`], [`block`], [`persona`], [`relay`] |
 //!

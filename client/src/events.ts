@@ -30,6 +30,8 @@ export type CallEvent =
   | { type: "attention"; turn: number; text: string }
   /** Somebody else answers from now on. */
   | { type: "persona"; name: string; title: string }
+  /** What an answer took from somebody else's texts: shown as text, never as markup. */
+  | { type: "citations"; turn: number; caller_turn: number; citations: Citation[] }
   /** A picture in the agent's text: shown, never spoken. */
   | { type: "express"; turn: number; emoji: string }
   /** What the persona's budget said to something that the agent meant to do. */
@@ -50,6 +52,15 @@ export interface Quality {
   recovered: number;
   /** Absent while it cannot be told. */
   drift_ppm?: number;
+}
+
+/** A place that an answer rests on: a file of the persona's, or a page of the web. */
+export interface Citation {
+  origin: "file" | "web";
+  source: string;
+  heading: string;
+  line?: number;
+  page?: number;
 }
 
 export interface Judgement {
@@ -158,6 +169,21 @@ function probabilities(fields: Fields): Record<string, number> {
   return Object.fromEntries(Object.keys(given).map((action) => [action, number(given, action)]));
 }
 
+function citations(fields: Fields): Citation[] {
+  const given = fields["citations"];
+  if (!Array.isArray(given)) throw new Fault("citations is not a list");
+  return given.map((each) => {
+    const place = record(each, "a citation");
+    return {
+      origin: oneOf<"file" | "web">(place, "origin", ["file", "web"]),
+      source: text(place, "source"),
+      heading: text(place, "heading"),
+      ...(place["line"] === undefined ? {} : { line: number(place, "line") }),
+      ...(place["page"] === undefined ? {} : { page: number(place, "page") }),
+    };
+  });
+}
+
 /** One reader a type; the compiler refuses a list that lacks one. */
 const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { type: T }> } = {
   "call-started": (f) => ({ type: "call-started", call: text(f, "call"), persona: text(f, "persona") }),
@@ -191,6 +217,12 @@ const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { t
   words: (f) => ({ type: "words", turn: number(f, "turn"), heard: text(f, "heard") }),
   attention: (f) => ({ type: "attention", turn: number(f, "turn"), text: text(f, "text") }),
   persona: (f) => ({ type: "persona", name: text(f, "name"), title: text(f, "title") }),
+  citations: (f) => ({
+    type: "citations",
+    turn: number(f, "turn"),
+    caller_turn: number(f, "caller_turn"),
+    citations: citations(f),
+  }),
   express: (f) => ({ type: "express", turn: number(f, "turn"), emoji: text(f, "emoji") }),
   budget: (f) => ({
     type: "budget",

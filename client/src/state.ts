@@ -188,6 +188,7 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
     case "words":
       return withAgent(state, event.turn, at_ms, (line) => ({ ...line, heard: event.heard }));
     case "attention":
+    case "citations":
     case "budget":
       return state;
     case "persona":

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use duologue_signaling::event::{LatencyParts, Stamped, TurnOutcome};
 
+use crate::knowledge::Passage;
 use crate::media::downlink::LinkReport;
 use crate::media::far_ear::{Evidence, ReportCounts};
 use crate::memory::Gleanings;
@@ -103,6 +104,8 @@ pub enum Entry {
     Event { call: CallId, event: Stamped },
     /// What a judge said, and what was done.
     Judgement(JudgementRow),
+    /// What stood before the model when it answered.
+    Retrieval(RetrievalRow),
     /// The call's caller is refused from now on, for `ttl_s` seconds.
     Blocked { call: CallId, at_ms: u64, ttl_s: u64, reason: &'static str },
     /// What a turn gave to remember of the call's caller.
@@ -165,6 +168,30 @@ pub struct JudgementRow {
     pub rests_on: Option<String>,
     pub probabilities: Vec<(&'static str, f32)>,
     pub took_ms: f32,
+}
+
+/// What was looked up for an answer, as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetrievalRow {
+    pub call: CallId,
+    /// The agent's turn that it is for, and the caller's turn that asked.
+    pub turn: u32,
+    pub caller_turn: u32,
+    /// Milliseconds since the call began.
+    pub at_ms: u64,
+    /// What was looked up.
+    pub words: String,
+    pub took_ms: f32,
+    /// What the model was shown, the best first.
+    pub retrieved: Vec<Retrieved>,
+}
+
+/// A passage that the model was shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retrieved {
+    pub passage: Passage,
+    /// The answer took something from it.
+    pub cited: bool,
 }
 
 /// How far a word has come.

@@ -14,9 +14,10 @@ use duologue_core::backend::Role;
 use duologue_core::dialogue::conversation::{Errand, Input};
 use duologue_core::dialogue::judge::{Action, Moment};
 use duologue_core::dialogue::ladder::Rung;
-use duologue_core::dialogue::persona::{Persona, QuietHours};
+use duologue_core::dialogue::persona::{KnowledgeFolder, Persona, QuietHours};
 use duologue_core::dialogue::stable::prefix;
 use duologue_core::journal::{Entry, Speaker, WordFate, WordState};
+use duologue_core::knowledge::Passage;
 use duologue_core::media::far_ear::PlayoutReport;
 use duologue_signaling::event::Event;
 use stage::{Line, Record, Script, Sound, Told, play, stretches};
@@ -65,6 +66,8 @@ fn every_setting_changes_a_scenario() {
         ("57-what-is-on-its-way", "far_ear_ms 20"),
         ("63-deflect-later", "delay_ms 1000"),
         ("70-judge-beside", "judge_beside 0"),
+        ("111-knowledge-is-late", "source_wait_ms 500"),
+        ("110-knowledge", "source_chars 60"),
     ];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     for (name, setting) in settings {
@@ -118,6 +121,7 @@ fn statement(script: &mut Script, line: &str) -> Option<()> {
             script.persona.ladder.push(Rung { after_ms: after.parse().ok()?, say: say.into(), hang_up });
         }
         "judge" => return verdict(script, rest),
+        "knows" => return knows(script, rest),
         "silence_ttl_ms" => script.persona.silence_ttl_ms = rest.parse().ok()?,
         "reply" => script.replies.push_back(Line::Says(rest.into())),
         "reply-fails" => script.replies.push_back(Line::Fails(rest.into())),
@@ -133,6 +137,17 @@ fn statement(script: &mut Script, line: &str) -> Option<()> {
         "end" => script.end_ms = rest.parse().ok()?,
         _ => return happening(script, word.parse().ok()?, rest),
     }
+    Some(())
+}
+
+/// `knows kitchen | house.md | Meals > Dinner | The kitchen closes at ten.`
+fn knows(script: &mut Script, rest: &str) -> Option<()> {
+    let mut parts = rest.splitn(4, " | ").map(str::to_owned);
+    let word = parts.next()?;
+    let (source, heading, text) = (parts.next()?, parts.next()?, parts.next()?);
+    script.persona.knowledge = vec![KnowledgeFolder { path: "house".into(), line: 1 }];
+    let line = Some(1 + script.knows.len() as u32);
+    script.knows.push((word, Passage { source, heading, text, line, ..Passage::default() }));
     Some(())
 }
 
@@ -184,6 +199,9 @@ fn set(script: &mut Script, rest: &str) -> Option<()> {
         "judge_beside" => script.settings.judging.beside = value > 0,
         "delay_ms" => script.settings.judging.delay_ms = ms,
         "judge_ms" => script.pace.judge_ms = value,
+        "consult_ms" => script.pace.consult_ms = value,
+        "source_wait_ms" => script.settings.sources.wait_ms = ms,
+        "source_chars" => script.settings.sources.chars = value as usize,
         "initiatives" => script.persona.budgets.initiatives_most = ms,
         "after_question_percent" => script.persona.patience.after_question = value as f32 / 100.0,
         "after_hold_on_percent" => script.persona.patience.after_hold_on = value as f32 / 100.0,
@@ -276,6 +294,12 @@ fn tell(record: &Record, show_words: bool) -> String {
         {
             let _ = writeln!(out, "  told {at}: {}", last.content);
         }
+        if let [.., quoted, asked] = request.messages.as_slice()
+            && quoted.content.starts_with("=== quoted")
+        {
+            let notes: Vec<&str> = quoted.content.lines().filter(|line| line.starts_with('(')).collect();
+            let _ = writeln!(out, "  quoted {at} before {:?}: {}", asked.content, notes.join(" "));
+        }
     }
     for entry in &record.entries {
         if let Entry::Turn(row) = entry {
@@ -286,6 +310,17 @@ fn tell(record: &Record, show_words: bool) -> String {
                 out,
                 "  kept {} {who}{outcome} {}-{}: {}{heard}",
                 row.turn, row.started_ms, row.ended_ms, row.text
+            );
+        }
+        if let Entry::Retrieval(row) = entry {
+            let cited = row.retrieved.iter().filter(|one| one.cited).count();
+            let _ = writeln!(
+                out,
+                "  retrieved {} for turn {} ({} cited): {}",
+                row.retrieved.len(),
+                row.turn,
+                cited,
+                row.words
             );
         }
         if let Entry::Blocked { ttl_s, reason, .. } = entry {
@@ -336,6 +371,10 @@ fn tell_event(event: &Event) -> Option<String> {
         Event::Draft { turn, caller_turn, adopted, tokens, .. } => {
             let fate = if *adopted { "adopted" } else { "thrown away" };
             format!("draft {turn} for {caller_turn} {fate} after {tokens} tokens")
+        }
+        Event::Citations { turn, caller_turn, citations } => {
+            let places = citations.iter().map(|place| format!("{}, {}", place.source, place.heading));
+            format!("turn {turn} for {caller_turn} cites {}", places.collect::<Vec<_>>().join("; "))
         }
         Event::Persona { name, .. } => format!("persona {name}"),
         Event::Express { turn, emoji } => format!("turn {turn} shows {emoji}"),

@@ -75,6 +75,33 @@ pub struct LatencyParts {
     pub first_packet_ms: Option<u64>,
 }
 
+/// Whose text a citation is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// A file of the persona's.
+    #[default]
+    File,
+    /// A page of the web.
+    Web,
+}
+
+/// A place that an answer rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Citation {
+    pub origin: Origin,
+    /// The file, from the persona's folder on; or the page's address.
+    pub source: String,
+    /// The headings above the place, outermost first, with ` > ` between them; or the page's title.
+    pub heading: String,
+    /// From 1; of files without pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// From 1; of files with pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
+}
+
 /// What happens in a call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
@@ -132,6 +159,8 @@ pub enum Event {
     TurnEnded { turn: u32, outcome: TurnOutcome, heard: String, generated: String, latency: LatencyParts },
     /// Another persona answers from now on.
     Persona { name: String, title: String },
+    /// What agent turn `turn` took from somebody else's texts, for the words of caller turn `caller_turn`.
+    Citations { turn: u32, caller_turn: u32, citations: Vec<Citation> },
     /// A picture in the agent's text: shown, never spoken.
     Express { turn: u32, emoji: String },
     /// What the persona's budget, or its quiet hours, said to something that the agent meant to do: `spent` times of `most` it

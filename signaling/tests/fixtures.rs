@@ -45,6 +45,7 @@ fn event_name(event: &Event) -> &'static str {
         Event::Draft { .. } => "draft",
         Event::TurnEnded { .. } => "turn-ended",
         Event::Persona { .. } => "persona",
+        Event::Citations { .. } => "citations",
         Event::Express { .. } => "express",
         Event::Budget { .. } => "budget",
         Event::Line { .. } => "line",
@@ -54,7 +55,7 @@ fn event_name(event: &Event) -> &'static str {
     }
 }
 
-const EVENT_NAMES: [&str; 18] = [
+const EVENT_NAMES: [&str; 19] = [
     "call-started",
     "floor",
     "partial",
@@ -67,6 +68,7 @@ const EVENT_NAMES: [&str; 18] = [
     "draft",
     "turn-ended",
     "persona",
+    "citations",
     "express",
     "budget",
     "line",

@@ -4,6 +4,7 @@
 use super::question::{Asked, asked};
 use crate::backend::{ChatMessage, Role};
 use crate::journal::Speaker;
+use crate::knowledge::quote::sealed;
 
 /// One finished turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +97,7 @@ impl History {
         messages.extend(lines[first..].iter().map(|line| {
             let role = match line.who {
                 _ if line.news => Role::System,
-                Speaker::Caller => Role::User,
+                Speaker::Caller => return ChatMessage { role: Role::User, content: sealed(&line.text) },
                 Speaker::Agent => Role::Assistant,
             };
             let mark = if line.cut { CUT_MARK } else { "" };

@@ -11,6 +11,7 @@ use duologue_core::dialogue::floor::Hearing;
 use duologue_core::dialogue::judge::{Action, Judge, Moment, RulesJudge, Situation, Verdict};
 use duologue_core::dialogue::persona::Persona;
 use duologue_core::journal::{EndReason, Entry};
+use duologue_core::knowledge::Passage;
 use duologue_core::time::{CallTime, TICK};
 use duologue_signaling::event::Stamped;
 
@@ -48,6 +49,7 @@ pub struct Pace {
     pub voice_ms: u64,
     pub word_ms: u64,
     pub judge_ms: u64,
+    pub consult_ms: u64,
 }
 
 impl Default for Pace {
@@ -60,6 +62,7 @@ impl Default for Pace {
             voice_ms: 60,
             word_ms: 300,
             judge_ms: 20,
+            consult_ms: 4,
         }
     }
 }
@@ -104,6 +107,8 @@ pub struct Script {
     pub replies: VecDeque<Line>,
     /// What the judge says; where nothing is said, the rules do.
     pub verdicts: Vec<Told>,
+    /// What the persona's files have: a passage is found for words that it has in it.
+    pub knows: Vec<(String, Passage)>,
     /// The voice fails from this clause of the call on.
     pub mute_voice_from: Option<usize>,
     pub end_ms: u64,
@@ -121,6 +126,7 @@ impl Script {
             inputs: Vec::new(),
             replies: VecDeque::new(),
             verdicts: Vec::new(),
+            knows: Vec::new(),
             mute_voice_from: None,
             end_ms: 10_000,
             began_unix_s: None,
@@ -319,6 +325,11 @@ impl Stage {
             Effect::VoiceAttention { text } => {
                 let pcm: Arc<[f32]> = vec![0.1; 48 * 300].into();
                 self.later(now + self.script.pace.voice_ms, Input::Attention { text, pcm });
+            }
+            Effect::Consult { words, .. } => {
+                let about = |(word, _): &&(String, Passage)| words.to_lowercase().contains(word.as_str());
+                let passages = self.script.knows.iter().filter(about).map(|(_, passage)| passage.clone()).collect();
+                self.later(now + self.script.pace.consult_ms, Input::Consulted { words, passages, took_ms: 0.0 });
             }
             Effect::CloseUtterance => self.utterance_from_ms = now,
             Effect::Prime(request) => self.record.requests.push((now, request)),

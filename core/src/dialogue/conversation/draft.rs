@@ -4,9 +4,9 @@
 
 use duologue_signaling::event::{Event, FloorState};
 
+use super::Conversation;
 use super::caller::CallerTurn;
 use super::reply::Reply;
-use super::{Conversation, Effect};
 use crate::dialogue::judge::{Action, Verdict};
 use crate::dialogue::words::same_words;
 use crate::time::CallTime;
@@ -67,11 +67,10 @@ impl Conversation {
         caller.drafts += 1;
         let words = caller.words.clone();
         let mut reply = Reply::new(turn, at, Action::Respond, "draft");
-        let request = self.request(Some(&words));
         reply.draft = Some(words);
         reply.once_more = true;
         self.reply = Some(reply);
-        self.effects.push(Effect::Generate { turn, request });
+        self.ask_model(at);
     }
 
     /// The verdict on final words is the same before the turn is over as after it.

@@ -58,6 +58,7 @@ impl Conversation {
         // What has left cannot be called back, unless the call ends: then nobody listens to it any more.
         let heard = if self.over { reply.ledger.heard() } else { reply.ledger.sent() }.to_owned();
         self.effects.push(Effect::DropTurn { turn: reply.turn });
+        self.close_quoted(at, &mut reply, outcome, &heard);
         if reply.draft.is_some() {
             let caller_turn = self.caller_turn().unwrap_or_default();
             self.emit(at, reply.told_as_draft(at, caller_turn, false));

@@ -18,6 +18,7 @@ mod initiative;
 mod manner;
 mod recall;
 mod reply;
+mod sources;
 mod verdict;
 
 use std::collections::VecDeque;
@@ -37,6 +38,7 @@ use super::suspicion::Suspicion;
 use crate::audio::LINE_FRAME;
 use crate::backend::{AsrPurpose, ChatRequest, Clause, Speech};
 use crate::journal::{CallId, EndReason, Entry};
+use crate::knowledge::Passage;
 use crate::media::far_ear::{FarEar, FarEarSettings, PlayoutReport};
 use crate::memory::recollection::Recollection;
 use crate::time::CallTime;
@@ -49,6 +51,8 @@ pub use initiative::Errand;
 use initiative::Initiative;
 use recall::Mind;
 use reply::{Owed, Reply};
+pub use sources::SourceSettings;
+use sources::Sources;
 
 /// The conversation's own numbers; each comes from the configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -59,6 +63,7 @@ pub struct ConversationSettings {
     pub pace: Pace,
     pub judging: Judging,
     pub far_ear: FarEarSettings,
+    pub sources: SourceSettings,
 }
 
 /// How the judge is asked.
@@ -132,6 +137,8 @@ pub enum Input {
     Remembered(Box<Recollection>),
     /// What came to mind about the words of the open turn.
     Recalled(Vec<String>),
+    /// What the persona's files have about these words of the open turn, and how long that took.
+    Consulted { words: String, passages: Vec<Passage>, took_ms: f32 },
     /// Something to say of the agent's own accord, after so long.
     Errand { errand: Errand, after: Duration },
     /// This persona answers from now on.
@@ -147,6 +154,8 @@ pub enum Effect {
     AskTurnModel { turn: u32, revision: u32 },
     /// Ask the judge.
     Judge { turn: u32, revision: u32, situation: Box<Situation> },
+    /// Look these words up in the persona's files.
+    Consult { persona: String, words: String },
     /// Make the sound of a sign of attention, for later.
     VoiceAttention { text: String },
     /// The open utterance has been dealt with: the next onset begins a new one.
@@ -181,6 +190,7 @@ pub struct Conversation {
     initiative: Initiative,
     history: History,
     mind: Mind,
+    sources: Sources,
     last_turn: u32,
     /// What was lost to a sound before it was heard, to be made good if the sound has no words.
     owed: Option<Owed>,
@@ -226,6 +236,7 @@ impl Conversation {
             initiative: Initiative::default(),
             history: History::default(),
             mind: Mind::default(),
+            sources: Sources::default(),
             last_turn: 0,
             owed: None,
             caller: None,
@@ -330,6 +341,7 @@ impl Conversation {
             Input::RoundTrip(rtt) => self.far_ear.round_trip(rtt),
             Input::Remembered(recollection) => self.remember(*recollection),
             Input::Recalled(lines) => self.mind.recollection.recalled = lines,
+            Input::Consulted { words, passages, took_ms } => self.on_consulted(at, &words, passages, took_ms),
             Input::Errand { errand, after } => self.send_on(at, errand, after),
             Input::Persona(persona) => self.switch_persona(at, persona),
         }
@@ -379,6 +391,7 @@ impl Conversation {
 
     /// The ladder while nobody speaks, a limit to turns without end, and the watchdog over a thinking agent.
     fn watch(&mut self, at: CallTime) {
+        self.watch_sources(at);
         self.watch_errands(at);
         if self.floor.state() == FloorState::Idle
             && let Some(rung) = self.ladder.climb(at)

@@ -10,12 +10,14 @@ use duologue_signaling::event::{Event, LatencyParts};
 use super::express::Expressions;
 use super::initiative::Waiting;
 use super::manner::{manage, manner};
+use super::sources::Quoted;
 use super::{Conversation, Effect};
 use crate::audio::{LINE_FRAME, LINE_RATE};
 use crate::backend::{ChatMessage, ChatRequest, Clause, Role, Speech, Urgency};
 use crate::dialogue::judge::{Action, Verdict};
 use crate::dialogue::ledger::Ledger;
 use crate::dialogue::sentence::{ClauseCutter, ClauseLimits, Cut, speakable};
+use crate::knowledge::quote::sealed;
 use crate::media::playout::{Played, Playout};
 use crate::time::CallTime;
 
@@ -36,7 +38,11 @@ pub(super) struct Reply {
     /// First packet with its sound.
     pub started: Option<CallTime>,
     /// How the model is told to answer; `None`: as it would.
-    manner: Option<String>,
+    pub manner: Option<String>,
+    /// It waits for what is looked up; the model has not been asked.
+    pub held: bool,
+    /// What its answer may rest on.
+    pub quoted: Quoted,
     /// The model may be asked once more, if it breaks off before its first word; never for fixed words.
     pub once_more: bool,
     /// The text, and how far each word of it has come.
@@ -46,7 +52,7 @@ pub(super) struct Reply {
     next_clause: u32,
     /// The clause that the voice is making.
     speaking: Option<(u32, Range<usize>)>,
-    text_done: bool,
+    pub text_done: bool,
     pub failed: bool,
     pub hang_up: bool,
     /// It is begun though the caller speaks.
@@ -80,6 +86,8 @@ impl Reply {
             tokens: 0,
             started: None,
             manner: None,
+            held: false,
+            quoted: Quoted::default(),
             once_more: false,
             ledger: Ledger::default(),
             cutter: ClauseCutter::new(ClauseLimits::default()),
@@ -214,11 +222,9 @@ impl Conversation {
         if let Some(caller) = &self.caller {
             reply.latency = caller.latency;
         }
-        let request = self.request_in(reply.manner.as_deref());
         reply.once_more = true;
-        let turn = reply.turn;
         self.reply = Some(reply);
-        self.effects.push(Effect::Generate { turn, request });
+        self.ask_model(at);
     }
 
     /// The model's view of the call, with the caller's open turn at its end.
@@ -228,10 +234,11 @@ impl Conversation {
             match messages.last_mut() {
                 Some(last) if last.role == Role::User => {
                     last.content.push(' ');
-                    last.content.push_str(words);
+                    last.content.push_str(&sealed(words));
                 }
-                _ => messages.push(ChatMessage { role: Role::User, content: words.into() }),
+                _ => messages.push(ChatMessage { role: Role::User, content: sealed(words) }),
             }
+            self.put_sources(&mut messages);
         }
         self.put_to_mind(&mut messages);
         ChatRequest {
@@ -243,7 +250,7 @@ impl Conversation {
     }
 
     /// [`Conversation::request`] for the caller's open turn, to be answered in this manner.
-    fn request_in(&self, manner: Option<&str>) -> ChatRequest {
+    pub(super) fn request_in(&self, manner: Option<&str>) -> ChatRequest {
         let mut request = self.request(self.caller_words());
         if let Some(manner) = manner {
             manage(&mut request, manner);
@@ -277,6 +284,7 @@ impl Conversation {
         let Some(reply) = &mut self.reply else { return };
         let Some(why) = why else {
             reply.finish_text();
+            self.cite(at);
             self.pump(at);
             return;
         };
@@ -404,6 +412,7 @@ impl Conversation {
         reply.latency.first_packet_ms = Some(at.ms());
         let (turn, latency) = (reply.turn, reply.latency);
         self.emit(at, Event::TurnStarted { turn, latency });
+        self.cite(at);
     }
 
     /// Tells the client what has been heard of the open turn, a few times a second.

@@ -65,6 +65,8 @@ pub struct Persona {
     pub max_tokens: u32,
     /// Words that the recogniser may expect.
     pub hotwords: Vec<String>,
+    /// Folders with files that the agent may answer from.
+    pub knowledge: Vec<KnowledgeFolder>,
     /// Sends the caller's own sound back instead of talking: the measuring rig's own floor.
     pub echo: bool,
     /// Plays this WAV file instead of talking, over and over: a path, relative to the persona's own file.
@@ -73,6 +75,15 @@ pub struct Persona {
     pub recording: Option<Arc<[f32]>>,
     /// The system prompt.
     pub prompt: String,
+}
+
+/// A folder with what a persona knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnowledgeFolder {
+    /// As the file has it: relative to the persona's own file.
+    pub path: String,
+    /// Where the file has it, from 1.
+    pub line: usize,
 }
 
 impl Persona {
@@ -110,6 +121,7 @@ impl Persona {
             temperature: limits::TEMPERATURE.usual,
             max_tokens: limits::MAX_TOKENS.usual,
             hotwords: Vec::new(),
+            knowledge: Vec::new(),
             echo: false,
             plays: None,
             recording: None,
