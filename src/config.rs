@@ -34,6 +34,7 @@ sections! {
         calls: Calls,
         store: Store,
     memory: Memory,
+        knowledge: Knowledge,
         models: Models,
         log: Log,
     }
@@ -249,6 +250,18 @@ section! {
         digest_chars: u32 = 600, 100..=4_000, "characters";
         /// Facts and earlier words that are recalled for one turn, beside what is known from the beginning.
         recalled: u32 = 3, 0..=16, "lines";
+    }
+}
+
+section! {
+    /// What personas know from files (`knowledge:` in their heads); `duologue knowledge` reads them in and shows them.
+    pub struct Knowledge in "knowledge" {
+        /// Passages that are quoted to the model for one turn; 0 quotes none.
+        passages: u32 = 3, 0..=8, "passages";
+        /// What is quoted may take so much of the prompt. More knows more, and is read more slowly before the answer.
+        chars: u32 = 800, 100..=4_000, "characters";
+        /// A reply waits so long for what is looked up (a few milliseconds as a rule), then goes without.
+        wait_ms: u32 = 60, 0..=1_000, "ms";
     }
 }
 

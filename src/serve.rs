@@ -16,10 +16,11 @@ use crate::audio::{LINE_RATE, wav};
 use crate::call::memory::MemoryHouse;
 use crate::call::registry::{House, Registry};
 use crate::config::{Config, JudgeKind};
-use crate::dialogue::conversation::{ConversationSettings, DraftSettings, Judging, Pace};
+use crate::dialogue::conversation::{ConversationSettings, DraftSettings, Judging, Pace, SourceSettings};
 use crate::dialogue::endpoint::{EndWeights, EndpointSettings};
 use crate::dialogue::floor::FloorSettings;
 use crate::dialogue::persona::Persona;
+use crate::knowledge::{self, AsFound, KnowledgeHouse, Shelf, What, missing_folders, shelves};
 use crate::media::ear::EarSettings;
 use crate::media::far_ear::FarEarSettings;
 use crate::peer::{Port, PortConfig, PortError};
@@ -51,6 +52,8 @@ pub struct Server {
     store: Store,
     stop: CancellationToken,
     web: JoinHandle<()>,
+    /// Reads what personas know from files, in the background.
+    indexing: JoinHandle<()>,
 }
 
 impl Server {
@@ -70,6 +73,7 @@ impl Server {
         .await?;
         let store = Store::open(&config.store.path).await?;
         let engines = assembly::assemble(config).await?;
+        let shelves = shelves(&config.personas.dir, personas.iter().map(AsRef::as_ref));
         let (http, media) = (listener.local_addr().unwrap_or(config.http.listen), port.local_addr());
         let registry = Registry::new(House {
             port,
@@ -81,6 +85,11 @@ impl Server {
             conversation: conversation_settings(config),
             ear: ear_settings(config),
             redundancy_most: config.media.redundancy_most as u8,
+            knowledge: KnowledgeHouse {
+                store: store.reader(),
+                ranker: Arc::new(AsFound),
+                passages: config.knowledge.passages,
+            },
             memory: config.memory.enabled.then(|| MemoryHouse {
                 store: store.reader(),
                 digest_chars: config.memory.digest_chars as usize,
@@ -102,12 +111,14 @@ impl Server {
                 tracing::error!(%fault, "the web server stopped");
             }
         });
-        Ok(Self { http, media, registry, store, stop, web })
+        let indexing = tokio::spawn(read_in(config.store.path.clone(), shelves));
+        Ok(Self { http, media, registry, store, stop, web, indexing })
     }
 
     /// Ends every call, writes every row, stops.
     pub async fn stop(self) {
         self.registry.shut_down().await;
+        self.indexing.abort();
         self.stop.cancel();
         // Listeners of ended calls close by themselves; an idle keep-alive connection is not waited for.
         if tokio::time::timeout(Duration::from_secs(2), self.web).await.is_err() {
@@ -117,6 +128,19 @@ impl Server {
         if counts.lost > 0 {
             tracing::warn!(lost = counts.lost, "rows that could not be kept");
         }
+    }
+}
+
+/// Brings the index up to the personas' files. Calls are taken meanwhile, and answered with what is there.
+async fn read_in(database: PathBuf, shelves: Vec<Shelf>) {
+    let read = knowledge::index(&database, &shelves, |report| match report.what {
+        What::Faulty(why) => {
+            tracing::warn!(persona = report.persona, file = report.source, why, "a file of knowledge is skipped");
+        }
+        what => tracing::debug!(persona = report.persona, file = report.source, ?what, "knowledge"),
+    });
+    if let Err(fault) = read.await {
+        tracing::error!(%fault, "what personas know from files is not up to date");
     }
 }
 
@@ -154,6 +178,8 @@ pub fn load_personas(folder: &Path, default: &str) -> Result<Vec<Arc<Persona>>, 
                     Ok(sound) => persona.recording = sound,
                     Err(why) => faults.push(format!("{}: plays: {why}", file.display())),
                 }
+                let missing = missing_folders(folder, &persona);
+                faults.extend(missing.iter().map(|fault| format!("{}: {fault}", file.display())));
                 personas.push(Arc::new(persona));
             }
             Err(found) => faults.extend(found.iter().map(|fault| format!("{}: {fault}", file.display()))),
@@ -216,6 +242,7 @@ pub fn conversation_settings(config: &Config) -> ConversationSettings {
         pace: Pace { longest_turn_s: floor.longest_turn_s, ..Pace::default() },
         judging: Judging { beside: config.judge.kind != JudgeKind::Rules, delay_ms: config.judge.delay_ms },
         far_ear: FarEarSettings { buffer_ms: config.media.far_ear_ms },
+        sources: SourceSettings { chars: config.knowledge.chars as usize, wait_ms: config.knowledge.wait_ms },
     }
 }
 

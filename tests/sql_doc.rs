@@ -8,12 +8,13 @@ use std::time::Duration;
 use common::{
     MONDAY_UTC_MS, agent_turn, caller_turn, closed, event, fact, judgement, opened, place, remembered, words,
 };
-use duologue::journal::{DownlinkRow, EndReason, Entry, MediaTotals};
+use duologue::journal::{DownlinkRow, EndReason, Entry, MediaTotals, RetrievalRow, Retrieved};
+use duologue::knowledge::{Chunk, Passage};
 use duologue::media::downlink::LinkReport;
 use duologue::media::far_ear::ReportCounts;
 use duologue::memory::calendar::Day;
 use duologue::memory::{Commitment, Fact, Gleanings, Party, Predicate, Wish};
-use duologue::store::Store;
+use duologue::store::{KnowledgeFiles, Store};
 use duologue_signaling::event::{Event, LatencyParts, TurnOutcome};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
@@ -51,6 +52,26 @@ fn went(at_utc_ms: i64) -> Fact {
 fn promised() -> Commitment {
     let due = Some(Day::of_utc_ms(MONDAY_UTC_MS).plus(1));
     Commitment { who: Party::Agent, what: "ask the cook".into(), due }
+}
+
+/// What stood before the model when it answered in call "a".
+fn retrieval() -> RetrievalRow {
+    let hours = Passage {
+        source: "desk/hours.md".into(),
+        heading: "Opening hours".into(),
+        line: Some(3),
+        text: "Open from nine, on Sundays from ten.".into(),
+        ..Passage::default()
+    };
+    RetrievalRow {
+        call: "a".into(),
+        turn: 2,
+        caller_turn: 1,
+        at_ms: 2_500,
+        words: "When do you open?".into(),
+        took_ms: 1.5,
+        retrieved: vec![Retrieved { passage: hours, cited: true }],
+    }
 }
 
 /// A good morning: one call as it should be, one on a bad line that the caller left unanswered, one that failed.
@@ -93,6 +114,7 @@ fn a_morning() -> Vec<Entry> {
             gleanings: Gleanings { commitments: vec![promised()], ..Gleanings::default() },
             at_utc_ms: MONDAY_UTC_MS,
         },
+        Entry::Retrieval(retrieval()),
         Entry::Summed { call: "a".into(), text: "asked about Sundays".into() },
         Entry::Playout { call: "a".into(), reports, way_ms: 64 },
         Entry::Downlink(downlink(5_000, 250, 50)),
@@ -127,6 +149,10 @@ fn a_morning() -> Vec<Entry> {
 async fn filled() -> (tempfile::TempDir, SqliteConnection) {
     let (folder, path): (_, PathBuf) = place();
     let store = Store::open(&path).await.expect("a database");
+    let mut files = KnowledgeFiles::open(&path).await.expect("its tables");
+    let hours = Chunk { text: "Open from nine.".into(), line: Some(3), ..Chunk::default() };
+    files.put("default", "desk/hours.md", &"0".repeat(64), Ok(&[hours])).await.expect("written");
+    files.close().await.expect("closed");
     a_morning().into_iter().for_each(|entry| store.recorder().record(entry));
     store.close().await;
     let connection = SqliteConnectOptions::new().filename(&path).read_only(true).connect().await.expect("a database");

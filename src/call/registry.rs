@@ -21,6 +21,7 @@ use crate::audio::resample::UnsupportedRates;
 use crate::dialogue::conversation::{Conversation, ConversationSettings};
 use crate::dialogue::persona::Persona;
 use crate::journal::{CallId, EndReason, Entry, MediaTotals};
+use crate::knowledge::KnowledgeHouse;
 use crate::media::downlink::{DownlinkSettings, Level};
 use crate::media::ear::{Ear, EarSettings};
 use crate::media::echo::Echo;
@@ -40,6 +41,7 @@ pub struct House {
     pub ear: EarSettings,
     /// Copies of earlier packets that may go along with each: 0..=4.
     pub redundancy_most: Level,
+    pub knowledge: KnowledgeHouse,
     /// None: nobody is remembered.
     pub memory: Option<MemoryHouse>,
     pub max_calls: usize,
@@ -176,6 +178,7 @@ impl Registry {
             recording: persona.recording.clone().and_then(Recording::new),
             hotwords: persona.recogniser_prompt().map(Into::into),
             personas: house.personas.clone(),
+            knowledge: house.knowledge.clone(),
             conversation: Conversation::new(call, persona, house.conversation.clone()),
             engines: house.engines.clone(),
             recorder: house.recorder.clone(),

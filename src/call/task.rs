@@ -21,6 +21,7 @@ use crate::dialogue::judge::Situation;
 use crate::dialogue::parts::{Ask, Cut, Parts};
 use crate::dialogue::persona::Persona;
 use crate::journal::{CallId, DownlinkRow, EndReason, Entry, MediaTotals};
+use crate::knowledge::KnowledgeHouse;
 use crate::media::downlink::LinkReport;
 use crate::media::ear::Ear;
 use crate::media::echo::Echo;
@@ -49,6 +50,8 @@ pub struct CallTask {
     pub inbox: (mpsc::Sender<Input>, mpsc::Receiver<Input>),
     /// The recogniser's expected words.
     pub hotwords: Option<Arc<str>>,
+    /// What the persona's files have.
+    pub knowledge: KnowledgeHouse,
     /// Who may take the call over.
     pub personas: Vec<Arc<Persona>>,
     pub limit: Duration,
@@ -67,6 +70,7 @@ pub struct Work {
     parts: Parts,
     partial: Option<AbortHandle>,
     priming: Option<AbortHandle>,
+    pub(super) consulting: Option<AbortHandle>,
     connected: bool,
     /// The last event about the line, and when it was sent.
     line_told: Option<CallTime>,
@@ -163,6 +167,7 @@ impl CallTask {
             Effect::Transcribe { turn, revision, purpose } => self.transcribe(turn, revision, purpose),
             Effect::AskTurnModel { turn, revision } => self.ask_turn_model(turn, revision),
             Effect::Judge { turn, revision, situation } => self.judge(turn, revision, *situation),
+            Effect::Consult { persona, words } => self.consult(persona, words),
             Effect::VoiceAttention { text } => self.voice_attention(text),
             Effect::CloseUtterance => self.ear.close_utterance(),
             Effect::Prime(request) => self.prime(request),

@@ -4,7 +4,7 @@ use sqlx::SqliteConnection;
 
 use duologue_signaling::event::{Stamped, TurnOutcome};
 
-use super::{error, facts, judging};
+use super::{error, facts, judging, knowledge};
 use crate::journal::{CallId, DownlinkRow, EndReason, Entry, MediaTotals, Speaker, TurnRow, WordFate};
 use crate::media::far_ear::{Evidence, ReportCounts};
 use crate::time::CallTime;
@@ -34,6 +34,7 @@ pub(super) async fn put(connection: &mut SqliteConnection, entry: &Entry) -> Res
         Entry::Blocked { call, at_ms, ttl_s, reason } => {
             judging::put_block(connection, call, *at_ms, *ttl_s, reason).await
         }
+        Entry::Retrieval(row) => knowledge::put_retrieval(connection, row).await,
         Entry::Event { call, event } => put_event(connection, call, event).await,
         Entry::Remembered { call, turn, gleanings, at_utc_ms } => {
             facts::remember(connection, call, *turn, gleanings, *at_utc_ms).await
@@ -69,6 +70,7 @@ fn kind(entry: &Entry) -> &'static str {
         Entry::Downlink(_) => "a report on the line",
         Entry::Judgement(_) => "a judgement",
         Entry::Blocked { .. } => "a block",
+        Entry::Retrieval(_) => "a retrieval",
         Entry::Event { .. } => "an event",
         Entry::Remembered { .. } => "a memory",
         Entry::Summed { .. } => "the summary",
@@ -88,6 +90,7 @@ fn call_of(entry: &Entry) -> &CallId {
         Entry::Turn(turn) => &turn.call,
         Entry::Downlink(row) => &row.call,
         Entry::Judgement(row) => &row.call,
+        Entry::Retrieval(row) => &row.call,
     }
 }
 
