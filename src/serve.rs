@@ -16,7 +16,9 @@ use crate::audio::{LINE_RATE, wav};
 use crate::call::memory::MemoryHouse;
 use crate::call::registry::{House, Registry};
 use crate::config::{Config, JudgeKind};
-use crate::dialogue::conversation::{ConversationSettings, DraftSettings, Judging, Pace, SourceSettings};
+use crate::dialogue::conversation::{
+    ConversationSettings, DraftSettings, FollowUpSettings, Judging, Pace, SearchSettings, SourceSettings,
+};
 use crate::dialogue::endpoint::{EndWeights, EndpointSettings};
 use crate::dialogue::floor::FloorSettings;
 use crate::dialogue::persona::Persona;
@@ -24,6 +26,7 @@ use crate::knowledge::{self, AsFound, KnowledgeHouse, Shelf, What, missing_folde
 use crate::media::ear::EarSettings;
 use crate::media::far_ear::FarEarSettings;
 use crate::peer::{Port, PortConfig, PortError};
+use crate::search::{self, SearchHouse};
 use crate::store::{Store, StoreError};
 use crate::web::{self, Web};
 
@@ -32,6 +35,8 @@ use crate::web::{self, Web};
 pub enum ServeError {
     #[error("personas: {0}")]
     Personas(String),
+    #[error("search: {0}")]
+    Search(#[from] search::SearchFault),
     #[error(transparent)]
     Engines(#[from] AssemblyError),
     #[error(transparent)]
@@ -63,6 +68,7 @@ impl Server {
     /// The first thing that cannot be had; nothing is left running then.
     pub async fn start(config: &Config) -> Result<Self, ServeError> {
         let personas = load_personas(&config.personas.dir, &config.personas.default)?;
+        let web = search::provider(&config.search)?;
         let listener = listen(config.http.listen).await?;
         let port = Port::bind(PortConfig {
             listen: SocketAddr::new(config.http.listen.ip(), config.media.udp_port),
@@ -90,6 +96,7 @@ impl Server {
                 ranker: Arc::new(AsFound),
                 passages: config.knowledge.passages,
             },
+            web: web.map(|provider| SearchHouse { provider, results: config.search.results as usize }),
             memory: config.memory.enabled.then(|| MemoryHouse {
                 store: store.reader(),
                 digest_chars: config.memory.digest_chars as usize,
@@ -242,6 +249,9 @@ pub fn conversation_settings(config: &Config) -> ConversationSettings {
         pace: Pace { longest_turn_s: floor.longest_turn_s, ..Pace::default() },
         judging: Judging { beside: config.judge.kind != JudgeKind::Rules, delay_ms: config.judge.delay_ms },
         far_ear: FarEarSettings { buffer_ms: config.media.far_ear_ms },
+        search: SearchSettings { provider: search::name(config.search.provider), budget_ms: config.search.budget_ms },
+        follow_ups: FollowUpSettings { most: config.follow_ups.most, after_ms: config.follow_ups.after_ms },
+        transition_ms: floor.transition_ms,
         sources: SourceSettings { chars: config.knowledge.chars as usize, wait_ms: config.knowledge.wait_ms },
     }
 }

@@ -147,7 +147,7 @@ async fn reciting(more: &str, rules: &str) -> House {
     let script = tempfile::NamedTempFile::with_suffix(".yaml").expect("a file");
     std::fs::write(script.path(), format!("rules:\n{rules}otherwise: I see.\n")).expect("a script");
     House::open(&format!(
-        "[asr]\nbackend = \"scripted\"\n[tts]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\nmodel = {:?}\n{more}",
+        "[asr]\nbackend = \"scripted\"\n[tts]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\nmodel = {:?}\n[knowledge]\nwait_ms = 1000\n{more}",
         script.path().display().to_string()
     ))
     .await

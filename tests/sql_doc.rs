@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::{
     MONDAY_UTC_MS, agent_turn, caller_turn, closed, event, fact, judgement, opened, place, remembered, words,
 };
-use duologue::journal::{DownlinkRow, EndReason, Entry, MediaTotals, RetrievalRow, Retrieved};
+use duologue::journal::{DownlinkRow, EndReason, Entry, MediaTotals, RetrievalRow, Retrieved, SearchRow};
 use duologue::knowledge::{Chunk, Passage};
 use duologue::media::downlink::LinkReport;
 use duologue::media::far_ear::ReportCounts;
@@ -74,6 +74,22 @@ fn retrieval() -> RetrievalRow {
     }
 }
 
+/// The web was asked for it, too late.
+fn searched() -> SearchRow {
+    SearchRow {
+        call: "a".into(),
+        turn: 5,
+        caller_turn: 4,
+        at_ms: 8_700,
+        took_ms: 1_500,
+        query: "opening hours".into(),
+        provider: "searxng",
+        results: 0,
+        outcome: "late",
+        detail: String::new(),
+    }
+}
+
 /// A good morning: one call as it should be, one on a bad line that the caller left unanswered, one that failed.
 fn a_morning() -> Vec<Entry> {
     let mut unheard = agent_turn("b", 2, 900, "We open at nine.", "");
@@ -115,6 +131,8 @@ fn a_morning() -> Vec<Entry> {
             at_utc_ms: MONDAY_UTC_MS,
         },
         Entry::Retrieval(retrieval()),
+        Entry::Search(searched()),
+        Entry::Topic { call: "a".into(), turn: 3, at_ms: 2_600, asked_by: "words" },
         Entry::Summed { call: "a".into(), text: "asked about Sundays".into() },
         Entry::Playout { call: "a".into(), reports, way_ms: 64 },
         Entry::Downlink(downlink(5_000, 250, 50)),

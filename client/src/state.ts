@@ -189,6 +189,10 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
       return withAgent(state, event.turn, at_ms, (line) => ({ ...line, heard: event.heard }));
     case "attention":
     case "citations":
+    case "search":
+    case "topic":
+    case "transition":
+    case "follow-ups":
     case "budget":
       return state;
     case "persona":

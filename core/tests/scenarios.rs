@@ -19,7 +19,7 @@ use duologue_core::dialogue::stable::prefix;
 use duologue_core::journal::{Entry, Speaker, WordFate, WordState};
 use duologue_core::knowledge::Passage;
 use duologue_core::media::far_ear::PlayoutReport;
-use duologue_signaling::event::Event;
+use duologue_signaling::event::{Event, Origin};
 use stage::{Line, Record, Script, Sound, Told, play, stretches};
 
 #[test]
@@ -68,6 +68,9 @@ fn every_setting_changes_a_scenario() {
         ("70-judge-beside", "judge_beside 0"),
         ("111-knowledge-is-late", "source_wait_ms 500"),
         ("110-knowledge", "source_chars 60"),
+        ("113-search", "search_budget_ms 300"),
+        ("119-transition", "transition_ms 0"),
+        ("122-follow-ups", "follow_ups_after_ms 5000"),
     ];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     for (name, setting) in settings {
@@ -122,6 +125,9 @@ fn statement(script: &mut Script, line: &str) -> Option<()> {
         }
         "judge" => return verdict(script, rest),
         "knows" => return knows(script, rest),
+        "web" => return web(script, rest),
+        "search-fails" => script.search_fails = Some(rest.into()),
+        "proposes" => script.follow_ups = rest.split(" | ").map(Into::into).collect(),
         "silence_ttl_ms" => script.persona.silence_ttl_ms = rest.parse().ok()?,
         "reply" => script.replies.push_back(Line::Says(rest.into())),
         "reply-fails" => script.replies.push_back(Line::Fails(rest.into())),
@@ -148,6 +154,17 @@ fn knows(script: &mut Script, rest: &str) -> Option<()> {
     script.persona.knowledge = vec![KnowledgeFolder { path: "house".into(), line: 1 }];
     let line = Some(1 + script.knows.len() as u32);
     script.knows.push((word, Passage { source, heading, text, line, ..Passage::default() }));
+    Some(())
+}
+
+/// `web eclipse | https://sky.example | Eclipses | The next one is in August.`: this persona may ask the web.
+fn web(script: &mut Script, rest: &str) -> Option<()> {
+    let mut parts = rest.splitn(4, " | ").map(str::to_owned);
+    let word = parts.next()?;
+    let (source, heading, text) = (parts.next()?, parts.next()?, parts.next()?);
+    script.persona.search = true;
+    script.settings.search.provider = Some("script");
+    script.web.push((word, Passage { origin: Origin::Web, source, heading, text, ..Passage::default() }));
     Some(())
 }
 
@@ -200,6 +217,11 @@ fn set(script: &mut Script, rest: &str) -> Option<()> {
         "delay_ms" => script.settings.judging.delay_ms = ms,
         "judge_ms" => script.pace.judge_ms = value,
         "consult_ms" => script.pace.consult_ms = value,
+        "search_ms" => script.pace.search_ms = value,
+        "search_budget_ms" => script.settings.search.budget_ms = ms,
+        "transition_ms" => script.settings.transition_ms = ms,
+        "follow_ups" => script.settings.follow_ups.most = ms,
+        "follow_ups_after_ms" => script.settings.follow_ups.after_ms = ms,
         "source_wait_ms" => script.settings.sources.wait_ms = ms,
         "source_chars" => script.settings.sources.chars = value as usize,
         "initiatives" => script.persona.budgets.initiatives_most = ms,
@@ -258,6 +280,7 @@ fn happening(script: &mut Script, at: u64, rest: &str) -> Option<()> {
             let persona = Persona { prompt: format!("You are {rest}."), ..Persona::blank(rest) };
             script.inputs.push((at, Input::Persona(persona.into())));
         }
+        "asks-for-a-new-topic" => script.inputs.push((at, Input::NewTopic)),
         "mutes" => script.inputs.push((at, Input::Muted(true))),
         "unmutes" => script.inputs.push((at, Input::Muted(false))),
         _ => return None,
@@ -301,6 +324,13 @@ fn tell(record: &Record, show_words: bool) -> String {
             let _ = writeln!(out, "  quoted {at} before {:?}: {}", asked.content, notes.join(" "));
         }
     }
+    let topic = record.events.iter().find(|event| matches!(event.event, Event::Topic { .. })).map(|event| event.at_ms);
+    let asked = |at: u64| record.opened.iter().any(|(when, _)| *when == at);
+    let seen = record.requests.iter().filter(|(at, _)| topic.is_some_and(|topic| *at >= topic) && asked(*at));
+    for (at, request) in seen {
+        let said: Vec<&str> = request.messages[1..].iter().map(|message| message.content.as_str()).collect();
+        let _ = writeln!(out, "  the model sees {at}: {}", said.join(" / "));
+    }
     for entry in &record.entries {
         if let Entry::Turn(row) = entry {
             let who = if row.speaker == Speaker::Caller { "caller" } else { "agent" };
@@ -322,6 +352,16 @@ fn tell(record: &Record, show_words: bool) -> String {
                 cited,
                 row.words
             );
+        }
+        if let Entry::Search(row) = entry {
+            let _ = writeln!(
+                out,
+                "  searched for turn {}: {} after {} ms {}",
+                row.turn, row.outcome, row.took_ms, row.detail
+            );
+        }
+        if let Entry::Topic { turn, asked_by, .. } = entry {
+            let _ = writeln!(out, "  topic from {turn} on ({asked_by})");
         }
         if let Entry::Blocked { ttl_s, reason, .. } = entry {
             let _ = writeln!(out, "  blocked for {ttl_s} s ({reason})");
@@ -376,6 +416,12 @@ fn tell_event(event: &Event) -> Option<String> {
             let places = citations.iter().map(|place| format!("{}, {}", place.source, place.heading));
             format!("turn {turn} for {caller_turn} cites {}", places.collect::<Vec<_>>().join("; "))
         }
+        Event::Search { turn, query, state, results, took_ms } => {
+            format!("search for turn {turn}: {} ({query}; {results} in {took_ms} ms)", state.as_str())
+        }
+        Event::Topic { turn, asked_by } => format!("new topic from turn {turn} on ({asked_by})"),
+        Event::Transition { turn, text } => format!("turn {turn} begins with a phrase: {text}"),
+        Event::FollowUps { turn, questions } => format!("follow-ups to {turn}: {}", questions.join(" ")),
         Event::Persona { name, .. } => format!("persona {name}"),
         Event::Express { turn, emoji } => format!("turn {turn} shows {emoji}"),
         Event::Budget { action, allowed, why, spent, most } => {

@@ -46,6 +46,10 @@ fn event_name(event: &Event) -> &'static str {
         Event::TurnEnded { .. } => "turn-ended",
         Event::Persona { .. } => "persona",
         Event::Citations { .. } => "citations",
+        Event::Search { .. } => "search",
+        Event::Topic { .. } => "topic",
+        Event::Transition { .. } => "transition",
+        Event::FollowUps { .. } => "follow-ups",
         Event::Express { .. } => "express",
         Event::Budget { .. } => "budget",
         Event::Line { .. } => "line",
@@ -55,7 +59,7 @@ fn event_name(event: &Event) -> &'static str {
     }
 }
 
-const EVENT_NAMES: [&str; 19] = [
+const EVENT_NAMES: [&str; 23] = [
     "call-started",
     "floor",
     "partial",
@@ -69,6 +73,10 @@ const EVENT_NAMES: [&str; 19] = [
     "turn-ended",
     "persona",
     "citations",
+    "search",
+    "topic",
+    "transition",
+    "follow-ups",
     "express",
     "budget",
     "line",
@@ -126,11 +134,12 @@ fn every_client_message_has_an_example_that_survives_the_way_there_and_back() {
             ClientMessage::Text { .. } => "text",
             ClientMessage::Mute { .. } => "mute",
             ClientMessage::Playout { .. } => "playout",
+            ClientMessage::NewTopic => "new-topic",
             ClientMessage::Persona { .. } => "persona",
             ClientMessage::Hangup => "hangup",
         })
         .collect();
-    assert_eq!(seen, BTreeSet::from(["hangup", "mute", "persona", "playout", "text"]));
+    assert_eq!(seen, BTreeSet::from(["hangup", "mute", "new-topic", "persona", "playout", "text"]));
 }
 
 #[test]
@@ -141,7 +150,7 @@ fn every_example_on_the_protocol_page_is_what_it_says() {
     let described: Vec<&str> = events.iter().map(|stamped| event_name(&stamped.event)).collect();
     assert_eq!(BTreeSet::from_iter(described), BTreeSet::from(EVENT_NAMES));
     let messages: Vec<ClientMessage> = read_and_write_back(&starting("{\"type\":"));
-    assert_eq!(messages.len(), 5, "text, mute, playout, persona, hangup");
+    assert_eq!(messages.len(), 6, "text, mute, playout, new-topic, persona, hangup");
     for event in &events {
         assert!(page.contains(&format!("### `{}`", event_name(&event.event))), "{event:?} has its heading");
     }

@@ -27,6 +27,7 @@ use crate::media::ear::{Ear, EarSettings};
 use crate::media::echo::Echo;
 use crate::media::recording::Recording;
 use crate::peer::{OfferRefused, Peer, PeerLine, Port, PortCounts};
+use crate::search::SearchHouse;
 use crate::store::{Reader, Recorder};
 
 /// What every call of this server shares.
@@ -42,6 +43,8 @@ pub struct House {
     /// Copies of earlier packets that may go along with each: 0..=4.
     pub redundancy_most: Level,
     pub knowledge: KnowledgeHouse,
+    /// None: nobody asks the web.
+    pub web: Option<SearchHouse>,
     /// None: nobody is remembered.
     pub memory: Option<MemoryHouse>,
     pub max_calls: usize,
@@ -179,6 +182,7 @@ impl Registry {
             hotwords: persona.recogniser_prompt().map(Into::into),
             personas: house.personas.clone(),
             knowledge: house.knowledge.clone(),
+            web: house.web.clone(),
             conversation: Conversation::new(call, persona, house.conversation.clone()),
             engines: house.engines.clone(),
             recorder: house.recorder.clone(),

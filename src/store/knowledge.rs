@@ -13,7 +13,7 @@ use super::opening::options;
 use super::read::Reader;
 use super::rows::{Kept, whole};
 use super::search::content_words;
-use crate::journal::RetrievalRow;
+use crate::journal::{CallId, RetrievalRow, SearchRow};
 use crate::knowledge::{Chunk, Passage};
 use crate::memory::recollection::shares;
 use crate::memory::words;
@@ -278,6 +278,43 @@ pub(super) async fn put_retrieval(connection: &mut SqliteConnection, row: &Retri
         .execute(&mut *connection)
         .await?;
     }
+    Ok(Kept::Yes)
+}
+
+pub(super) async fn put_search(connection: &mut SqliteConnection, row: &SearchRow) -> Result<Kept, sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO searches (call, turn, caller_turn, at_ms, query, provider, took_ms, results, outcome, detail)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )
+    .bind(&row.call)
+    .bind(row.turn)
+    .bind(row.caller_turn)
+    .bind(whole(row.at_ms))
+    .bind(&row.query)
+    .bind(row.provider)
+    .bind(row.took_ms)
+    .bind(row.results)
+    .bind(row.outcome)
+    .bind(&row.detail)
+    .execute(connection)
+    .await?;
+    Ok(Kept::Yes)
+}
+
+pub(super) async fn put_topic(
+    connection: &mut SqliteConnection,
+    call: &CallId,
+    turn: u32,
+    at_ms: u64,
+    asked_by: &str,
+) -> Result<Kept, sqlx::Error> {
+    sqlx::query("INSERT INTO topics (call, turn, at_ms, asked_by) VALUES (?1, ?2, ?3, ?4)")
+        .bind(call)
+        .bind(turn)
+        .bind(whole(at_ms))
+        .bind(asked_by)
+        .execute(connection)
+        .await?;
     Ok(Kept::Yes)
 }
 

@@ -35,6 +35,10 @@ pub(super) async fn put(connection: &mut SqliteConnection, entry: &Entry) -> Res
             judging::put_block(connection, call, *at_ms, *ttl_s, reason).await
         }
         Entry::Retrieval(row) => knowledge::put_retrieval(connection, row).await,
+        Entry::Search(row) => knowledge::put_search(connection, row).await,
+        Entry::Topic { call, turn, at_ms, asked_by } => {
+            knowledge::put_topic(connection, call, *turn, *at_ms, asked_by).await
+        }
         Entry::Event { call, event } => put_event(connection, call, event).await,
         Entry::Remembered { call, turn, gleanings, at_utc_ms } => {
             facts::remember(connection, call, *turn, gleanings, *at_utc_ms).await
@@ -71,6 +75,8 @@ fn kind(entry: &Entry) -> &'static str {
         Entry::Judgement(_) => "a judgement",
         Entry::Blocked { .. } => "a block",
         Entry::Retrieval(_) => "a retrieval",
+        Entry::Search(_) => "a search",
+        Entry::Topic { .. } => "a new topic",
         Entry::Event { .. } => "an event",
         Entry::Remembered { .. } => "a memory",
         Entry::Summed { .. } => "the summary",
@@ -84,6 +90,7 @@ fn call_of(entry: &Entry) -> &CallId {
         | Entry::Words { call, .. }
         | Entry::Playout { call, .. }
         | Entry::Blocked { call, .. }
+        | Entry::Topic { call, .. }
         | Entry::Event { call, .. }
         | Entry::Remembered { call, .. }
         | Entry::Summed { call, .. } => call,
@@ -91,6 +98,7 @@ fn call_of(entry: &Entry) -> &CallId {
         Entry::Downlink(row) => &row.call,
         Entry::Judgement(row) => &row.call,
         Entry::Retrieval(row) => &row.call,
+        Entry::Search(row) => &row.call,
     }
 }
 

@@ -58,6 +58,8 @@ pub(super) struct CallerTurn {
     /// Drafts that were begun for this turn.
     pub drafts: u32,
     pub typed: bool,
+    /// The agent was stopped for it.
+    pub after_barge_in: bool,
     /// When each step of the reply to this turn was taken.
     pub latency: LatencyParts,
 }
@@ -90,6 +92,7 @@ impl CallerTurn {
             running_text: String::new(),
             drafts: 0,
             typed,
+            after_barge_in: false,
             latency: LatencyParts::default(),
         }
     }

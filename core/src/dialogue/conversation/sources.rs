@@ -48,11 +48,27 @@ pub(super) struct Quoted {
     words: String,
     passages: Vec<Passage>,
     took_ms: f32,
+    /// The web has had its say: what is looked up in files changes nothing any more.
+    settled: bool,
     /// The client knows what the answer rests on.
     told: bool,
 }
 
 impl Quoted {
+    pub fn passages(&self) -> &[Passage] {
+        &self.passages
+    }
+
+    /// Pages of the web before the rest, as many as may be quoted.
+    pub fn put_first(&mut self, query: &str, found: Vec<Passage>, chars: usize) {
+        if !found.is_empty() {
+            query.clone_into(&mut self.words);
+        }
+        self.passages.splice(0..0, found);
+        self.passages.truncate(quotation(&self.passages, chars).map_or(0, |(_, told)| told));
+        self.settled = true;
+    }
+
     fn used_in<'a>(&'a self, answer: &'a str) -> impl Iterator<Item = &'a Passage> {
         self.passages.iter().filter(move |passage| passage.is_used_in(answer))
     }
@@ -94,7 +110,7 @@ impl Conversation {
 
     /// Once a tick: a reply that has waited long enough goes without.
     pub(super) fn watch_sources(&mut self, at: CallTime) {
-        if !self.waits_for_sources(at) {
+        if !self.waits_for_sources(at) && self.searching.is_none() {
             self.stop_waiting(at);
         }
     }
@@ -110,35 +126,41 @@ impl Conversation {
         self.sources.since.is_some_and(|since| at.since(since) < wait)
     }
 
-    /// Has the model answer the caller's open turn: now, or as soon as it is known what the answer may rest on.
-    pub(super) fn ask_model(&mut self, at: CallTime) {
-        let waits = self.waits_for_sources(at);
-        let caller_turn = self.caller_turn().unwrap_or_default();
-        let Some(reply) = &mut self.reply else { return };
-        reply.held = waits;
-        if waits {
-            return;
-        }
+    /// What is found so far is what the reply may rest on.
+    pub(super) fn quote_files(&self, reply: &mut Reply) {
+        let Some(caller_turn) = self.caller_turn().filter(|_| !reply.quoted.settled) else { return };
         let told = quotation(&self.sources.found, self.settings.sources.chars).map_or(0, |(_, told)| told);
         reply.quoted = Quoted {
             caller_turn,
             words: self.sources.asked.clone(),
             passages: self.sources.found.iter().take(told).cloned().collect(),
             took_ms: self.sources.took_ms,
-            told: false,
+            ..Quoted::default()
         };
-        let (turn, draft, manner) = (reply.turn, reply.draft.clone(), reply.manner.clone());
-        let request = match draft {
-            Some(words) => self.request(Some(&words)),
-            None => self.request_in(manner.as_deref()),
-        };
-        self.effects.push(Effect::Generate { turn, request });
     }
 
-    /// Puts what was found before the caller's last words: a quotation, and nobody's.
-    pub(super) fn put_sources(&self, messages: &mut Vec<ChatMessage>) {
+    /// Has the model answer the caller's turn: now, or as soon as it is known what the answer may rest on.
+    pub(super) fn ask_model(&mut self, at: CallTime) {
+        let waits = self.waits_for_sources(at) || self.searching.is_some();
+        let Some(mut reply) = self.reply.take() else { return };
+        self.quote_files(&mut reply);
+        reply.held = waits;
+        if !waits {
+            let (turn, request) = (reply.turn, self.request_for(&reply));
+            self.effects.push(Effect::Generate { turn, request });
+        }
+        self.reply = Some(reply);
+    }
+
+    /// What was found for the caller's open turn.
+    pub(super) fn found_for(&self, open_turn: Option<&str>) -> &[Passage] {
+        open_turn.map_or(&[], |_| &self.sources.found)
+    }
+
+    /// Puts passages before the caller's last words: a quotation, and nobody's.
+    pub(super) fn put_sources(&self, messages: &mut Vec<ChatMessage>, passages: &[Passage]) {
         let last = messages.last().is_some_and(|message| message.role == Role::User);
-        let quoted = quotation(&self.sources.found, self.settings.sources.chars);
+        let quoted = quotation(passages, self.settings.sources.chars);
         if let Some((content, _)) = quoted.filter(|_| last) {
             messages.insert(messages.len() - 1, ChatMessage { role: Role::System, content });
         }
