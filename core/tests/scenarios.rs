@@ -4,6 +4,7 @@
 //! words` also how far the words of each agent turn came. After a
 //! deliberate change, `DUOLOGUE_BLESS=1 make core` writes the outcomes anew: read the difference before committing it.
 
+mod sources;
 mod stage;
 
 use std::fmt::Write as _;
@@ -14,12 +15,11 @@ use duologue_core::backend::Role;
 use duologue_core::dialogue::conversation::{Errand, Input};
 use duologue_core::dialogue::judge::{Action, Moment};
 use duologue_core::dialogue::ladder::Rung;
-use duologue_core::dialogue::persona::{KnowledgeFolder, Persona, QuietHours};
+use duologue_core::dialogue::persona::{Persona, QuietHours};
 use duologue_core::dialogue::stable::prefix;
 use duologue_core::journal::{Entry, Speaker, WordFate, WordState};
-use duologue_core::knowledge::Passage;
 use duologue_core::media::far_ear::PlayoutReport;
-use duologue_signaling::event::{Event, Origin};
+use duologue_signaling::event::Event;
 use stage::{Line, Record, Script, Sound, Told, play, stretches};
 
 #[test]
@@ -124,10 +124,7 @@ fn statement(script: &mut Script, line: &str) -> Option<()> {
             script.persona.ladder.push(Rung { after_ms: after.parse().ok()?, say: say.into(), hang_up });
         }
         "judge" => return verdict(script, rest),
-        "knows" => return knows(script, rest),
-        "web" => return web(script, rest),
-        "search-fails" => script.search_fails = Some(rest.into()),
-        "proposes" => script.follow_ups = rest.split(" | ").map(Into::into).collect(),
+        "knows" | "web" | "search-fails" | "proposes" => return sources::statement(script, word, rest),
         "silence_ttl_ms" => script.persona.silence_ttl_ms = rest.parse().ok()?,
         "reply" => script.replies.push_back(Line::Says(rest.into())),
         "reply-fails" => script.replies.push_back(Line::Fails(rest.into())),
@@ -143,28 +140,6 @@ fn statement(script: &mut Script, line: &str) -> Option<()> {
         "end" => script.end_ms = rest.parse().ok()?,
         _ => return happening(script, word.parse().ok()?, rest),
     }
-    Some(())
-}
-
-/// `knows kitchen | house.md | Meals > Dinner | The kitchen closes at ten.`
-fn knows(script: &mut Script, rest: &str) -> Option<()> {
-    let mut parts = rest.splitn(4, " | ").map(str::to_owned);
-    let word = parts.next()?;
-    let (source, heading, text) = (parts.next()?, parts.next()?, parts.next()?);
-    script.persona.knowledge = vec![KnowledgeFolder { path: "house".into(), line: 1 }];
-    let line = Some(1 + script.knows.len() as u32);
-    script.knows.push((word, Passage { source, heading, text, line, ..Passage::default() }));
-    Some(())
-}
-
-/// `web eclipse | https://sky.example | Eclipses | The next one is in August.`: this persona may ask the web.
-fn web(script: &mut Script, rest: &str) -> Option<()> {
-    let mut parts = rest.splitn(4, " | ").map(str::to_owned);
-    let word = parts.next()?;
-    let (source, heading, text) = (parts.next()?, parts.next()?, parts.next()?);
-    script.persona.search = true;
-    script.settings.search.provider = Some("script");
-    script.web.push((word, Passage { origin: Origin::Web, source, heading, text, ..Passage::default() }));
     Some(())
 }
 
@@ -216,14 +191,6 @@ fn set(script: &mut Script, rest: &str) -> Option<()> {
         "judge_beside" => script.settings.judging.beside = value > 0,
         "delay_ms" => script.settings.judging.delay_ms = ms,
         "judge_ms" => script.pace.judge_ms = value,
-        "consult_ms" => script.pace.consult_ms = value,
-        "search_ms" => script.pace.search_ms = value,
-        "search_budget_ms" => script.settings.search.budget_ms = ms,
-        "transition_ms" => script.settings.transition_ms = ms,
-        "follow_ups" => script.settings.follow_ups.most = ms,
-        "follow_ups_after_ms" => script.settings.follow_ups.after_ms = ms,
-        "source_wait_ms" => script.settings.sources.wait_ms = ms,
-        "source_chars" => script.settings.sources.chars = value as usize,
         "initiatives" => script.persona.budgets.initiatives_most = ms,
         "after_question_percent" => script.persona.patience.after_question = value as f32 / 100.0,
         "after_hold_on_percent" => script.persona.patience.after_hold_on = value as f32 / 100.0,
@@ -231,7 +198,7 @@ fn set(script: &mut Script, rest: &str) -> Option<()> {
         "first_token_ms" => script.pace.first_token_ms = value,
         "token_ms" => script.pace.token_ms = value,
         "voice_ms" => script.pace.voice_ms = value,
-        _ => return None,
+        _ => return sources::set(script, name, value),
     }
     Some(())
 }
@@ -317,20 +284,9 @@ fn tell(record: &Record, show_words: bool) -> String {
         {
             let _ = writeln!(out, "  told {at}: {}", last.content);
         }
-        if let [.., quoted, asked] = request.messages.as_slice()
-            && quoted.content.starts_with("=== quoted")
-        {
-            let notes: Vec<&str> = quoted.content.lines().filter(|line| line.starts_with('(')).collect();
-            let _ = writeln!(out, "  quoted {at} before {:?}: {}", asked.content, notes.join(" "));
-        }
+        out.extend(sources::tell_quoted(*at, request));
     }
-    let topic = record.events.iter().find(|event| matches!(event.event, Event::Topic { .. })).map(|event| event.at_ms);
-    let asked = |at: u64| record.opened.iter().any(|(when, _)| *when == at);
-    let seen = record.requests.iter().filter(|(at, _)| topic.is_some_and(|topic| *at >= topic) && asked(*at));
-    for (at, request) in seen {
-        let said: Vec<&str> = request.messages[1..].iter().map(|message| message.content.as_str()).collect();
-        let _ = writeln!(out, "  the model sees {at}: {}", said.join(" / "));
-    }
+    out.push_str(&sources::tell_seen(record));
     for entry in &record.entries {
         if let Entry::Turn(row) = entry {
             let who = if row.speaker == Speaker::Caller { "caller" } else { "agent" };
@@ -342,27 +298,7 @@ fn tell(record: &Record, show_words: bool) -> String {
                 row.turn, row.started_ms, row.ended_ms, row.text
             );
         }
-        if let Entry::Retrieval(row) = entry {
-            let cited = row.retrieved.iter().filter(|one| one.cited).count();
-            let _ = writeln!(
-                out,
-                "  retrieved {} for turn {} ({} cited): {}",
-                row.retrieved.len(),
-                row.turn,
-                cited,
-                row.words
-            );
-        }
-        if let Entry::Search(row) = entry {
-            let _ = writeln!(
-                out,
-                "  searched for turn {}: {} after {} ms {}",
-                row.turn, row.outcome, row.took_ms, row.detail
-            );
-        }
-        if let Entry::Topic { turn, asked_by, .. } = entry {
-            let _ = writeln!(out, "  topic from {turn} on ({asked_by})");
-        }
+        out.extend(sources::tell_entry(entry));
         if let Entry::Blocked { ttl_s, reason, .. } = entry {
             let _ = writeln!(out, "  blocked for {ttl_s} s ({reason})");
         }
@@ -412,16 +348,11 @@ fn tell_event(event: &Event) -> Option<String> {
             let fate = if *adopted { "adopted" } else { "thrown away" };
             format!("draft {turn} for {caller_turn} {fate} after {tokens} tokens")
         }
-        Event::Citations { turn, caller_turn, citations } => {
-            let places = citations.iter().map(|place| format!("{}, {}", place.source, place.heading));
-            format!("turn {turn} for {caller_turn} cites {}", places.collect::<Vec<_>>().join("; "))
-        }
-        Event::Search { turn, query, state, results, took_ms } => {
-            format!("search for turn {turn}: {} ({query}; {results} in {took_ms} ms)", state.as_str())
-        }
-        Event::Topic { turn, asked_by } => format!("new topic from turn {turn} on ({asked_by})"),
-        Event::Transition { turn, text } => format!("turn {turn} begins with a phrase: {text}"),
-        Event::FollowUps { turn, questions } => format!("follow-ups to {turn}: {}", questions.join(" ")),
+        Event::Citations { .. }
+        | Event::Search { .. }
+        | Event::Topic { .. }
+        | Event::Transition { .. }
+        | Event::FollowUps { .. } => sources::tell_event(event),
         Event::Persona { name, .. } => format!("persona {name}"),
         Event::Express { turn, emoji } => format!("turn {turn} shows {emoji}"),
         Event::Budget { action, allowed, why, spent, most } => {

@@ -24,6 +24,7 @@ struct Answer {
 
 #[derive(Deserialize)]
 struct Hit {
+    #[serde(default)]
     url: String,
     #[serde(default)]
     title: Option<String>,
