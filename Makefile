@@ -74,6 +74,10 @@ bench-media: build ## CPU per call-second and memory per call, N echo calls
 bench-memory: system ## How long it takes to recollect a caller, with 100,000 facts in the file
 	cargo bench --profile release --bench memory
 
+.PHONY: bench-knowledge
+bench-knowledge: system ## How long it takes to look something up in what a persona knows
+	cargo bench --profile release --workspace --bench knowledge
+
 .PHONY: bench-floor
 bench-floor: build models ## Turn-taking: latency with cut-ins, barge-in, selectivity, beside two baselines (SET="--set floor.hold_ms=200")
 	cargo bench --profile release --workspace --bench floor -- $(SET)

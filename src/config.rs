@@ -17,8 +17,8 @@ pub use fault::{ConfigFaults, Fault};
 pub use recording::Recording;
 pub use review::Review;
 pub use values::{
-    AsrBackend, HttpUrl, JudgeKind, LlmBackend, LogFormat, ModelRef, Origin, RecordCalls, Secret, SecretError,
-    TtsBackend, TurnKind,
+    AsrBackend, HttpUrl, JudgeKind, LlmBackend, LogFormat, ModelRef, Origin, RecordCalls, SearchKind, Secret,
+    SecretError, TtsBackend, TurnKind,
 };
 
 /// Where a configuration is looked for when none is named.
@@ -41,6 +41,9 @@ sections! {
         recording: Recording,
         review: Review,
         memory: Memory,
+        knowledge: Knowledge,
+        search: Search,
+        follow_ups: FollowUps,
         models: Models,
         log: Log,
     }
@@ -138,6 +141,9 @@ section! {
         background_db: f32 = 10.0, 3.0..=40.0, "dB";
         /// A sound this likely to be the agent's own voice is not the caller's.
         echo_likelihood: f32 = 0.6, 0.05..=1.0, "";
+        /// Who has stopped the agent and hears nothing of its answer for so long after the end of the turn hears a phrase first
+        /// ("Right."), never twice in a row. 0: never.
+        transition_ms: u32 = 900, 0..=5_000, "ms";
     }
 }
 
@@ -261,6 +267,48 @@ section! {
 }
 
 section! {
+    /// What personas know from files (`knowledge:` in their heads); `duologue knowledge` reads them in and shows them.
+    pub struct Knowledge in "knowledge" {
+        /// Passages that are quoted to the model for one turn; 0 quotes none.
+        passages: u32 = 3, 0..=8, "passages";
+        /// What is quoted may take so much of the prompt. More knows more, and is read more slowly before the answer.
+        chars: u32 = 800, 100..=4_000, "characters";
+        /// A reply waits so long for what is looked up (a few milliseconds as a rule), then goes without.
+        wait_ms: u32 = 60, 0..=1_000, "ms";
+    }
+}
+
+section! {
+    /// Asking the web, for personas that may (`search: true` in their heads) and words that want it ("look up", today's weather). The
+    /// agent says "Let me look." meanwhile. What was searched for goes to the provider.
+    pub struct Search in "search" {
+        /// "searxng" is an instance of your own (url), "serper" needs a key; "none" asks nobody.
+        provider: SearchKind = SearchKind::None, (), "";
+        /// The provider's address. Unless set: http://127.0.0.1:8888 for searxng, https://google.serper.dev for serper.
+        url: Option<HttpUrl> = None, Optional { each: (), example: "\"http://127.0.0.1:8888\"" }, "";
+        /// The environment variable that holds the key; the key itself never stands here.
+        key_env: Option<String> = None, Optional { each: Text { most: 128 }, example: "\"SERPER_API_KEY\"" }, "";
+        /// The file that holds the key, instead of key_env.
+        key_file: Option<PathBuf> = None, Optional { each: (), example: "\"/run/secrets/serper-key\"" }, "";
+        /// The answer waits so long for the search, then goes on without.
+        budget_ms: u32 = 1_500, 200..=10_000, "ms";
+        /// Pages that are quoted to the model, as far as knowledge.chars allows.
+        results: u32 = 4, 1..=10, "pages";
+    }
+}
+
+section! {
+    /// Questions that the caller could ask next, proposed after an answer for a screen to show. The language model thinks of
+    /// them while nobody speaks.
+    pub struct FollowUps in "follow_ups" {
+        /// Questions after one answer; 0 proposes none, which is right where callers have no screen.
+        most: u32 = 0, 0..=5, "questions";
+        /// They are thought of when nobody has spoken for so long.
+        after_ms: u32 = 600, 0..=10_000, "ms";
+    }
+}
+
+section! {
     /// Where model files are kept.
     pub struct Models in "models" {
         /// The folder; unless set, $DUOLOGUE_MODELS, else $XDG_DATA_HOME/duologue/models, else
@@ -337,6 +385,15 @@ impl Config {
                 "only one of llm.key_env and llm.key_file".into(),
             );
         }
+        let search = &self.search;
+        if let (Some(_), Some(file)) = (&search.key_env, &search.key_file) {
+            let value = format!("{:?}", file.display().to_string());
+            refuse("search.key_file", value, "only one of search.key_env and search.key_file".into());
+        }
+        if search.provider == SearchKind::Serper && search.key_env.is_none() && search.key_file.is_none() {
+            let needed = "needed with search.provider = \"serper\", as in \"SERPER_API_KEY\"";
+            refuse("search.key_env", "(not set)".into(), needed.into());
+        }
         if llm.backend == LlmBackend::Openai && llm.url.is_none() {
             refuse(
                 "llm.url",
@@ -381,6 +438,20 @@ impl Llm {
         match (&self.key_env, &self.key_file) {
             (Some(name), _) => Secret::from_env("llm.key_env", name).map(Some),
             (None, Some(file)) => Secret::from_file("llm.key_file", file).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+impl Search {
+    /// The key, from the environment or the file that the configuration names; `None` where it names neither.
+    ///
+    /// # Errors
+    /// As [`Llm::key`].
+    pub fn key(&self) -> Result<Option<Secret>, SecretError> {
+        match (&self.key_env, &self.key_file) {
+            (Some(name), _) => Secret::from_env("search.key_env", name).map(Some),
+            (None, Some(file)) => Secret::from_file("search.key_file", file).map(Some),
             (None, None) => Ok(None),
         }
     }

@@ -39,6 +39,9 @@ enum Command {
     /// Callers: who is remembered, what is remembered of them, and how to erase it
     #[command(subcommand)]
     Caller(duologue::caller::CallerCommand),
+    /// Knowledge: what personas know from files
+    #[command(subcommand)]
+    Knowledge(duologue::knowledge::cli::KnowledgeCommand),
     /// Personas: who can answer, and what is wrong with a file
     #[command(subcommand)]
     Persona(duologue::persona::PersonaCommand),
@@ -104,6 +107,10 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         }
         Command::Caller(command) => {
             duologue::caller::run(config, command).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Knowledge(command) => {
+            duologue::knowledge::cli::run(config, command).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Persona(command) => {

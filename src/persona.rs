@@ -1,9 +1,10 @@
 //! `duologue persona`: who can answer, and what is wrong with a file before anybody calls it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::dialogue::persona::Persona;
+use crate::knowledge::missing_folders;
 use crate::serve::load_personas;
 
 /// What to do about personas.
@@ -36,7 +37,12 @@ pub fn run(config: &Config, command: PersonaCommand) -> anyhow::Result<()> {
             for file in &files {
                 let text = std::fs::read_to_string(file)
                     .map_err(|why| anyhow::anyhow!("cannot read {}: {why}", file.display()))?;
-                match Persona::parse(&text) {
+                let home = file.parent().unwrap_or(Path::new("."));
+                let sound = Persona::parse(&text).and_then(|persona| {
+                    let missing = missing_folders(home, &persona);
+                    if missing.is_empty() { Ok(persona) } else { Err(missing) }
+                });
+                match sound {
                     Ok(persona) => println!("{}: '{}' is sound", file.display(), persona.name),
                     Err(faults) => {
                         faulty += 1;

@@ -16,14 +16,18 @@ use crate::audio::{LINE_RATE, wav};
 use crate::call::memory::MemoryHouse;
 use crate::call::registry::{House, Registry};
 use crate::config::{Config, JudgeKind, RecordCalls, SecretError};
-use crate::dialogue::conversation::{ConversationSettings, DraftSettings, Judging, Pace};
+use crate::dialogue::conversation::{
+    ConversationSettings, DraftSettings, FollowUpSettings, Judging, Pace, SearchSettings, SourceSettings,
+};
 use crate::dialogue::endpoint::{EndWeights, EndpointSettings};
 use crate::dialogue::floor::FloorSettings;
 use crate::dialogue::persona::Persona;
+use crate::knowledge::{self, AsFound, KnowledgeHouse, Shelf, What, missing_folders, shelves};
 use crate::media::ear::EarSettings;
 use crate::media::far_ear::FarEarSettings;
 use crate::peer::{Port, PortConfig, PortError};
 use crate::recording::{Consent, Housekeeping, RecordingHouse};
+use crate::search::{self, SearchHouse};
 use crate::store::{Store, StoreError};
 use crate::web::{self, Reviewers, Web};
 
@@ -32,6 +36,8 @@ use crate::web::{self, Reviewers, Web};
 pub enum ServeError {
     #[error("personas: {0}")]
     Personas(String),
+    #[error("search: {0}")]
+    Search(#[from] search::SearchFault),
     #[error(transparent)]
     Engines(#[from] AssemblyError),
     #[error(transparent)]
@@ -57,6 +63,8 @@ pub struct Server {
     stop: CancellationToken,
     web: JoinHandle<()>,
     keeping: JoinHandle<()>,
+    /// Reads what personas know from files, in the background.
+    indexing: JoinHandle<()>,
 }
 
 impl Server {
@@ -66,6 +74,7 @@ impl Server {
     /// The first thing that cannot be had; nothing is left running then.
     pub async fn start(config: &Config) -> Result<Self, ServeError> {
         let personas = load_personas(&config.personas.dir, &config.personas.default)?;
+        let web = search::provider(&config.search)?;
         let listener = listen(config.http.listen).await?;
         let port = Port::bind(PortConfig {
             listen: SocketAddr::new(config.http.listen.ip(), config.media.udp_port),
@@ -80,6 +89,7 @@ impl Server {
         let mut conversation = conversation_settings(config);
         // Where the tuned judge's model is not there, the rules judge, and they are instant.
         conversation.judging.beside = engines.judge.is_some();
+        let shelves = shelves(&config.personas.dir, personas.iter().map(AsRef::as_ref));
         let (http, media) = (listener.local_addr().unwrap_or(config.http.listen), port.local_addr());
         let registry = Registry::new(House {
             port,
@@ -91,6 +101,12 @@ impl Server {
             conversation,
             ear: ear_settings(config),
             redundancy_most: config.media.redundancy_most as u8,
+            knowledge: KnowledgeHouse {
+                store: store.reader(),
+                ranker: Arc::new(AsFound),
+                passages: config.knowledge.passages,
+            },
+            web: web.map(|provider| SearchHouse { provider, results: config.search.results as usize }),
             memory: config.memory.enabled.then(|| MemoryHouse {
                 store: store.reader(),
                 digest_chars: config.memory.digest_chars as usize,
@@ -125,13 +141,15 @@ impl Server {
             }
             .run(),
         );
-        Ok(Self { http, media, registry, store, stop, web, keeping })
+        let indexing = tokio::spawn(read_in(config.store.path.clone(), shelves));
+        Ok(Self { http, media, registry, store, stop, web, keeping, indexing })
     }
 
     /// Ends every call, writes every row, stops.
     pub async fn stop(self) {
         self.registry.shut_down().await;
         self.keeping.abort();
+        self.indexing.abort();
         self.stop.cancel();
         // Listeners of ended calls close by themselves; an idle keep-alive connection is not waited for.
         if tokio::time::timeout(Duration::from_secs(2), self.web).await.is_err() {
@@ -162,6 +180,19 @@ fn recording_house(config: &Config) -> Result<Option<RecordingHouse>, ServeError
         RecordCalls::Announced => Consent::Announced(config.recording.announcement.clone()),
     };
     RecordingHouse::open(&config.recording.dir, consent).map(Some).map_err(ServeError::Recording)
+}
+
+/// Brings the index up to the personas' files. Calls are taken meanwhile, and answered with what is there.
+async fn read_in(database: PathBuf, shelves: Vec<Shelf>) {
+    let read = knowledge::index(&database, &shelves, |report| match report.what {
+        What::Faulty(why) => {
+            tracing::warn!(persona = report.persona, file = report.source, why, "a file of knowledge is skipped");
+        }
+        what => tracing::debug!(persona = report.persona, file = report.source, ?what, "knowledge"),
+    });
+    if let Err(fault) = read.await {
+        tracing::error!(%fault, "what personas know from files is not up to date");
+    }
 }
 
 async fn listen(at: SocketAddr) -> Result<TcpListener, ServeError> {
@@ -198,6 +229,8 @@ pub fn load_personas(folder: &Path, default: &str) -> Result<Vec<Arc<Persona>>, 
                     Ok(sound) => persona.recording = sound,
                     Err(why) => faults.push(format!("{}: plays: {why}", file.display())),
                 }
+                let missing = missing_folders(folder, &persona);
+                faults.extend(missing.iter().map(|fault| format!("{}: {fault}", file.display())));
                 personas.push(Arc::new(persona));
             }
             Err(found) => faults.extend(found.iter().map(|fault| format!("{}: {fault}", file.display()))),
@@ -260,6 +293,10 @@ pub fn conversation_settings(config: &Config) -> ConversationSettings {
         pace: Pace { longest_turn_s: floor.longest_turn_s, ..Pace::default() },
         judging: Judging { beside: config.judge.kind != JudgeKind::Rules, delay_ms: config.judge.delay_ms },
         far_ear: FarEarSettings { buffer_ms: config.media.far_ear_ms },
+        search: SearchSettings { provider: search::name(config.search.provider), budget_ms: config.search.budget_ms },
+        follow_ups: FollowUpSettings { most: config.follow_ups.most, after_ms: config.follow_ups.after_ms },
+        transition_ms: floor.transition_ms,
+        sources: SourceSettings { chars: config.knowledge.chars as usize, wait_ms: config.knowledge.wait_ms },
     }
 }
 

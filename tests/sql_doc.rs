@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use common::morning::{a_morning, kept_and_raised};
 use common::place;
-use duologue::store::{Label, Store, label};
+use duologue::knowledge::Chunk;
+use duologue::store::{KnowledgeFiles, Label, Store, label};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 fn page() -> String {
@@ -21,6 +22,10 @@ fn queries(page: &str) -> Vec<&str> {
 async fn filled() -> (tempfile::TempDir, SqliteConnection) {
     let (folder, path): (_, PathBuf) = place();
     let store = Store::open(&path).await.expect("a database");
+    let mut files = KnowledgeFiles::open(&path).await.expect("its tables");
+    let hours = Chunk { text: "Open from nine.".into(), line: Some(3), ..Chunk::default() };
+    files.put("default", "desk/hours.md", &"0".repeat(64), Ok(&[hours])).await.expect("written");
+    files.close().await.expect("closed");
     a_morning().into_iter().chain(kept_and_raised()).for_each(|entry| store.recorder().record(entry));
     store.close().await;
     let reviewed =

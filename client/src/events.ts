@@ -32,6 +32,16 @@ export type CallEvent =
   | { type: "persona"; name: string; title: string }
   /** The call is recorded from here on, or no more. */
   | { type: "recording"; on: boolean }
+  /** What an answer took from somebody else's texts: shown as text, never as markup. */
+  | { type: "citations"; turn: number; caller_turn: number; citations: Citation[] }
+  /** The web is asked for an agent turn, and what came of it. */
+  | { type: "search"; turn: number; query: string; state: SearchState; results: number; took_ms: number }
+  /** From this turn on the model sees nothing of before. */
+  | { type: "topic"; turn: number; asked_by: string }
+  /** A phrase that a late answer begins with. */
+  | { type: "transition"; turn: number; text: string }
+  /** What the caller could ask next: to be shown until another turn begins, and sent as `text`. */
+  | { type: "follow-ups"; turn: number; questions: string[] }
   /** A picture in the agent's text: shown, never spoken. */
   | { type: "express"; turn: number; emoji: string }
   /** What the persona's budget said to something that the agent meant to do. */
@@ -52,6 +62,17 @@ export interface Quality {
   recovered: number;
   /** Absent while it cannot be told. */
   drift_ppm?: number;
+}
+
+export type SearchState = "asked" | "found" | "nothing" | "late" | "failed" | "dropped";
+
+/** A place that an answer rests on: a file of the persona's, or a page of the web. */
+export interface Citation {
+  origin: "file" | "web";
+  source: string;
+  heading: string;
+  line?: number;
+  page?: number;
 }
 
 export interface Judgement {
@@ -88,6 +109,7 @@ export type ClientMessage =
   | { type: "mute"; on: boolean }
   /** What is coming out of the loudspeaker: an RTP timestamp, and when, on the page's own clock. */
   | { type: "playout"; rtp_timestamp: number; at_ms: number }
+  | { type: "new-topic" }
   | { type: "persona"; name: string }
   /** Not to be recorded: what was recorded of this call goes. */
   | { type: "record"; on: false }
@@ -162,6 +184,29 @@ function probabilities(fields: Fields): Record<string, number> {
   return Object.fromEntries(Object.keys(given).map((action) => [action, number(given, action)]));
 }
 
+const searchStates: readonly string[] = ["asked", "found", "nothing", "late", "failed", "dropped"];
+
+function texts(fields: Fields, name: string): string[] {
+  const given = fields[name];
+  if (!Array.isArray(given) || !given.every((each) => typeof each === "string")) throw new Fault(`${name} is no list of strings`);
+  return given;
+}
+
+function citations(fields: Fields): Citation[] {
+  const given = fields["citations"];
+  if (!Array.isArray(given)) throw new Fault("citations is not a list");
+  return given.map((each) => {
+    const place = record(each, "a citation");
+    return {
+      origin: oneOf<"file" | "web">(place, "origin", ["file", "web"]),
+      source: text(place, "source"),
+      heading: text(place, "heading"),
+      ...(place["line"] === undefined ? {} : { line: number(place, "line") }),
+      ...(place["page"] === undefined ? {} : { page: number(place, "page") }),
+    };
+  });
+}
+
 /** One reader a type; the compiler refuses a list that lacks one. */
 const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { type: T }> } = {
   "call-started": (f) => ({ type: "call-started", call: text(f, "call"), persona: text(f, "persona") }),
@@ -196,6 +241,23 @@ const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { t
   attention: (f) => ({ type: "attention", turn: number(f, "turn"), text: text(f, "text") }),
   persona: (f) => ({ type: "persona", name: text(f, "name"), title: text(f, "title") }),
   recording: (f) => ({ type: "recording", on: f["on"] === true }),
+  citations: (f) => ({
+    type: "citations",
+    turn: number(f, "turn"),
+    caller_turn: number(f, "caller_turn"),
+    citations: citations(f),
+  }),
+  search: (f) => ({
+    type: "search",
+    turn: number(f, "turn"),
+    query: text(f, "query"),
+    state: oneOf<SearchState>(f, "state", searchStates),
+    results: number(f, "results"),
+    took_ms: number(f, "took_ms"),
+  }),
+  topic: (f) => ({ type: "topic", turn: number(f, "turn"), asked_by: text(f, "asked_by") }),
+  transition: (f) => ({ type: "transition", turn: number(f, "turn"), text: text(f, "text") }),
+  "follow-ups": (f) => ({ type: "follow-ups", turn: number(f, "turn"), questions: texts(f, "questions") }),
   express: (f) => ({ type: "express", turn: number(f, "turn"), emoji: text(f, "emoji") }),
   budget: (f) => ({
     type: "budget",

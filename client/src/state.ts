@@ -191,6 +191,11 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
     case "words":
       return withAgent(state, event.turn, at_ms, (line) => ({ ...line, heard: event.heard }));
     case "attention":
+    case "citations":
+    case "search":
+    case "topic":
+    case "transition":
+    case "follow-ups":
     case "budget":
       return state;
     case "recording":

@@ -19,6 +19,7 @@ test("the client's messages have the form of the examples", () => {
     { type: "mute", on: true },
     { type: "mute", on: false },
     { type: "playout", rtp_timestamp: 2_871_331_520, at_ms: 48_213 },
+    { type: "new-topic" },
     { type: "persona", name: "clinic" },
     { type: "record", on: false },
     { type: "hangup" },

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use duologue_signaling::event::{LatencyParts, Stamped, TurnOutcome};
 
 use crate::dialogue::judge::Situation;
+use crate::knowledge::Passage;
 use crate::media::downlink::LinkReport;
 use crate::media::far_ear::{Evidence, ReportCounts};
 use crate::memory::{Gleanings, Party};
@@ -105,6 +106,12 @@ pub enum Entry {
     Event { call: CallId, event: Stamped },
     /// What a judge said, and what was done.
     Judgement(JudgementRow),
+    /// What stood before the model when it answered.
+    Retrieval(RetrievalRow),
+    /// A question to the web, and what came of it.
+    Search(SearchRow),
+    /// From `turn` on the model sees nothing that was said before.
+    Topic { call: CallId, turn: u32, at_ms: u64, asked_by: &'static str },
     /// The call's caller is refused from now on, for `ttl_s` seconds.
     Blocked { call: CallId, at_ms: u64, ttl_s: u64, reason: &'static str },
     /// What a turn gave to remember of the call's caller.
@@ -207,6 +214,49 @@ pub struct JudgementRow {
     pub took_ms: f32,
     /// Everything that it was shown, for labelling and training.
     pub shown: Option<Arc<Situation>>,
+}
+
+/// What was looked up for an answer, as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetrievalRow {
+    pub call: CallId,
+    /// The agent's turn that it is for, and the caller's turn that asked.
+    pub turn: u32,
+    pub caller_turn: u32,
+    /// Milliseconds since the call began.
+    pub at_ms: u64,
+    /// What was looked up.
+    pub words: String,
+    pub took_ms: f32,
+    /// What the model was shown, the best first.
+    pub retrieved: Vec<Retrieved>,
+}
+
+/// A question to the web, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SearchRow {
+    pub call: CallId,
+    /// The agent's turn that it is for, and the caller's turn that asked.
+    pub turn: u32,
+    pub caller_turn: u32,
+    /// When it was asked, milliseconds since the call began; and how long it took.
+    pub at_ms: u64,
+    pub took_ms: u32,
+    pub query: String,
+    pub provider: &'static str,
+    pub results: u32,
+    /// `found`, `nothing`, `late`, `failed`, `dropped`.
+    pub outcome: &'static str,
+    /// What was wrong.
+    pub detail: String,
+}
+
+/// A passage that the model was shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retrieved {
+    pub passage: Passage,
+    /// The answer took something from it.
+    pub cited: bool,
 }
 
 /// How far a word has come.

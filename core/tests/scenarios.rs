@@ -4,6 +4,7 @@
 //! words` also how far the words of each agent turn came. After a
 //! deliberate change, `DUOLOGUE_BLESS=1 make core` writes the outcomes anew: read the difference before committing it.
 
+mod sources;
 mod stage;
 
 use std::fmt::Write as _;
@@ -68,6 +69,11 @@ fn every_setting_changes_a_scenario() {
         ("57-what-is-on-its-way", "far_ear_ms 20"),
         ("63-deflect-later", "delay_ms 1000"),
         ("70-judge-beside", "judge_beside 0"),
+        ("111-knowledge-is-late", "source_wait_ms 500"),
+        ("110-knowledge", "source_chars 60"),
+        ("113-search", "search_budget_ms 300"),
+        ("119-transition", "transition_ms 0"),
+        ("122-follow-ups", "follow_ups_after_ms 5000"),
     ];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     for (name, setting) in settings {
@@ -122,6 +128,7 @@ fn statement(script: &mut Script, line: &str) -> Option<()> {
         }
         "judge" => return verdict(script, rest),
         "silences" => script.persona.budgets.silences_in_a_row = rest.parse().ok()?,
+        "knows" | "web" | "search-fails" | "proposes" => return sources::statement(script, word, rest),
         "silence_ttl_ms" => script.persona.silence_ttl_ms = rest.parse().ok()?,
         "reply" => script.replies.push_back(Line::Says(rest.into())),
         "reply-fails" => script.replies.push_back(Line::Fails(rest.into())),
@@ -195,7 +202,7 @@ fn set(script: &mut Script, rest: &str) -> Option<()> {
         "first_token_ms" => script.pace.first_token_ms = value,
         "token_ms" => script.pace.token_ms = value,
         "voice_ms" => script.pace.voice_ms = value,
-        _ => return None,
+        _ => return sources::set(script, name, value),
     }
     Some(())
 }
@@ -252,6 +259,7 @@ fn happening(script: &mut Script, at: u64, rest: &str) -> Option<()> {
             let persona = Persona { prompt: format!("You are {rest}."), ..Persona::blank(rest) };
             script.inputs.push((at, Input::Persona(persona.into())));
         }
+        "asks-for-a-new-topic" => script.inputs.push((at, Input::NewTopic)),
         "mutes" => script.inputs.push((at, Input::Muted(true))),
         "unmutes" => script.inputs.push((at, Input::Muted(false))),
         _ => return None,
@@ -288,7 +296,9 @@ fn tell(record: &Record, show_words: bool) -> String {
         {
             let _ = writeln!(out, "  told {at}: {}", last.content);
         }
+        out.extend(sources::tell_quoted(*at, request));
     }
+    out.push_str(&sources::tell_seen(record));
     for entry in &record.entries {
         if let Entry::Turn(row) = entry {
             let who = if row.speaker == Speaker::Caller { "caller" } else { "agent" };
@@ -300,6 +310,7 @@ fn tell(record: &Record, show_words: bool) -> String {
                 row.turn, row.started_ms, row.ended_ms, row.text
             );
         }
+        out.extend(sources::tell_entry(entry));
         if let Entry::Blocked { ttl_s, reason, .. } = entry {
             let _ = writeln!(out, "  blocked for {ttl_s} s ({reason})");
         }
@@ -349,6 +360,11 @@ fn tell_event(event: &Event) -> Option<String> {
             let fate = if *adopted { "adopted" } else { "thrown away" };
             format!("draft {turn} for {caller_turn} {fate} after {tokens} tokens")
         }
+        Event::Citations { .. }
+        | Event::Search { .. }
+        | Event::Topic { .. }
+        | Event::Transition { .. }
+        | Event::FollowUps { .. } => sources::tell_event(event),
         Event::Persona { name, .. } => format!("persona {name}"),
         Event::Recording { on } => format!("recorded: {on}"),
         Event::Express { turn, emoji } => format!("turn {turn} shows {emoji}"),

@@ -75,6 +75,62 @@ pub struct LatencyParts {
     pub first_packet_ms: Option<u64>,
 }
 
+/// Whose text a citation is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// A file of the persona's.
+    #[default]
+    File,
+    /// A page of the web.
+    Web,
+}
+
+/// How it stands with a question to the web.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SearchState {
+    Asked,
+    Found,
+    /// The provider knows nothing about it.
+    Nothing,
+    /// The answer went on without it.
+    Late,
+    Failed,
+    /// The caller went first.
+    Dropped,
+}
+
+impl SearchState {
+    /// As it stands in SQL and on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Found => "found",
+            Self::Nothing => "nothing",
+            Self::Late => "late",
+            Self::Failed => "failed",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// A place that an answer rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Citation {
+    pub origin: Origin,
+    /// The file, from the persona's folder on; or the page's address.
+    pub source: String,
+    /// The headings above the place, outermost first, with ` > ` between them; or the page's title.
+    pub heading: String,
+    /// From 1; of files without pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// From 1; of files with pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
+}
+
 /// What happens in a call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
@@ -134,6 +190,17 @@ pub enum Event {
     Persona { name: String, title: String },
     /// The call is recorded from here on, or no more: what was recorded of it is gone then.
     Recording { on: bool },
+    /// What agent turn `turn` took from somebody else's texts, for the words of caller turn `caller_turn`.
+    Citations { turn: u32, caller_turn: u32, citations: Vec<Citation> },
+    /// The web is asked for agent turn `turn`, and what came of it: `asked` first, then one of the others.
+    Search { turn: u32, query: String, state: SearchState, results: u32, took_ms: u32 },
+    /// From caller turn `turn` on the model sees nothing that was said before; `asked_by` is `words` or `message`.
+    Topic { turn: u32, asked_by: String },
+    /// A phrase that agent turn `turn` begins with, because its answer is late.
+    Transition { turn: u32, text: String },
+    /// What the caller could ask next, after agent turn `turn`: nobody's words until one is chosen. Of no value once another turn has
+    /// begun.
+    FollowUps { turn: u32, questions: Vec<String> },
     /// A picture in the agent's text: shown, never spoken.
     Express { turn: u32, emoji: String },
     /// What the persona's budget, or its quiet hours, said to something that the agent meant to do: `spent` times of `most` it
@@ -191,6 +258,8 @@ pub enum ClientMessage {
         /// backwards.
         at_ms: u64,
     },
+    /// The model forgets what was said; what is remembered of the caller stays.
+    NewTopic,
     /// Somebody else is asked for; what was said stays.
     Persona { name: String },
     /// The caller does not want to be recorded: what was recorded of this call goes. `on` is false; a recording does not begin in

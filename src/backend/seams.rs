@@ -36,6 +36,14 @@ pub trait Llm: Send + Sync {
     /// At once when the server cannot be reached or has no such model; later, in the stream, when it breaks off.
     async fn chat(&self, request: ChatRequest) -> Result<BoxStream<'static, Result<String, LlmError>>, LlmError>;
 
+    /// The same for what nobody waits for: it stands back for everything that somebody does.
+    ///
+    /// # Errors
+    /// As [`Llm::chat`].
+    async fn chat_aside(&self, request: ChatRequest) -> Result<BoxStream<'static, Result<String, LlmError>>, LlmError> {
+        self.chat(request).await
+    }
+
     /// Puts the request's messages into the model's prefix cache without generating, where the server can.
     async fn prime(&self, request: ChatRequest) -> Result<(), LlmError>;
 

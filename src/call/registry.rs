@@ -21,12 +21,14 @@ use crate::audio::resample::UnsupportedRates;
 use crate::dialogue::conversation::{Conversation, ConversationSettings};
 use crate::dialogue::persona::Persona;
 use crate::journal::{CallId, EndReason, Entry, MediaTotals};
+use crate::knowledge::KnowledgeHouse;
 use crate::media::downlink::{DownlinkSettings, Level};
 use crate::media::ear::{Ear, EarSettings};
 use crate::media::echo::Echo;
 use crate::media::recording::Recording;
 use crate::peer::{OfferRefused, Peer, PeerLine, Port, PortCounts};
 use crate::recording::{Consent, RecordingHouse};
+use crate::search::SearchHouse;
 use crate::store::{Reader, Recorder};
 
 /// What every call of this server shares.
@@ -41,6 +43,9 @@ pub struct House {
     pub ear: EarSettings,
     /// Copies of earlier packets that may go along with each: 0..=4.
     pub redundancy_most: Level,
+    pub knowledge: KnowledgeHouse,
+    /// None: nobody asks the web.
+    pub web: Option<SearchHouse>,
     /// None: nobody is remembered.
     pub memory: Option<MemoryHouse>,
     /// Present where calls are recorded.
@@ -208,6 +213,8 @@ impl Registry {
             recording: persona.recording.clone().and_then(Recording::new),
             hotwords: persona.recogniser_prompt().map(Into::into),
             personas: house.personas.clone(),
+            knowledge: house.knowledge.clone(),
+            web: house.web.clone(),
             conversation: Conversation::new(call, persona, house.conversation.clone()),
             engines: house.engines.clone(),
             recorder: house.recorder.clone(),

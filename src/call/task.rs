@@ -8,6 +8,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::consulting::Aside;
 use super::engines::Engines;
 use super::judging;
 use super::memory::CallMemory;
@@ -15,12 +16,13 @@ use super::mouth::Mouth;
 use super::turn::Turn;
 use super::wire::Control;
 use crate::audio::LINE_FRAME;
-use crate::backend::{AsrJob, AsrPurpose, ChatRequest};
+use crate::backend::{AsrJob, AsrPurpose, Speech};
 use crate::dialogue::conversation::{Conversation, Effect, Input};
 use crate::dialogue::judge::Situation;
 use crate::dialogue::parts::{Ask, Cut, Parts};
 use crate::dialogue::persona::Persona;
 use crate::journal::{CallId, DownlinkRow, EndReason, Entry, MediaTotals};
+use crate::knowledge::KnowledgeHouse;
 use crate::media::downlink::LinkReport;
 use crate::media::ear::Ear;
 use crate::media::echo::Echo;
@@ -29,6 +31,7 @@ use crate::media::quality::QualityWatch;
 use crate::media::recording::Recording;
 use crate::peer::{GoneWhy, Peer, PeerEvent};
 use crate::recording::Tape;
+use crate::search::SearchHouse;
 use crate::store::Recorder;
 use crate::time::{CallTime, TICK};
 
@@ -52,6 +55,9 @@ pub struct CallTask {
     pub inbox: (mpsc::Sender<Input>, mpsc::Receiver<Input>),
     /// The recogniser's expected words.
     pub hotwords: Option<Arc<str>>,
+    /// What the persona's files have, and the web.
+    pub knowledge: KnowledgeHouse,
+    pub web: Option<SearchHouse>,
     /// Who may take the call over.
     pub personas: Vec<Arc<Persona>>,
     pub limit: Duration,
@@ -69,7 +75,8 @@ pub struct Work {
     /// The words of the open turn, part by part.
     parts: Parts,
     partial: Option<AbortHandle>,
-    priming: Option<AbortHandle>,
+    pub(super) priming: Option<AbortHandle>,
+    pub(super) aside: Aside,
     connected: bool,
     /// The last event about the line, and when it was sent.
     line_told: Option<CallTime>,
@@ -84,6 +91,8 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 /// What a piece of work in [`Work::listening`] gave.
 pub(super) enum Listened {
     Words(Ask, Result<String, String>),
+    /// The sound of a clause, for later.
+    Phrase(String, Vec<Speech>),
     /// Nothing, or it is in the inbox.
     Nothing,
 }
@@ -170,6 +179,11 @@ impl CallTask {
             Effect::Transcribe { turn, revision, purpose } => self.transcribe(turn, revision, purpose),
             Effect::AskTurnModel { turn, revision } => self.ask_turn_model(turn, revision),
             Effect::Judge { turn, revision, situation } => self.judge(turn, revision, situation),
+            Effect::Consult { persona, words } => self.consult(persona, words),
+            Effect::Search { turn, query } => self.search(turn, query),
+            Effect::VoicePhrase { text } => self.voice_phrase(text),
+            Effect::FollowUps { turn, request } => self.follow_up(turn, *request),
+            Effect::DropFollowUps => self.drop_follow_ups(),
             Effect::VoiceAttention { text } => self.voice_attention(text),
             Effect::CloseUtterance => self.ear.close_utterance(),
             Effect::Prime(request) => self.prime(request),
@@ -182,8 +196,10 @@ impl CallTask {
                 self.turn(turn).generate(llm, request);
             }
             Effect::Speak { turn, clause, what } => {
-                let tts = self.engines.tts.clone();
-                self.turn(turn).speak(tts, clause, what);
+                if !self.say_at_once(turn, clause, &what.text) {
+                    let tts = self.engines.tts.clone();
+                    self.turn(turn).speak(tts, clause, what);
+                }
             }
             Effect::DropTurn { turn } => {
                 self.work.turn.take_if(|open| open.id() == turn);
@@ -217,24 +233,10 @@ impl CallTask {
     }
 
     /// The work of an agent turn; a new turn drops the one before it.
-    fn turn(&mut self, id: u32) -> &mut Turn {
+    pub(super) fn turn(&mut self, id: u32) -> &mut Turn {
         let inbox = &self.inbox.0;
         let open = self.work.turn.take().filter(|turn| turn.id() == id);
         self.work.turn.insert(open.unwrap_or_else(|| Turn::new(id, inbox.clone())))
-    }
-
-    /// Has the model read the request ahead of time; the newest request wins.
-    fn prime(&mut self, request: ChatRequest) {
-        if let Some(older) = self.work.priming.take() {
-            older.abort();
-        }
-        let llm = self.engines.llm.clone();
-        self.work.priming = Some(self.work.listening.spawn(async move {
-            if let Err(fault) = llm.prime(request).await {
-                tracing::debug!(%fault, "the prefix cache stays cold");
-            }
-            Listened::Nothing
-        }));
     }
 
     fn transcribe(&mut self, turn: u32, revision: u32, purpose: AsrPurpose) {
@@ -270,7 +272,9 @@ impl CallTask {
 
     /// Something that was listened to has been understood; what was aborted has not.
     fn on_listened(&mut self, listened: Result<Listened, JoinError>) {
-        if let Ok(Listened::Words(ask, text)) = listened {
+        if let Ok(Listened::Phrase(text, sound)) = listened {
+            self.keep_phrase(text, sound);
+        } else if let Ok(Listened::Words(ask, text)) = listened {
             for input in self.work.parts.answer(ask, text) {
                 if let Input::Transcribed { text: Ok(words), .. } = &input {
                     self.recall(words);
@@ -383,6 +387,7 @@ impl CallTask {
                 let report = PlayoutReport { line: self.mouth.line(rtp_timestamp), at_ms };
                 self.conversation.on(at, Input::Playout(report));
             }
+            Ok(ClientMessage::NewTopic) => self.conversation.on(at, Input::NewTopic),
             Ok(ClientMessage::Persona { name }) => self.ask_for(at, &name),
             Ok(ClientMessage::Record { on }) => self.stop_taping(at, on),
             Ok(ClientMessage::Hangup) => self.end(EndReason::CallerHangup, "The caller hung up."),

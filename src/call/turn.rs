@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::wire;
 use crate::backend::{ChatRequest, Clause, Llm, LlmError, Tts};
 use crate::dialogue::conversation::Input;
+use crate::search::SearchHouse;
 
 /// The tasks of one agent turn.
 pub struct Turn {
@@ -36,6 +37,15 @@ impl Turn {
         self.work.spawn(async move {
             let result = stream_reply(llm, request, turn, &inbox).await;
             deliver(&inbox, Input::Generated { turn, result }).await;
+        });
+    }
+
+    /// Asks the web and delivers what it has.
+    pub fn search(&mut self, web: SearchHouse, query: String) {
+        let (turn, inbox) = (self.id, self.inbox.clone());
+        self.work.spawn(async move {
+            let result = web.provider.search(&query, web.results).await.map_err(|fault| fault.to_string());
+            deliver(&inbox, Input::Searched { turn, result }).await;
         });
     }
 

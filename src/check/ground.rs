@@ -8,13 +8,15 @@ use crate::config::Config;
 use crate::serve::load_personas;
 use crate::store::{self, Probe, StoreError};
 
-/// The API key, where one is named.
+/// The API keys, where some are named.
 pub(super) fn secrets(config: &Config) -> Vec<Finding> {
-    match config.llm.key() {
-        Ok(None) => Vec::new(),
-        Ok(Some(_)) => vec![Finding::ok("secrets: the language model's key is there")],
-        Err(error) => vec![Finding::error("secrets", error)],
-    }
+    let keys = [("language model", config.llm.key()), ("search provider", config.search.key())];
+    let finding = |(whose, key)| match key {
+        Ok(None) => None,
+        Ok(Some(_)) => Some(Finding::ok(format!("secrets: the {whose}'s key is there"))),
+        Err(error) => Some(Finding::error("secrets", error)),
+    };
+    keys.into_iter().filter_map(finding).collect()
 }
 
 /// The files that say who the agent is.

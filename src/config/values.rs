@@ -70,6 +70,11 @@ choice! {
 }
 
 choice! {
+    /// Who is asked about the web.
+    pub enum SearchKind { None = "none", Searxng = "searxng", Serper = "serper", }
+}
+
+choice! {
     /// How log lines look.
     pub enum LogFormat { Text = "text", Json = "json", }
 }

@@ -4,7 +4,7 @@ use sqlx::SqliteConnection;
 
 use duologue_signaling::event::{Stamped, TurnOutcome};
 
-use super::{error, facts, judging, recordings};
+use super::{error, facts, judging, knowledge, recordings};
 use crate::journal::{CallId, DownlinkRow, EndReason, Entry, MediaTotals, Speaker, TurnRow, WordFate};
 use crate::media::far_ear::{Evidence, ReportCounts};
 use crate::time::CallTime;
@@ -33,6 +33,11 @@ pub(super) async fn put(connection: &mut SqliteConnection, entry: &Entry) -> Res
         Entry::Judgement(row) => judging::put_judgement(connection, row).await,
         Entry::Blocked { call, at_ms, ttl_s, reason } => {
             judging::put_block(connection, call, *at_ms, *ttl_s, reason).await
+        }
+        Entry::Retrieval(row) => knowledge::put_retrieval(connection, row).await,
+        Entry::Search(row) => knowledge::put_search(connection, row).await,
+        Entry::Topic { call, turn, at_ms, asked_by } => {
+            knowledge::put_topic(connection, call, *turn, *at_ms, asked_by).await
         }
         Entry::Event { call, event } => put_event(connection, call, event).await,
         Entry::Remembered { call, turn, gleanings, at_utc_ms } => {
@@ -75,6 +80,9 @@ fn kind(entry: &Entry) -> &'static str {
         Entry::Downlink(_) => "a report on the line",
         Entry::Judgement(_) => "a judgement",
         Entry::Blocked { .. } => "a block",
+        Entry::Retrieval(_) => "a retrieval",
+        Entry::Search(_) => "a search",
+        Entry::Topic { .. } => "a new topic",
         Entry::Event { .. } => "an event",
         Entry::Remembered { .. } => "a memory",
         Entry::Raised { .. } => "a promise",
@@ -90,6 +98,7 @@ fn call_of(entry: &Entry) -> &CallId {
         | Entry::Words { call, .. }
         | Entry::Playout { call, .. }
         | Entry::Blocked { call, .. }
+        | Entry::Topic { call, .. }
         | Entry::Event { call, .. }
         | Entry::Remembered { call, .. }
         | Entry::RecordingBegan { call, .. }
@@ -100,6 +109,8 @@ fn call_of(entry: &Entry) -> &CallId {
         Entry::Turn(turn) => &turn.call,
         Entry::Downlink(row) => &row.call,
         Entry::Judgement(row) => &row.call,
+        Entry::Retrieval(row) => &row.call,
+        Entry::Search(row) => &row.call,
     }
 }
 

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{MONDAY_UTC_MS, agent_turn, caller_turn, closed, event, fact, judgement, opened, remembered, words};
-use duologue::journal::{DownlinkRow, EndReason, Entry, JudgementRow, MediaTotals, TurnRow};
+use duologue::journal::{
+    DownlinkRow, EndReason, Entry, JudgementRow, MediaTotals, RetrievalRow, Retrieved, SearchRow, TurnRow,
+};
+use duologue::knowledge::Passage;
 use duologue::media::downlink::LinkReport;
 use duologue::media::far_ear::ReportCounts;
 use duologue::memory::calendar::Day;
@@ -64,6 +67,42 @@ fn promised() -> Commitment {
     Commitment { who: Party::Agent, what: "ask the cook".into(), due }
 }
 
+/// What stood before the model when it answered in call "a".
+fn retrieval() -> RetrievalRow {
+    let hours = Passage {
+        source: "desk/hours.md".into(),
+        heading: "Opening hours".into(),
+        line: Some(3),
+        text: "Open from nine, on Sundays from ten.".into(),
+        ..Passage::default()
+    };
+    RetrievalRow {
+        call: "a".into(),
+        turn: 2,
+        caller_turn: 1,
+        at_ms: 2_500,
+        words: "When do you open?".into(),
+        took_ms: 1.5,
+        retrieved: vec![Retrieved { passage: hours, cited: true }],
+    }
+}
+
+/// The web was asked for it, too late.
+fn searched() -> SearchRow {
+    SearchRow {
+        call: "a".into(),
+        turn: 5,
+        caller_turn: 4,
+        at_ms: 8_700,
+        took_ms: 1_500,
+        query: "opening hours".into(),
+        provider: "searxng",
+        results: 0,
+        outcome: "late",
+        detail: String::new(),
+    }
+}
+
 /// A good morning: one call as it should be, one on a bad line that the caller left unanswered, one that failed.
 pub fn a_morning() -> Vec<Entry> {
     let mut unheard = agent_turn("b", 2, 900, "We open at nine.", "");
@@ -107,6 +146,9 @@ pub fn a_morning() -> Vec<Entry> {
         Entry::Summed { call: "a".into(), text: "asked about Sundays".into() },
         Entry::Turn(cutting_in()),
         Entry::Playout { call: "a".into(), reports, way_ms: 64 },
+        Entry::Retrieval(retrieval()),
+        Entry::Search(searched()),
+        Entry::Topic { call: "a".into(), turn: 3, at_ms: 2_600, asked_by: "words" },
         Entry::Downlink(downlink(5_000, 250, 50)),
         Entry::Downlink(DownlinkRow { report: None, ..downlink(12_000, 0, 0) }),
         event(

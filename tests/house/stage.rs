@@ -85,6 +85,8 @@ async fn stage_with(opening: &str, asks: &[&str], network: Memory, consent: Opti
         ear: EAR,
         redundancy_most: 4,
         memory: None,
+        knowledge: Default::default(),
+        web: None,
         recording,
         max_calls: 4,
         longest_call: Duration::from_secs(3_600),

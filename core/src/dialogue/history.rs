@@ -4,6 +4,7 @@
 use super::question::{Asked, asked};
 use crate::backend::{ChatMessage, Role};
 use crate::journal::Speaker;
+use crate::knowledge::quote::sealed;
 
 /// One finished turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ impl Line {
 #[derive(Clone, Debug, Default)]
 pub struct History {
     lines: Vec<Line>,
+    /// The first line of the present topic: the model sees none before it.
+    topic: usize,
 }
 
 /// Characters of history that a request carries. About 1,500 tokens: it fits a context of 2,048 with prompt and reply.
@@ -62,6 +65,16 @@ impl History {
         }
     }
 
+    /// The model sees what is said from here on.
+    pub fn begin_anew(&mut self) {
+        self.topic = self.lines.len();
+    }
+
+    /// What the caller said last, in this topic.
+    pub fn said_last(&self) -> Option<&str> {
+        self.lines[self.topic..].iter().rfind(|line| line.who == Speaker::Caller).map(|line| line.text.as_str())
+    }
+
     /// By now, this much of the turn has been heard.
     pub fn heard(&mut self, turn: u32, heard: &str) {
         if let Some(line) =
@@ -79,14 +92,14 @@ impl History {
 
     /// The last `n` lines that say something, oldest first.
     pub fn last(&self, n: usize) -> Vec<Line> {
-        let mut lines = self.lines();
+        let mut lines = said(&self.lines);
         lines.retain(|line| !line.news);
         lines.split_off(lines.len().saturating_sub(n))
     }
 
     /// The model's view: the system prompt, then the lines that fit.
     pub fn messages(&self, system: &str) -> Vec<ChatMessage> {
-        let lines = self.lines();
+        let lines = said(&self.lines[self.topic..]);
         let chars_from = |first: usize| lines[first..].iter().map(|line| line.text.len()).sum::<usize>();
         let mut first = 0;
         while chars_from(first) > BUDGET_CHARS && first + DROP_BLOCK < lines.len() {
@@ -96,7 +109,7 @@ impl History {
         messages.extend(lines[first..].iter().map(|line| {
             let role = match line.who {
                 _ if line.news => Role::System,
-                Speaker::Caller => Role::User,
+                Speaker::Caller => return ChatMessage { role: Role::User, content: sealed(&line.text) },
                 Speaker::Agent => Role::Assistant,
             };
             let mark = if line.cut { CUT_MARK } else { "" };
@@ -104,21 +117,21 @@ impl History {
         }));
         messages
     }
+}
 
-    /// What was said and heard. A caller who goes on before anything was heard continues the same line.
-    fn lines(&self) -> Vec<Line> {
-        let mut lines: Vec<Line> = Vec::with_capacity(self.lines.len());
-        for line in self.lines.iter().filter(|line| !line.text.is_empty()) {
-            match lines.last_mut().filter(|last| last.who == Speaker::Caller && line.who == Speaker::Caller) {
-                Some(last) => {
-                    last.text.push(' ');
-                    last.text.push_str(&line.text);
-                }
-                None => lines.push(line.clone()),
+/// What was said and heard. A caller who goes on before anything was heard continues the same line.
+fn said(all: &[Line]) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::with_capacity(all.len());
+    for line in all.iter().filter(|line| !line.text.is_empty()) {
+        match lines.last_mut().filter(|last| last.who == Speaker::Caller && line.who == Speaker::Caller) {
+            Some(last) => {
+                last.text.push(' ');
+                last.text.push_str(&line.text);
             }
+            None => lines.push(line.clone()),
         }
-        lines
     }
+    lines
 }
 
 #[cfg(test)]
@@ -146,6 +159,20 @@ mod tests {
         history.heard(2, "Good evening.");
         let seen: Vec<String> = history.last(8).into_iter().map(|line| line.text).collect();
         assert_eq!(seen, ["Hello?", "Good evening.", "Are you there?"]);
+    }
+
+    #[test]
+    fn a_new_topic_shows_the_model_nothing_of_before_and_the_judge_all_of_it() {
+        let mut history = History::default();
+        history.caller("Tell me about the rooms.");
+        history.agent(2, "We have twelve.", "We have twelve.", false);
+        history.caller("I see.");
+        history.begin_anew();
+        history.caller("Do you like rain?");
+        let seen: Vec<String> = history.messages("s").into_iter().map(|message| message.content).collect();
+        assert_eq!(seen, ["s", "Do you like rain?"]);
+        assert!(history.last(8).len() > 2);
+        assert_eq!(history.said_last(), Some("Do you like rain?"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A stage: one conversation in virtual time, with a caller who follows a script and back ends of set pace. Shared by the
 //! scenarios and the invariants. Nothing here sleeps; an hour of talk takes milliseconds.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use duologue_core::audio::LINE_FRAME;
@@ -11,6 +11,7 @@ use duologue_core::dialogue::floor::Hearing;
 use duologue_core::dialogue::judge::{Action, Judge, Moment, RulesJudge, Situation, Verdict};
 use duologue_core::dialogue::persona::Persona;
 use duologue_core::journal::{EndReason, Entry};
+use duologue_core::knowledge::Passage;
 use duologue_core::time::{CallTime, TICK};
 use duologue_signaling::event::Stamped;
 
@@ -48,6 +49,9 @@ pub struct Pace {
     pub voice_ms: u64,
     pub word_ms: u64,
     pub judge_ms: u64,
+    pub consult_ms: u64,
+    pub search_ms: u64,
+    pub follow_ups_ms: u64,
 }
 
 impl Default for Pace {
@@ -60,6 +64,9 @@ impl Default for Pace {
             voice_ms: 60,
             word_ms: 300,
             judge_ms: 20,
+            consult_ms: 4,
+            search_ms: 400,
+            follow_ups_ms: 1_500,
         }
     }
 }
@@ -106,6 +113,13 @@ pub struct Script {
     pub replies: VecDeque<Line>,
     /// What the judge says; where nothing is said, the rules do.
     pub verdicts: Vec<Told>,
+    /// What the persona's files have: a passage is found for words that it has in it.
+    pub knows: Vec<(String, Passage)>,
+    /// What the web has, in the same way; or why it has nothing.
+    pub web: Vec<(String, Passage)>,
+    pub search_fails: Option<String>,
+    /// What the model proposes as follow-up questions.
+    pub follow_ups: Vec<String>,
     /// The voice fails from this clause of the call on.
     pub mute_voice_from: Option<usize>,
     pub end_ms: u64,
@@ -123,6 +137,10 @@ impl Script {
             inputs: Vec::new(),
             replies: VecDeque::new(),
             verdicts: Vec::new(),
+            knows: Vec::new(),
+            web: Vec::new(),
+            search_fails: None,
+            follow_ups: Vec::new(),
             mute_voice_from: None,
             end_ms: 10_000,
             began_unix_s: None,
@@ -148,6 +166,7 @@ pub struct Record {
     /// Final transcripts as they came back, and what the judge was shown of spoken turns: turn, revision, words.
     pub finals: Vec<(u32, u32, String)>,
     pub judged: Vec<(u32, u32, String)>,
+    pub follow_ups_dropped: Vec<u64>,
     pub ended: Option<(u64, EndReason)>,
     /// Ticks at which nobody spoke, nothing ran and no timer was armed.
     pub dead_ticks: Vec<u64>,
@@ -163,6 +182,8 @@ struct Stage {
     count: u64,
     utterance_from_ms: u64,
     clauses: usize,
+    /// Clauses whose sound is there already.
+    phrases: BTreeSet<String>,
     record: Record,
     now_ms: u64,
 }
@@ -176,6 +197,7 @@ pub fn play(script: Script) -> Record {
         count: 0,
         utterance_from_ms: 0,
         clauses: 0,
+        phrases: BTreeSet::new(),
         record: Record::default(),
         now_ms: 0,
         script,
@@ -322,6 +344,22 @@ impl Stage {
                 let pcm: Arc<[f32]> = vec![0.1; 48 * 300].into();
                 self.later(now + self.script.pace.voice_ms, Input::Attention { text, pcm });
             }
+            Effect::Consult { words, .. } => {
+                let passages = about(&self.script.knows, &words);
+                self.later(now + self.script.pace.consult_ms, Input::Consulted { words, passages, took_ms: 0.0 });
+            }
+            Effect::Search { turn, query } => {
+                let found = about(&self.script.web, &query);
+                let result = self.script.search_fails.clone().map_or(Ok(found), Err);
+                self.later(now + self.script.pace.search_ms, Input::Searched { turn, result });
+            }
+            Effect::VoicePhrase { text } => drop(self.phrases.insert(text)),
+            Effect::FollowUps { turn, request } => {
+                self.record.requests.push((now, *request));
+                let text = format!("{{\"questions\": {:?}}}", self.script.follow_ups);
+                self.later(now + self.script.pace.follow_ups_ms, Input::FollowUps { turn, text });
+            }
+            Effect::DropFollowUps => self.record.follow_ups_dropped.push(now),
             Effect::CloseUtterance => self.utterance_from_ms = now,
             Effect::Prime(request) => self.record.requests.push((now, request)),
             Effect::Generate { turn, request } => self.generate(turn, request),
@@ -351,7 +389,8 @@ impl Stage {
     }
 
     fn speak(&mut self, turn: u32, clause: u32, text: &str) {
-        let at = self.now_ms + self.script.pace.voice_ms;
+        let ready = self.phrases.contains(text);
+        let at = self.now_ms + if ready { 0 } else { self.script.pace.voice_ms };
         self.clauses += 1;
         if self.script.mute_voice_from.is_some_and(|n| self.clauses > n) {
             self.later(at, Input::Spoken { turn, clause, result: Err("the voice failed".into()) });
@@ -371,6 +410,12 @@ impl Stage {
         self.later(at, Input::Speech { turn, clause, speech: Speech::Pcm(vec![0.1; samples as usize]) });
         self.later(at, Input::Spoken { turn, clause, result: Ok(()) });
     }
+}
+
+/// The passages whose word stands in `text`.
+fn about(known: &[(String, Passage)], text: &str) -> Vec<Passage> {
+    let fits = |(word, _): &&(String, Passage)| text.to_lowercase().contains(word.as_str());
+    known.iter().filter(fits).map(|(_, passage)| passage.clone()).collect()
 }
 
 /// Stretches of agent sound, from the ticks that had some; gaps of a tick or two between clauses do not count.

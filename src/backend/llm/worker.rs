@@ -280,6 +280,15 @@ impl Llm for LlmWorker {
         Ok(pieces.inspect(move |_| _ = &permit).boxed())
     }
 
+    async fn chat_aside(&self, request: ChatRequest) -> Result<BoxStream<'static, Result<String, LlmError>>, LlmError> {
+        let Some(share) = &self.share else { return self.chat(request).await };
+        let permit = Arc::new(share.pool.ask(Urgency::Memory, share.threads).await);
+        let pieces = self.chat_unpooled(request).await?;
+        let waited_for = Arc::clone(&permit);
+        let recalled = Box::pin(async move { waited_for.recalled().await });
+        Ok(pieces.take_until(recalled).inspect(move |_| _ = &permit).boxed())
+    }
+
     async fn prime(&self, request: ChatRequest) -> Result<(), LlmError> {
         let Some(share) = &self.share else { return self.client().await?.prime(request).await };
         let permit = share.for_reading_ahead().await;

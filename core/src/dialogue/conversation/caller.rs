@@ -63,6 +63,8 @@ pub(super) struct CallerTurn {
     /// Drafts that were begun for this turn.
     pub drafts: u32,
     pub typed: bool,
+    /// The agent was stopped for it.
+    pub after_barge_in: bool,
     /// When each step of the reply to this turn was taken.
     pub latency: LatencyParts,
 }
@@ -97,6 +99,7 @@ impl CallerTurn {
             running_shown: None,
             drafts: 0,
             typed,
+            after_barge_in: false,
             latency: LatencyParts::default(),
         }
     }
@@ -185,6 +188,7 @@ impl Conversation {
         caller.partial_at = at;
         let stable = caller.stable.hear(&partial.text);
         let (turn, text) = (caller.turn, partial.text.clone());
+        self.consult(at);
         self.emit(at, Event::Partial { turn, text, stable });
     }
 
@@ -296,6 +300,7 @@ impl Conversation {
                 if changed || (purpose == AsrPurpose::Partial && stable != before) {
                     // The model reads along, so that the end of the turn finds its prompt in the cache but for a few words.
                     if changed {
+                        self.consult(at);
                         let request = self.request(Some(&text));
                         self.effects.push(Effect::Prime(request));
                     }
@@ -355,6 +360,7 @@ impl Conversation {
         caller.is_final = true;
         caller.latency.turn_end_ms = Some(at.ms());
         self.caller = Some(caller);
+        self.consult(at);
         self.ladder.reset();
         self.deferred = None;
         self.patience = 1.0;
@@ -365,6 +371,7 @@ impl Conversation {
     /// The caller's turn can no longer change: into the history and the journal with it.
     pub(super) fn commit_caller(&mut self, at: CallTime) {
         let Some(caller) = self.caller.take() else { return };
+        self.close_sources();
         if !caller.typed {
             self.effects.push(Effect::CloseUtterance);
         }

@@ -90,6 +90,9 @@ impl Conversation {
             }
             None => self.caller_starts(at, heard),
         }
+        if let Some(caller) = &mut self.caller {
+            caller.after_barge_in = true;
+        }
     }
 
     /// What was doubted is over with the agent's turn. A sound that still goes on may become a turn of its own.

@@ -4,10 +4,11 @@
 
 use duologue_signaling::event::{Event, FloorState};
 
+use super::Conversation;
 use super::caller::CallerTurn;
 use super::reply::Reply;
-use super::{Conversation, Effect};
 use crate::dialogue::judge::{Action, Verdict};
+use crate::dialogue::topic::asks_for_new_topic;
 use crate::dialogue::words::same_words;
 use crate::time::CallTime;
 
@@ -62,16 +63,20 @@ impl Conversation {
     }
 
     fn open_draft(&mut self, at: CallTime) {
+        // What is to be looked up, or begins anew, is answered from what is not there yet.
+        let asked = self.caller_words().unwrap_or_default();
+        if self.to_search_for(Action::Respond).is_some() || asks_for_new_topic(asked) {
+            return;
+        }
         let turn = self.next_turn();
         let Some(caller) = &mut self.caller else { return };
         caller.drafts += 1;
         let words = caller.words.clone();
         let mut reply = Reply::new(turn, at, Action::Respond, "draft");
-        let request = self.request(Some(&words));
         reply.draft = Some(words);
         reply.once_more = true;
         self.reply = Some(reply);
-        self.effects.push(Effect::Generate { turn, request });
+        self.ask_model(at);
     }
 
     /// The verdict on final words is the same before the turn is over as after it.
@@ -97,6 +102,9 @@ impl Conversation {
     /// The judge wants this turn answered in the usual way: with the draft, if there is one for these words.
     pub(super) fn answer(&mut self, at: CallTime, verdict: &Verdict) {
         self.check_draft(at);
+        if let Some(query) = self.to_search_for(verdict.action) {
+            return self.search_first(at, verdict, query);
+        }
         let latency = self.caller.as_ref().map(|caller| (caller.turn, caller.latency));
         match (&mut self.reply, latency) {
             (Some(reply), Some((caller_turn, latency))) if verdict.action == Action::Respond => {

@@ -5,6 +5,7 @@ use duologue_signaling::event::{Event, FloorState, TurnOutcome};
 use super::arriving::Arriving;
 use super::reply::Reply;
 use super::{Conversation, Effect};
+use crate::dialogue::judge::Action;
 use crate::journal::{Entry, Speaker, TurnRow};
 use crate::time::CallTime;
 
@@ -14,7 +15,8 @@ impl Conversation {
         // What was being doubted is over nobody's voice now: it is the caller's turn, or shows itself to be nothing.
         let doubt = self.suspicion.take();
         let Some(reply) = self.reply.take() else { return };
-        let hang_up = reply.hang_up;
+        let (hang_up, turn) = (reply.hang_up, reply.turn);
+        let answers = reply.action == Action::Respond && !reply.failed && reply.started.is_some();
         self.initiative.rung_spoke = reply.reason == "silence";
         let outcome = if reply.failed { TurnOutcome::Failed } else { TurnOutcome::Completed };
         let silent = reply.started.is_none();
@@ -33,6 +35,9 @@ impl Conversation {
             self.closing = true;
         } else {
             self.prime();
+            if answers {
+                self.answered(at, turn);
+            }
         }
     }
 
@@ -58,6 +63,8 @@ impl Conversation {
         // What has left cannot be called back, unless the call ends: then nobody listens to it any more.
         let heard = if self.over { reply.ledger.heard() } else { reply.ledger.sent() }.to_owned();
         self.effects.push(Effect::DropTurn { turn: reply.turn });
+        self.close_quoted(at, &mut reply, outcome, &heard);
+        self.drop_search(at, reply.turn);
         if reply.draft.is_some() {
             let caller_turn = self.caller_turn().unwrap_or_default();
             self.emit(at, reply.told_as_draft(at, caller_turn, false));

@@ -9,16 +9,21 @@
 
 mod arriving;
 mod attention;
+mod bridge;
 mod caller;
 mod doubt;
 mod draft;
 mod ending;
 mod express;
+mod follow_ups;
 mod idle;
 mod initiative;
 mod manner;
 mod recall;
+mod renewal;
 mod reply;
+mod searching;
+mod sources;
 mod verdict;
 
 use std::collections::VecDeque;
@@ -38,6 +43,7 @@ use super::suspicion::Suspicion;
 use crate::audio::LINE_FRAME;
 use crate::backend::{AsrPurpose, ChatRequest, Clause, Speech};
 use crate::journal::{CallId, EndReason, Entry};
+use crate::knowledge::Passage;
 use crate::media::far_ear::{FarEar, FarEarSettings, PlayoutReport};
 use crate::memory::recollection::Recollection;
 use crate::time::CallTime;
@@ -46,11 +52,17 @@ use arriving::Arriving;
 use attention::Attention;
 use caller::CallerTurn;
 pub use draft::DraftSettings;
+use follow_ups::Answered;
+pub use follow_ups::FollowUpSettings;
 use idle::{Due, Pending};
 pub use initiative::Errand;
 use initiative::Initiative;
 use recall::Mind;
 use reply::{Owed, Reply};
+pub use searching::SearchSettings;
+use searching::Searching;
+pub use sources::SourceSettings;
+use sources::Sources;
 
 /// The conversation's own numbers; each comes from the configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,6 +73,12 @@ pub struct ConversationSettings {
     pub pace: Pace,
     pub judging: Judging,
     pub far_ear: FarEarSettings,
+    pub sources: SourceSettings,
+    pub search: SearchSettings,
+    pub follow_ups: FollowUpSettings,
+    /// Who has stopped the agent and hears nothing of its answer for so long after the end of the turn hears a phrase first,
+    /// milliseconds: 0..=5000. 0: never.
+    pub transition_ms: u32,
 }
 
 /// How the judge is asked.
@@ -134,6 +152,14 @@ pub enum Input {
     Remembered(Box<Recollection>),
     /// What came to mind about the words of the open turn.
     Recalled(Vec<String>),
+    /// What the persona's files have about these words of the open turn, and how long that took.
+    Consulted { words: String, passages: Vec<Passage>, took_ms: f32 },
+    /// What the web has about what agent turn `turn` asked it, or why that is not known.
+    Searched { turn: u32, result: Result<Vec<Passage>, String> },
+    /// What the model proposes that the caller could ask after agent turn `turn`.
+    FollowUps { turn: u32, text: String },
+    /// The conversation begins anew.
+    NewTopic,
     /// Something to say of the agent's own accord, after so long.
     Errand { errand: Errand, after: Duration },
     /// This persona answers from now on.
@@ -149,6 +175,16 @@ pub enum Effect {
     AskTurnModel { turn: u32, revision: u32 },
     /// Ask the judge.
     Judge { turn: u32, revision: u32, situation: Arc<Situation> },
+    /// Look these words up in the persona's files.
+    Consult { persona: String, words: String },
+    /// Ask the web, for agent turn `turn`; dropped with it.
+    Search { turn: u32, query: String },
+    /// Make the sound of a clause that may be needed at once, for later.
+    VoicePhrase { text: String },
+    /// Have the model propose what the caller could ask next; nobody waits for it.
+    FollowUps { turn: u32, request: Box<ChatRequest> },
+    /// Nobody wants to know any more.
+    DropFollowUps,
     /// Make the sound of a sign of attention, for later.
     VoiceAttention { text: String },
     /// The open utterance has been dealt with: the next onset begins a new one.
@@ -183,6 +219,11 @@ pub struct Conversation {
     initiative: Initiative,
     history: History,
     mind: Mind,
+    sources: Sources,
+    searching: Option<Searching>,
+    /// The last answer began with a phrase over the wait for it.
+    bridged: bool,
+    answered: Option<Answered>,
     last_turn: u32,
     /// What was lost to a sound before it was heard, to be made good if the sound has no words.
     owed: Option<Owed>,
@@ -230,6 +271,10 @@ impl Conversation {
             initiative: Initiative::default(),
             history: History::default(),
             mind: Mind::default(),
+            sources: Sources::default(),
+            searching: None,
+            bridged: false,
+            answered: None,
             last_turn: 0,
             owed: None,
             caller: None,
@@ -259,6 +304,7 @@ impl Conversation {
         self.emit(at, Event::CallStarted { call: self.call.clone(), persona: self.persona.name.clone() });
         self.prime();
         self.prepare_attention();
+        self.prepare_phrases();
         if self.persona.opening.is_empty() {
             self.ladder.arm(at, self.patience);
         } else {
@@ -338,6 +384,10 @@ impl Conversation {
             Input::RoundTrip(rtt) => self.far_ear.round_trip(rtt),
             Input::Remembered(recollection) => self.remember(at, *recollection),
             Input::Recalled(lines) => self.mind.recollection.recalled = lines,
+            Input::Consulted { words, passages, took_ms } => self.on_consulted(at, &words, passages, took_ms),
+            Input::Searched { turn, result } => self.on_searched(at, turn, result),
+            Input::FollowUps { turn, text } => self.on_follow_ups(at, turn, &text),
+            Input::NewTopic => self.begin_anew(at),
             Input::Errand { errand, after } => self.send_on(at, errand, after),
             Input::Persona(persona) => self.switch_persona(at, persona),
         }
@@ -392,6 +442,11 @@ impl Conversation {
     /// The ladder while nobody speaks, a limit to turns without end, and the watchdog over a thinking agent.
     fn watch(&mut self, at: CallTime) {
         self.watch_pending(at);
+        self.watch_sources(at);
+        self.watch_search(at);
+        self.watch_transition(at);
+        self.watch_lead_in(at);
+        self.watch_follow_ups(at);
         self.watch_errands(at);
         if self.floor.state() == FloorState::Idle
             && self.pending.is_none()
@@ -428,6 +483,7 @@ impl Conversation {
     }
 
     fn next_turn(&mut self) -> u32 {
+        self.drop_follow_ups();
         self.last_turn += 1;
         self.last_turn
     }

@@ -10,12 +10,16 @@ use duologue_signaling::event::{Event, LatencyParts};
 use super::express::Expressions;
 use super::initiative::Waiting;
 use super::manner::{manage, manner};
+use super::searching::{Searched, go_on};
+use super::sources::Quoted;
 use super::{Conversation, Effect};
 use crate::audio::{LINE_FRAME, LINE_RATE};
 use crate::backend::{ChatMessage, ChatRequest, Clause, Role, Speech, Urgency};
 use crate::dialogue::judge::{Action, Verdict};
 use crate::dialogue::ledger::Ledger;
 use crate::dialogue::sentence::{ClauseCutter, ClauseLimits, Cut, speakable};
+use crate::knowledge::Passage;
+use crate::knowledge::quote::sealed;
 use crate::media::playout::{Played, Playout};
 use crate::time::CallTime;
 
@@ -36,7 +40,15 @@ pub(super) struct Reply {
     /// First packet with its sound.
     pub started: Option<CallTime>,
     /// How the model is told to answer; `None`: as it would.
-    manner: Option<String>,
+    pub manner: Option<String>,
+    /// It waits for what is looked up; the model has not been asked.
+    pub held: bool,
+    /// Bytes of a fixed phrase that it began with.
+    pub lead: usize,
+    /// It has asked the web, and this came of it.
+    pub searched: Option<Searched>,
+    /// What its answer may rest on.
+    pub quoted: Quoted,
     /// The model may be asked once more, if it breaks off before its first word; never for fixed words.
     pub once_more: bool,
     /// The text, and how far each word of it has come.
@@ -46,7 +58,7 @@ pub(super) struct Reply {
     next_clause: u32,
     /// The clause that the voice is making.
     speaking: Option<(u32, Range<usize>)>,
-    text_done: bool,
+    pub text_done: bool,
     pub failed: bool,
     pub hang_up: bool,
     /// It is begun though the caller speaks.
@@ -80,6 +92,10 @@ impl Reply {
             tokens: 0,
             started: None,
             manner: None,
+            held: false,
+            lead: 0,
+            searched: None,
+            quoted: Quoted::default(),
             once_more: false,
             ledger: Ledger::default(),
             cutter: ClauseCutter::new(ClauseLimits::default()),
@@ -115,12 +131,17 @@ impl Reply {
     }
 
     /// More text, whole or in pieces.
-    fn take(&mut self, at: CallTime, text: &str) {
+    pub fn take(&mut self, at: CallTime, text: &str) {
         self.ledger.generate(at, text);
         self.waiting.extend(self.cutter.push(text));
     }
 
-    fn finish_text(&mut self) {
+    /// What there is is a clause, if its end is sure.
+    pub fn cut_short(&mut self) {
+        self.waiting.extend(self.cutter.flush_if_waiting());
+    }
+
+    pub fn finish_text(&mut self) {
         self.text_done = true;
         self.waiting.extend(self.cutter.finish());
     }
@@ -196,7 +217,7 @@ impl Conversation {
         let mut reply = Reply::new(self.next_turn(), at, Action::Interrupt, verdict.reason);
         reply.insists = true;
         reply.take(at, &format!("{lead_in} "));
-        reply.waiting.extend(reply.cutter.flush_if_waiting());
+        reply.cut_short();
         let mut request = self.request(None);
         manage(&mut request, &format!("{manner} You have just said: \"{lead_in}\" Go on from there."));
         let turn = reply.turn;
@@ -214,25 +235,29 @@ impl Conversation {
         if let Some(caller) = &self.caller {
             reply.latency = caller.latency;
         }
-        let request = self.request_in(reply.manner.as_deref());
         reply.once_more = true;
-        let turn = reply.turn;
         self.reply = Some(reply);
-        self.effects.push(Effect::Generate { turn, request });
+        self.ask_model(at);
     }
 
     /// The model's view of the call, with the caller's open turn at its end.
     pub(super) fn request(&self, open_turn: Option<&str>) -> ChatRequest {
+        self.request_with(open_turn, self.found_for(open_turn))
+    }
+
+    /// The same with these passages before the caller's last words.
+    fn request_with(&self, open_turn: Option<&str>, passages: &[Passage]) -> ChatRequest {
         let mut messages = self.history.messages(&self.system_prompt());
         if let Some(words) = open_turn {
             match messages.last_mut() {
                 Some(last) if last.role == Role::User => {
                     last.content.push(' ');
-                    last.content.push_str(words);
+                    last.content.push_str(&sealed(words));
                 }
-                _ => messages.push(ChatMessage { role: Role::User, content: words.into() }),
+                _ => messages.push(ChatMessage { role: Role::User, content: sealed(words) }),
             }
         }
+        self.put_sources(&mut messages, passages);
         self.put_to_mind(&mut messages);
         ChatRequest {
             messages,
@@ -242,19 +267,21 @@ impl Conversation {
         }
     }
 
-    /// [`Conversation::request`] for the caller's open turn, to be answered in this manner.
-    fn request_in(&self, manner: Option<&str>) -> ChatRequest {
-        let mut request = self.request(self.caller_words());
-        if let Some(manner) = manner {
+    /// The request for a reply: to the words that it is a draft for, or to those of the caller.
+    pub(super) fn request_for(&self, reply: &Reply) -> ChatRequest {
+        let words = reply.draft.as_deref().or_else(|| self.caller_words());
+        let mut request = self.request_with(words, reply.quoted.passages());
+        if let Some(manner) = &reply.manner {
             manage(&mut request, manner);
         }
+        go_on(&mut request, reply.lead_in(), reply.searched);
         request
     }
 
     pub(super) fn on_token(&mut self, at: CallTime, turn: u32, text: &str) {
         let Some(reply) = self.reply.as_mut().filter(|reply| reply.turn == turn && !reply.text_done) else { return };
         // Models begin with a blank or a newline now and then; the heard prefix should not.
-        let text = if reply.ledger.text().is_empty() { text.trim_start() } else { text };
+        let text = if reply.ledger.text().len() == reply.lead { text.trim_start() } else { text };
         if text.is_empty() {
             return;
         }
@@ -267,7 +294,7 @@ impl Conversation {
     pub(super) fn on_generated(&mut self, at: CallTime, turn: u32, result: Result<(), String>) {
         let Some(reply) = self.reply.as_mut().filter(|reply| reply.turn == turn && !reply.text_done) else { return };
         let why = match result {
-            Ok(()) if !reply.ledger.text().trim().is_empty() => None,
+            Ok(()) if !reply.is_wordless() => None,
             Ok(()) => Some("the language model answered with nothing".to_owned()),
             Err(why) => Some(why),
         };
@@ -277,19 +304,24 @@ impl Conversation {
         let Some(reply) = &mut self.reply else { return };
         let Some(why) = why else {
             reply.finish_text();
+            self.cite(at);
             self.pump(at);
             return;
         };
-        if !reply.ledger.text().is_empty() {
+        if !reply.is_wordless() {
             reply.finish_text();
             self.trouble(at, "llm-broke-off", &format!("{why}; what was said so far stands."));
             self.pump(at);
         } else if std::mem::take(&mut reply.once_more) {
             self.trouble(at, "llm-retry", &format!("{why}; asked once more."));
             // Made anew: more may have been heard by now.
-            let manner = self.reply.as_ref().and_then(|reply| reply.manner.clone());
-            let request = self.request_in(manner.as_deref());
-            self.effects.push(Effect::Generate { turn, request });
+            self.ask_model(at);
+        } else if reply.lead > 0 {
+            // The phrase has been said: the same turn goes on.
+            reply.take(at, &self.persona.trouble.clone());
+            reply.finish_text();
+            self.trouble(at, "llm-failed", &format!("{why}; fixed words are said instead."));
+            self.pump(at);
         } else {
             let (action, reason) = (reply.action, reply.reason);
             self.trouble(at, "llm-failed", &format!("{why}; fixed words are said instead."));
@@ -404,6 +436,8 @@ impl Conversation {
         reply.latency.first_packet_ms = Some(at.ms());
         let (turn, latency) = (reply.turn, reply.latency);
         self.emit(at, Event::TurnStarted { turn, latency });
+        self.forget_bridge();
+        self.cite(at);
     }
 
     /// Tells the client what has been heard of the open turn, a few times a second.

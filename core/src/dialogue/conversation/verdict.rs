@@ -10,6 +10,7 @@ use super::reply::Owed;
 use super::{Conversation, Effect};
 use crate::dialogue::judge::{Action, Moment, Situation, Verdict};
 use crate::dialogue::permit::{Permit, Proposal};
+use crate::dialogue::topic::asks_for_new_topic;
 use crate::dialogue::words::words;
 use crate::journal::{Entry, JudgementRow};
 use crate::time::CallTime;
@@ -195,9 +196,14 @@ impl Conversation {
         let Some(caller) = &mut self.caller else { return };
         caller.latency.judge_ms = Some(at.ms());
         let (turn, text, typed) = (caller.turn, caller.words.clone(), caller.typed);
-        let nothing_said = text.is_empty();
+        let (nothing_said, anew) = (text.is_empty(), asks_for_new_topic(&text));
         if !nothing_said {
             self.emit(at, Event::Transcript { turn, text, typed });
+        }
+        if anew {
+            // A draft was made from what was said before.
+            self.drop_reply(at);
+            self.cut_history(at, turn, "words");
         }
         let permit = self.permit(at, Moment::EndOfTurn, verdict);
         if let Some(about) = self.judged(Moment::EndOfTurn) {

@@ -26,6 +26,8 @@ pub enum What {
     QuietHours(String),
     #[error("{field}: '{sentence}' has no word in it that could be spoken")]
     Wordless { field: String, sentence: String },
+    #[error("knowledge: there is no folder '{path}' (it is looked for from the persona's own file)")]
+    NoFolder { path: String },
     #[error("echo and plays exclude each other: keep one of them")]
     TwoMachines,
     #[error("the body is empty: write the system prompt below the second '---'")]

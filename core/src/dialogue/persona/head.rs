@@ -7,7 +7,7 @@ use serde_saphyr::{Error as YamlFault, Spanned};
 
 use super::fault::{PersonaFault, What, nearest};
 use super::limits::{self, Limit};
-use super::{Budgets, NeverRule, Persona, QuietHours};
+use super::{Budgets, KnowledgeFolder, NeverRule, Persona, QuietHours};
 use crate::dialogue::judge::Action;
 use crate::dialogue::ladder::{Patience, Rung};
 use crate::dialogue::words::words;
@@ -42,6 +42,10 @@ struct Head {
     temperature: Placed<f32>,
     max_tokens: Placed<u32>,
     hotwords: Vec<String>,
+    knowledge: Vec<Spanned<String>>,
+    search: bool,
+    looking_up: Sentences,
+    transitions: Sentences,
     echo: bool,
     plays: Placed<String>,
 }
@@ -222,6 +226,10 @@ impl Checked {
             temperature: self.number("temperature", head.temperature.as_ref(), &limits::TEMPERATURE),
             max_tokens: self.number("max_tokens", head.max_tokens.as_ref(), &limits::MAX_TOKENS),
             hotwords: head.hotwords,
+            search: head.search,
+            looking_up: self.sentences("looking_up", head.looking_up, usual.looking_up),
+            transitions: self.sentences("transitions", head.transitions, usual.transitions),
+            knowledge: self.knowledge(head.knowledge),
             echo: head.echo,
             plays,
             recording: None,
@@ -301,6 +309,21 @@ impl Checked {
             self.fault(line(&said), What::Wordless { field: field.into(), sentence: said.value.clone() });
         }
         said.value
+    }
+
+    /// Whether they are there is for whoever can look.
+    fn knowledge(&mut self, folders: Vec<Spanned<String>>) -> Vec<KnowledgeFolder> {
+        if let Some(last) = folders.last() {
+            let count = Spanned::new(folders.len(), last.referenced, last.defined);
+            self.number("knowledge", Some(&count), &limits::KNOWLEDGE_FOLDERS);
+        }
+        let folder = |folder: Spanned<String>| {
+            if folder.value.trim().is_empty() {
+                self.fault(line(&folder), What::NoFolder { path: folder.value.clone() });
+            }
+            KnowledgeFolder { line: line(&folder), path: folder.value }
+        };
+        folders.into_iter().map(folder).collect()
     }
 
     fn ladder(&mut self, rungs: Vec<RungHead>) -> Vec<Rung> {

@@ -34,6 +34,8 @@ pub(super) const BLOCKS: Limit<u32> = Limit::new(0..=1, 1, "0 (never) or 1");
 pub(super) const UTC_OFFSET_MIN: Limit<i32> = Limit::new(-720..=840, 0, "-720 to 840 minutes");
 pub(super) const AFTER_QUESTION: Limit<f32> = Limit::new(1.0..=10.0, 1.5, "1.0 to 10.0 times the wait");
 pub(super) const AFTER_HOLD_ON: Limit<f32> = Limit::new(1.0..=30.0, 4.0, "1.0 to 30.0 times the wait");
+/// What a persona knows is read at every start.
+pub(super) const KNOWLEDGE_FOLDERS: Limit<usize> = Limit::new(1..=16, 1, "1 to 16 folders");
 /// Sentences of one kind, and the length of one in characters: each is spoken whole, and kept ready.
 pub(super) const SENTENCES: Limit<usize> = Limit::new(1..=12, 1, "1 to 12 sentences");
 pub(super) const SENTENCE_CHARS: Limit<usize> = Limit::new(1..=120, 1, "1 to 120 characters");

@@ -65,6 +65,14 @@ pub struct Persona {
     pub max_tokens: u32,
     /// Words that the recogniser may expect.
     pub hotwords: Vec<String>,
+    /// May it ask the web?
+    pub search: bool,
+    /// Said while the web is being asked.
+    pub looking_up: Vec<String>,
+    /// Said where the answer to somebody who has stopped the agent is late.
+    pub transitions: Vec<String>,
+    /// Folders with files that the agent may answer from.
+    pub knowledge: Vec<KnowledgeFolder>,
     /// Sends the caller's own sound back instead of talking: the measuring rig's own floor.
     pub echo: bool,
     /// Plays this WAV file instead of talking, over and over: a path, relative to the persona's own file.
@@ -73,6 +81,15 @@ pub struct Persona {
     pub recording: Option<Arc<[f32]>>,
     /// The system prompt.
     pub prompt: String,
+}
+
+/// A folder with what a persona knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnowledgeFolder {
+    /// As the file has it: relative to the persona's own file.
+    pub path: String,
+    /// Where the file has it, from 1.
+    pub line: usize,
 }
 
 impl Persona {
@@ -110,6 +127,10 @@ impl Persona {
             temperature: limits::TEMPERATURE.usual,
             max_tokens: limits::MAX_TOKENS.usual,
             hotwords: Vec::new(),
+            search: false,
+            looking_up: sentences(&["Let me look.", "One moment, I'll look it up."]),
+            transitions: sentences(&["Right.", "Okay, so.", "I see."]),
+            knowledge: Vec::new(),
             echo: false,
             plays: None,
             recording: None,

@@ -1,0 +1,103 @@
+//! Ring 1: what an answer may rest on beside the persona's prompt: passages of the persona's own files. They are quoted to the
+//! model ([`quote`]) and never speak for anybody; what an answer took from them is told by its citations.
+
+pub mod quote;
+
+use duologue_signaling::event::{Citation, Origin};
+
+use crate::dialogue::words::words;
+use crate::memory::recollection::shares;
+
+/// A piece of somebody's text that fits the caller's words.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Passage {
+    /// The row of `knowledge_chunks` that it is.
+    pub chunk: Option<i64>,
+    pub origin: Origin,
+    /// The file, as it is called from the persona's folder on; or a page's address.
+    pub source: String,
+    /// The headings above it, outermost first, with ` > ` between them; or the page's title.
+    pub heading: String,
+    /// Where it begins in a text file: from 1.
+    pub line: Option<u32>,
+    /// Where it stands in a paged file: from 1.
+    pub page: Option<u32>,
+    pub text: String,
+    /// How well it fits; higher is better, and only comparable within one look-up.
+    pub rank: f32,
+}
+
+impl Passage {
+    /// As it is told to the client.
+    pub fn citation(&self) -> Citation {
+        Citation {
+            origin: self.origin,
+            source: self.source.clone(),
+            heading: self.heading.clone(),
+            line: self.line,
+            page: self.page,
+        }
+    }
+
+    /// Has `answer` taken something from it? Two of the answer's telling words, or the only one.
+    pub fn is_used_in(&self, answer: &str) -> bool {
+        let telling = telling_words(answer);
+        let own = format!("{} {}", self.heading, self.text);
+        !telling.is_empty() && shares(&own, &telling) >= telling.len().min(2)
+    }
+}
+
+/// Words that may say what a text is about: four letters or more, or a number. Each once.
+fn telling_words(text: &str) -> Vec<String> {
+    let mut told: Vec<String> = Vec::new();
+    for word in words(text) {
+        let telling = word.chars().count() >= 4 || word.chars().any(char::is_numeric) || !word.is_ascii();
+        if telling && !told.contains(&word) {
+            told.push(word);
+        }
+    }
+    told
+}
+
+/// Puts what was found into the order in which the model reads it, best first. The order of the words alone ([`AsFound`]) is
+/// there; one that knows meanings takes its place here.
+pub trait Ranker: Send + Sync {
+    /// Some or all of `found`, the best first.
+    fn rank(&self, asked: &str, found: Vec<Passage>) -> Vec<Passage>;
+}
+
+/// The order of the index: BM25.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AsFound;
+
+impl Ranker for AsFound {
+    fn rank(&self, _asked: &str, mut found: Vec<Passage>) -> Vec<Passage> {
+        found.sort_by(|a, b| b.rank.total_cmp(&a.rank));
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passage(heading: &str, text: &str) -> Passage {
+        Passage { heading: heading.into(), text: text.into(), ..Passage::default() }
+    }
+
+    #[test]
+    fn an_answer_cites_what_it_took_its_words_from() {
+        let hours = passage("Opening hours", "On Saturdays the desk is staffed from nine to noon.");
+        assert!(hours.is_used_in("The desk is staffed until noon on Saturdays."));
+        assert!(!hours.is_used_in("A sick note costs eighteen pounds."));
+        assert!(!hours.is_used_in(""));
+        assert!(!hours.is_used_in("No."), "nothing of it");
+    }
+
+    #[test]
+    fn without_an_opinion_the_best_of_the_index_comes_first() {
+        let found = vec![Passage { rank: 1.0, ..passage("a", "") }, Passage { rank: 3.0, ..passage("b", "") }];
+        let order: Vec<String> = AsFound.rank("", found).into_iter().map(|passage| passage.heading).collect();
+        assert_eq!(order, ["b", "a"]);
+    }
+}
