@@ -2,7 +2,7 @@
 //
 // Lines that an action does not touch keep their identity, so that a view may compare by `===`.
 
-import type { FloorState, LatencyParts, Quality, Stamped, TurnOutcome } from "./events.js";
+import type { Citation, FloorState, LatencyParts, Quality, SearchState, Stamped, TurnOutcome } from "./events.js";
 import type { Problem } from "./problem.js";
 import { endingInWords } from "./problem.js";
 import { emptyTimeline, extend, type Timeline } from "./timeline.js";
@@ -28,6 +28,10 @@ export interface AgentLine {
   unheard: string;
   /** Pictures that it showed. */
   shown: string;
+  /** Places that it took something from. */
+  citations: readonly Citation[];
+  /** What the web was asked for it, and what came of it; empty where it was not asked. */
+  search: string;
   /** Null while it plays. */
   outcome: TurnOutcome | null;
   latency: LatencyParts;
@@ -62,7 +66,13 @@ export interface AsideLine {
   text: string;
 }
 
-export type Line = CallerLine | AgentLine | JudgementLine | AsideLine | TroubleLine;
+/** From here on the agent sees nothing of what was said before. */
+export interface TopicLine {
+  kind: "topic";
+  at_ms: number;
+}
+
+export type Line = CallerLine | AgentLine | JudgementLine | AsideLine | TopicLine | TroubleLine;
 
 /**
  * `ready`: the page waits for the Call button. `starting`: microphone and offer. `connecting`: answered, no media yet.
@@ -87,6 +97,8 @@ export interface ViewState {
   quality: Quality | null;
   /** The newest moment that the server has told, milliseconds since the call began. */
   at_ms: number;
+  /** What the caller could ask next; empty once another turn has begun. */
+  followUps: readonly string[];
   /** The server keeps the sound of this call. */
   recorded: boolean;
   muted: boolean;
@@ -119,6 +131,7 @@ export const initial: ViewState = {
   timeline: emptyTimeline,
   quality: null,
   at_ms: 0,
+  followUps: [],
   recorded: false,
   muted: false,
   microphone: true,
@@ -162,7 +175,7 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
     case "call-started":
       return { ...state, phase: "live", call: event.call, persona: event.persona };
     case "floor":
-      return { ...state, floor: event.state };
+      return { ...state, floor: event.state, followUps: event.state === "idle" ? state.followUps : [] };
     case "partial":
       // Also after a transcript: the caller went on, and the turn is open again.
       return withCaller(state, event.turn, (line) => ({
@@ -191,13 +204,17 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
     case "words":
       return withAgent(state, event.turn, at_ms, (line) => ({ ...line, heard: event.heard }));
     case "attention":
-    case "citations":
-    case "search":
-    case "topic":
     case "transition":
-    case "follow-ups":
     case "budget":
       return state;
+    case "citations":
+      return withAgent(state, event.turn, at_ms, (line) => ({ ...line, citations: event.citations }));
+    case "search":
+      return withAgent(state, event.turn, at_ms, (line) => ({ ...line, search: searchInWords(event.query, event.state) }));
+    case "topic":
+      return { ...state, lines: [...state.lines, { kind: "topic", at_ms }] };
+    case "follow-ups":
+      return { ...state, followUps: event.questions };
     case "recording":
       return { ...state, recorded: event.on };
     case "persona":
@@ -231,6 +248,19 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
   }
 }
 
+const searches: Record<SearchState, string> = {
+  asked: "looking on the web",
+  found: "found on the web",
+  nothing: "the web knows nothing about it",
+  late: "the web took too long",
+  failed: "the web could not be asked",
+  dropped: "no longer looked for on the web",
+};
+
+function searchInWords(query: string, state: SearchState): string {
+  return `${searches[state]}: ${query}`;
+}
+
 /** The first word about the end stands: the server's, or the page's own where the server can no longer be heard. */
 function end(state: ViewState, reason: string, detail: string, at_ms: number): ViewState {
   if (state.ending) return state;
@@ -252,7 +282,7 @@ function withCaller(state: ViewState, turn: number, change: (line: CallerLine | 
 
 function withAgent(state: ViewState, turn: number, at_ms: number, change: (line: AgentLine) => AgentLine): ViewState {
   const index = state.lines.findLastIndex((line) => line.kind === "agent" && line.turn === turn);
-  const fresh: AgentLine = { kind: "agent", turn, at_ms, heard: "", unheard: "", shown: "", outcome: null, latency: {} };
+  const fresh: AgentLine = { kind: "agent", turn, at_ms, heard: "", unheard: "", shown: "", citations: [], search: "", outcome: null, latency: {} };
   return replaceOrAppend(state, index, change((state.lines[index] as AgentLine | undefined) ?? fresh));
 }
 

@@ -41,6 +41,7 @@ test("the example call reads as a conversation in the order in which it happened
     "caller 7",
     "judgement 7",
     "agent 8",
+    "topic",
   ]);
 });
 
@@ -158,4 +159,22 @@ test("events in any order, twice over, never break the state", () => {
       assert.equal(new Set(keys).size, keys.length, "one line a turn and kind");
     }
   }
+});
+
+test("an answer shows where it comes from, and a new topic is a line of its own", () => {
+  const citations = [{ origin: "file" as const, source: "clinic/hours.md", heading: "Opening hours", line: 3 }];
+  const { lines } = afterEvents(
+    { type: "search", turn: 2, query: "hours", state: "late", results: 0, took_ms: 1500 },
+    { type: "citations", turn: 2, caller_turn: 1, citations },
+    { type: "topic", turn: 3, asked_by: "words" },
+  );
+  const [line, topic] = lines;
+  assert.deepEqual([line?.kind === "agent" && line.citations, line?.kind === "agent" && line.search], [citations, "the web took too long: hours"]);
+  assert.equal(topic?.kind, "topic");
+});
+
+test("what could be asked next is shown until somebody speaks", () => {
+  const proposed: CallEvent = { type: "follow-ups", turn: 2, questions: ["And on Sundays?"] };
+  assert.deepEqual(afterEvents(proposed).followUps, ["And on Sundays?"]);
+  assert.deepEqual(afterEvents(proposed, { type: "floor", state: "caller" }).followUps, []);
 });

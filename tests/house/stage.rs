@@ -12,6 +12,7 @@ use duologue::call::engines::Engines;
 use duologue::call::registry::{Asked, House, Registry};
 use duologue::dialogue::conversation::ConversationSettings;
 use duologue::dialogue::persona::Persona;
+use duologue::knowledge::{AsFound, KnowledgeHouse};
 use duologue::media::ear::EarSettings;
 use duologue::media::red;
 use duologue::media::rtp::RtpPacket;
@@ -85,7 +86,7 @@ async fn stage_with(opening: &str, asks: &[&str], network: Memory, consent: Opti
         ear: EAR,
         redundancy_most: 4,
         memory: None,
-        knowledge: Default::default(),
+        knowledge: KnowledgeHouse { store: store.reader(), ranker: Arc::new(AsFound), passages: 0 },
         web: None,
         recording,
         max_calls: 4,

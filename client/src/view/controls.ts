@@ -3,13 +3,14 @@
 import type { Persona } from "../call.js";
 import { TEXT_MAX_CHARS } from "../events.js";
 import type { ViewState } from "../state.js";
-import { byId, key } from "./dom.js";
+import { byId, el, key } from "./dom.js";
 
 export interface ControlOrders {
   mute(on: boolean): void;
   hangUp(): void;
   /** False when it could not be sent: the text stays in the box. */
   say(text: string): boolean;
+  newTopic(): void;
   /** What was recorded of this call is to go. */
   stopRecording(): void;
   /** Somebody else is to answer. */
@@ -42,6 +43,7 @@ export class ControlView {
     this.#mute.addEventListener("click", () => this.#toggleMute());
     this.#hangUp.addEventListener("click", () => orders.hangUp());
     this.#again.addEventListener("click", () => orders.again());
+    byId("new-topic", HTMLButtonElement).addEventListener("click", () => orders.newTopic());
     byId("record-stop", HTMLButtonElement).addEventListener("click", () => orders.stopRecording());
     byId("back", HTMLButtonElement).addEventListener("click", () => orders.back());
     this.#switch.addEventListener("change", () => {
@@ -69,12 +71,16 @@ export class ControlView {
     const running = state.phase === "connecting" || state.phase === "live";
     byId("conversation", HTMLElement).hidden = !running && state.phase !== "ended";
     byId("controls", HTMLElement).hidden = !running;
+    // An echo is nobody who could be relieved, and one persona alone is no choice.
+    const relievable = [...this.#switch.options].some(({ value }) => value === state.persona);
+    if (before?.followUps !== state.followUps) this.#propose(state.followUps);
+    byId("follow-ups", HTMLUListElement).hidden = !running || state.followUps.length === 0;
+    byId("new-topic", HTMLButtonElement).hidden = !relievable;
+    byId("new-topic", HTMLButtonElement).disabled = state.phase !== "live";
     byId("recorded", HTMLParagraphElement).hidden = !running || !state.recorded;
     byId("ending", HTMLElement).hidden = state.phase !== "ended";
     byId("ending-sentence", HTMLParagraphElement).textContent = state.ending?.sentence ?? "";
     this.#text.disabled = this.#send.disabled = state.phase !== "live";
-    // An echo is nobody who could be relieved, and one persona alone is no choice.
-    const relievable = [...this.#switch.options].some(({ value }) => value === state.persona);
     this.#switch.hidden = !relievable || this.#switch.options.length < 2;
     this.#switch.disabled = state.phase !== "live";
     if (relievable && before?.persona !== state.persona) this.#switch.value = state.persona ?? "";
@@ -85,6 +91,17 @@ export class ControlView {
       this.#mute.replaceChildren(label, state.microphone ? key("M") : "");
     }
     if (before?.phase !== state.phase) this.#phase(state, running);
+  }
+
+  /** Questions that are asked with one press. */
+  #propose(questions: readonly string[]): void {
+    const chips = questions.map((question) => {
+      const chip = el("button", "chip", question);
+      chip.type = "button";
+      chip.addEventListener("click", () => this.#orders.say(question));
+      return el("li", "", chip);
+    });
+    byId("follow-ups", HTMLUListElement).replaceChildren(...chips);
   }
 
   #phase(state: ViewState, running: boolean): void {

@@ -1,6 +1,7 @@
 // The conversation as the text of a play: who, what was said, and what was thought in between.
 
 import { latencyOf } from "../latency.js";
+import type { Citation } from "../events.js";
 import type { AgentLine, AsideLine, CallerLine, JudgementLine, Line, TroubleLine, ViewState } from "../state.js";
 import { latencyBar } from "./bar.js";
 import { byId, clock, el } from "./dom.js";
@@ -76,6 +77,8 @@ function draw(line: Line, drawn: Drawn | undefined, other: string): HTMLLIElemen
       return judgement(line);
     case "aside":
       return aside(line);
+    case "topic":
+      return el("li", "line topic", el("p", "said", "A new topic: what was said before is left behind."));
     case "trouble":
       return trouble(line);
   }
@@ -116,7 +119,8 @@ function agent(line: AgentLine, other: string): HTMLLIElement {
   }
   if (line.shown) said.append(" ", el("span", "shown", line.shown));
   const latency = latencyOf(line.latency);
-  const item = el("li", `line agent ${line.outcome ?? "playing"}`, who(other, line.at_ms), said, latency && latencyBar(latency));
+  const sources = line.citations.map(citation);
+  const item = el("li", `line agent ${line.outcome ?? "playing"}`, who(other, line.at_ms), said, line.search ? el("p", "sources", line.search) : null, sources.length > 0 ? el("ul", "sources", ...sources) : null, latency && latencyBar(latency));
   if (line.outcome === "revoked" || line.outcome === "failed") item.classList.add("faded");
   return item;
 }
@@ -124,13 +128,24 @@ function agent(line: AgentLine, other: string): HTMLLIElement {
 /** While an agent turn plays, new words are put behind those that stand there, so that they alone fade in. */
 function grow(line: AgentLine, drawn: Drawn | undefined): HTMLLIElement | null {
   const before = drawn?.line;
-  if (before?.kind !== "agent" || line.outcome !== null || before.latency !== line.latency || before.shown !== line.shown) {
+  if (before?.kind !== "agent" || line.outcome !== null || before.latency !== line.latency || before.shown !== line.shown || before.citations !== line.citations || before.search !== line.search) {
     return null;
   }
   const heard = drawn?.item.querySelector(".heard");
   if (!drawn || !heard || !before.heard || !line.heard.startsWith(before.heard)) return null;
   heard.append(el("span", "new", line.heard.slice(before.heard.length)));
   return drawn.item;
+}
+
+/** Where an answer took something from: as text, whatever it is called. A page of the web is opened elsewhere. */
+function citation({ origin, source, heading, line, page }: Citation): HTMLLIElement {
+  const place = page !== undefined ? `, page ${page}` : line !== undefined ? `, line ${line}` : "";
+  if (origin === "file" || !/^https?:\/\//.test(source)) return el("li", "", `${heading || source} (${source}${place})`);
+  const link = el("a", "", heading || source);
+  link.href = source;
+  link.target = "_blank";
+  link.rel = "noopener noreferrer";
+  return el("li", "", link);
 }
 
 function judgement(line: JudgementLine): HTMLLIElement {
