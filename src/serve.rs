@@ -15,7 +15,7 @@ use crate::audio::resample::Resampler;
 use crate::audio::{LINE_RATE, wav};
 use crate::call::memory::MemoryHouse;
 use crate::call::registry::{House, Registry};
-use crate::config::{Config, JudgeKind};
+use crate::config::{Config, JudgeKind, RecordCalls, SecretError};
 use crate::dialogue::conversation::{
     ConversationSettings, DraftSettings, FollowUpSettings, Judging, Pace, SearchSettings, SourceSettings,
 };
@@ -26,9 +26,10 @@ use crate::knowledge::{self, AsFound, KnowledgeHouse, Shelf, What, missing_folde
 use crate::media::ear::EarSettings;
 use crate::media::far_ear::FarEarSettings;
 use crate::peer::{Port, PortConfig, PortError};
+use crate::recording::{Consent, Housekeeping, RecordingHouse};
 use crate::search::{self, SearchHouse};
 use crate::store::{Store, StoreError};
-use crate::web::{self, Web};
+use crate::web::{self, Reviewers, Web};
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,10 @@ pub enum ServeError {
     Media(#[from] PortError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("{0}")]
+    Recording(String),
+    #[error(transparent)]
+    Key(#[from] SecretError),
     #[error("HTTP port {} is in use: stop the other program (`ss -tlpn 'sport = :{}'` names it) or set http.listen in duologue.toml", .0.port(), .0.port())]
     HttpInUse(SocketAddr),
     #[error("cannot listen for HTTP on {listen}: {why}")]
@@ -59,6 +64,7 @@ pub struct Server {
     web: JoinHandle<()>,
     /// Reads what personas know from files, in the background.
     indexing: JoinHandle<()>,
+    keeping: JoinHandle<()>,
 }
 
 impl Server {
@@ -80,6 +86,10 @@ impl Server {
         let store = Store::open(&config.store.path).await?;
         let engines = assembly::assemble(config).await?;
         let shelves = shelves(&config.personas.dir, personas.iter().map(AsRef::as_ref));
+        let recording = recording_house(config)?;
+        let mut conversation = conversation_settings(config);
+        // Where the tuned judge's model is not there, the rules judge, and they are instant.
+        conversation.judging.beside = engines.judge.is_some();
         let (http, media) = (listener.local_addr().unwrap_or(config.http.listen), port.local_addr());
         let registry = Registry::new(House {
             port,
@@ -88,7 +98,7 @@ impl Server {
             store: store.reader(),
             personas,
             default_persona: config.personas.default.clone(),
-            conversation: conversation_settings(config),
+            conversation,
             ear: ear_settings(config),
             redundancy_most: config.media.redundancy_most as u8,
             knowledge: KnowledgeHouse {
@@ -102,6 +112,7 @@ impl Server {
                 digest_chars: config.memory.digest_chars as usize,
                 recalled: config.memory.recalled,
             }),
+            recording,
             max_calls: config.calls.max as usize,
             longest_call: Duration::from_secs(u64::from(config.calls.max_minutes) * 60),
         });
@@ -109,6 +120,8 @@ impl Server {
             registry: registry.clone(),
             store: store.reader(),
             page: PathBuf::from("client/dist"),
+            recordings: config.recording.dir.clone(),
+            reviewers: reviewers(config, http)?,
             origins: config.http.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
         });
         let stop = CancellationToken::new();
@@ -119,13 +132,24 @@ impl Server {
             }
         });
         let indexing = tokio::spawn(read_in(config.store.path.clone(), shelves));
-        Ok(Self { http, media, registry, store, stop, web, indexing })
+        let keep = config.recording.keep_days;
+        let keeping = tokio::spawn(
+            Housekeeping {
+                folder: config.recording.dir.clone(),
+                store: store.reader(),
+                recorder: store.recorder(),
+                keep: (keep > 0).then(|| Duration::from_secs(u64::from(keep) * 86_400)),
+            }
+            .run(),
+        );
+        Ok(Self { http, media, registry, store, stop, web, indexing, keeping })
     }
 
     /// Ends every call, writes every row, stops.
     pub async fn stop(self) {
         self.registry.shut_down().await;
         self.indexing.abort();
+        self.keeping.abort();
         self.stop.cancel();
         // Listeners of ended calls close by themselves; an idle keep-alive connection is not waited for.
         if tokio::time::timeout(Duration::from_secs(2), self.web).await.is_err() {
@@ -149,6 +173,26 @@ async fn read_in(database: PathBuf, shelves: Vec<Shelf>) {
     if let Err(fault) = read.await {
         tracing::error!(%fault, "what personas know from files is not up to date");
     }
+}
+
+/// Who may read everything.
+fn reviewers(config: &Config, http: SocketAddr) -> Result<Reviewers, ServeError> {
+    Ok(match config.review.key()? {
+        Some(key) => Reviewers::Key(key),
+        None if http.ip().is_loopback() => Reviewers::Anybody,
+        None => Reviewers::Nobody,
+    })
+}
+
+/// Where calls are recorded, and how callers are told.
+fn recording_house(config: &Config) -> Result<Option<RecordingHouse>, ServeError> {
+    let consent = match config.recording.calls {
+        RecordCalls::Off => return Ok(None),
+        RecordCalls::Silent => Consent::Silent,
+        RecordCalls::Tone => Consent::Tone,
+        RecordCalls::Announced => Consent::Announced(config.recording.announcement.clone()),
+    };
+    RecordingHouse::open(&config.recording.dir, consent).map(Some).map_err(ServeError::Recording)
 }
 
 async fn listen(at: SocketAddr) -> Result<TcpListener, ServeError> {

@@ -40,6 +40,8 @@ export type CallEvent =
   | { type: "transition"; turn: number; text: string }
   /** What the caller could ask next: to be shown until another turn begins, and sent as `text`. */
   | { type: "follow-ups"; turn: number; questions: string[] }
+  /** The call is recorded from here on, or no more. */
+  | { type: "recording"; on: boolean }
   /** A picture in the agent's text: shown, never spoken. */
   | { type: "express"; turn: number; emoji: string }
   /** What the persona's budget said to something that the agent meant to do. */
@@ -109,6 +111,8 @@ export type ClientMessage =
   | { type: "playout"; rtp_timestamp: number; at_ms: number }
   | { type: "new-topic" }
   | { type: "persona"; name: string }
+  /** Not to be recorded: what was recorded of this call goes. */
+  | { type: "record"; on: false }
   | { type: "hangup" };
 
 /** The longest typed turn that the server takes. */
@@ -253,6 +257,7 @@ const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { t
   topic: (f) => ({ type: "topic", turn: number(f, "turn"), asked_by: text(f, "asked_by") }),
   transition: (f) => ({ type: "transition", turn: number(f, "turn"), text: text(f, "text") }),
   "follow-ups": (f) => ({ type: "follow-ups", turn: number(f, "turn"), questions: texts(f, "questions") }),
+  recording: (f) => ({ type: "recording", on: f["on"] === true }),
   express: (f) => ({ type: "express", turn: number(f, "turn"), emoji: text(f, "emoji") }),
   budget: (f) => ({
     type: "budget",

@@ -21,6 +21,7 @@ test("the client's messages have the form of the examples", () => {
     { type: "playout", rtp_timestamp: 2_871_331_520, at_ms: 48_213 },
     { type: "new-topic" },
     { type: "persona", name: "clinic" },
+    { type: "record", on: false },
     { type: "hangup" },
   ];
   assert.deepEqual(examples, lines("client-messages.jsonl").map((line) => JSON.parse(line)));

@@ -199,6 +199,8 @@ pub enum Event {
     /// What the caller could ask next, after agent turn `turn`: nobody's words until one is chosen. Of no value once another turn has
     /// begun.
     FollowUps { turn: u32, questions: Vec<String> },
+    /// The call is recorded from here on, or no more: what was recorded of it is gone then.
+    Recording { on: bool },
     /// A picture in the agent's text: shown, never spoken.
     Express { turn: u32, emoji: String },
     /// What the persona's budget, or its quiet hours, said to something that the agent meant to do: `spent` times of `most` it
@@ -260,6 +262,9 @@ pub enum ClientMessage {
     NewTopic,
     /// Somebody else is asked for; what was said stays.
     Persona { name: String },
+    /// The caller does not want to be recorded: what was recorded of this call goes. `on` is false; a recording does not begin in
+    /// the middle of a call.
+    Record { on: bool },
     /// The caller hangs up.
     Hangup,
 }

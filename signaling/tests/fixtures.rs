@@ -50,6 +50,7 @@ fn event_name(event: &Event) -> &'static str {
         Event::Topic { .. } => "topic",
         Event::Transition { .. } => "transition",
         Event::FollowUps { .. } => "follow-ups",
+        Event::Recording { .. } => "recording",
         Event::Express { .. } => "express",
         Event::Budget { .. } => "budget",
         Event::Line { .. } => "line",
@@ -59,7 +60,7 @@ fn event_name(event: &Event) -> &'static str {
     }
 }
 
-const EVENT_NAMES: [&str; 23] = [
+const EVENT_NAMES: [&str; 24] = [
     "call-started",
     "floor",
     "partial",
@@ -77,6 +78,7 @@ const EVENT_NAMES: [&str; 23] = [
     "topic",
     "transition",
     "follow-ups",
+    "recording",
     "express",
     "budget",
     "line",
@@ -136,10 +138,11 @@ fn every_client_message_has_an_example_that_survives_the_way_there_and_back() {
             ClientMessage::Playout { .. } => "playout",
             ClientMessage::NewTopic => "new-topic",
             ClientMessage::Persona { .. } => "persona",
+            ClientMessage::Record { .. } => "record",
             ClientMessage::Hangup => "hangup",
         })
         .collect();
-    assert_eq!(seen, BTreeSet::from(["hangup", "mute", "new-topic", "persona", "playout", "text"]));
+    assert_eq!(seen, BTreeSet::from(["hangup", "mute", "new-topic", "persona", "playout", "record", "text"]));
 }
 
 #[test]
@@ -150,7 +153,7 @@ fn every_example_on_the_protocol_page_is_what_it_says() {
     let described: Vec<&str> = events.iter().map(|stamped| event_name(&stamped.event)).collect();
     assert_eq!(BTreeSet::from_iter(described), BTreeSet::from(EVENT_NAMES));
     let messages: Vec<ClientMessage> = read_and_write_back(&starting("{\"type\":"));
-    assert_eq!(messages.len(), 6, "text, mute, playout, new-topic, persona, hangup");
+    assert_eq!(messages.len(), 7, "text, mute, playout, new-topic, persona, record, hangup");
     for event in &events {
         assert!(page.contains(&format!("### `{}`", event_name(&event.event))), "{event:?} has its heading");
     }

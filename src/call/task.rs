@@ -30,6 +30,7 @@ use crate::media::far_ear::PlayoutReport;
 use crate::media::quality::QualityWatch;
 use crate::media::recording::Recording;
 use crate::peer::{GoneWhy, Peer, PeerEvent};
+use crate::recording::Tape;
 use crate::search::SearchHouse;
 use crate::store::Recorder;
 use crate::time::{CallTime, TICK};
@@ -47,6 +48,8 @@ pub struct CallTask {
     pub conversation: Conversation,
     pub engines: Engines,
     pub recorder: Recorder,
+    /// Present while the call is recorded.
+    pub tape: Option<Tape>,
     pub events: broadcast::Sender<Arc<str>>,
     pub control: mpsc::Receiver<Control>,
     pub inbox: (mpsc::Sender<Input>, mpsc::Receiver<Input>),
@@ -97,7 +100,7 @@ pub(super) enum Listened {
 impl CallTask {
     /// Runs the call to its end; what it leaves behind is with the recorder.
     pub async fn run(mut self) -> (EndReason, String) {
-        self.recollect();
+        self.recollect(false);
         let mut beat = tokio::time::interval(TICK);
         // A tick that comes late is made up for at once: the line's clock must not fall behind the wall's.
         beat.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -107,7 +110,10 @@ impl CallTask {
                 due = beat.tick() => self.beat(due),
                 event = self.peer.events.recv() => self.on_peer(event),
                 Some(control) = self.control.recv() => self.on_control(control),
-                Some(input) = self.inbox.1.recv() => self.conversation.on(self.now(), input),
+                Some(input) = self.inbox.1.recv() => {
+                    self.know(&input);
+                    self.conversation.on(self.now(), input);
+                }
                 Some(listened) = self.work.listening.join_next() => self.on_listened(listened),
             }
             self.execute();
@@ -148,6 +154,7 @@ impl CallTask {
             }
             self.conversation.frame(at, &mut frame)
         };
+        self.tape_tick(due, &mut frame);
         self.mouth.send(&frame, speech, &self.peer.line);
         if self.mouth.tick(at) {
             self.tell_line(at, None);
@@ -171,7 +178,7 @@ impl CallTask {
         match effect {
             Effect::Transcribe { turn, revision, purpose } => self.transcribe(turn, revision, purpose),
             Effect::AskTurnModel { turn, revision } => self.ask_turn_model(turn, revision),
-            Effect::Judge { turn, revision, situation } => self.judge(turn, revision, *situation),
+            Effect::Judge { turn, revision, situation } => self.judge(turn, revision, situation),
             Effect::Consult { persona, words } => self.consult(persona, words),
             Effect::Search { turn, query } => self.search(turn, query),
             Effect::VoicePhrase { text } => self.voice_phrase(text),
@@ -204,7 +211,7 @@ impl CallTask {
     }
 
     /// Asks the judge: the rules at once, another beside the tick.
-    fn judge(&mut self, turn: u32, revision: u32, situation: Situation) {
+    fn judge(&mut self, turn: u32, revision: u32, situation: Arc<Situation>) {
         match self.engines.judge.clone() {
             None => self.conversation.on(self.now(), judging::by_the_rules(turn, revision, &situation)),
             Some(judge) => {
@@ -292,7 +299,7 @@ impl CallTask {
     }
 
     /// To the client, to whoever listens, and into the journal. Words are left out there: turns have them.
-    fn emit(&mut self, event: Stamped) {
+    pub(super) fn emit(&mut self, event: Stamped) {
         if let Ok(json) = serde_json::to_string(&event) {
             // Nobody listening beside the caller is the usual case.
             let _ = self.events.send(json.as_str().into());
@@ -382,6 +389,7 @@ impl CallTask {
             }
             Ok(ClientMessage::NewTopic) => self.conversation.on(at, Input::NewTopic),
             Ok(ClientMessage::Persona { name }) => self.ask_for(at, &name),
+            Ok(ClientMessage::Record { on }) => self.stop_taping(at, on),
             Ok(ClientMessage::Hangup) => self.end(EndReason::CallerHangup, "The caller hung up."),
             Err(fault) => {
                 let detail = format!("Not a client message ({fault}); see PROTOCOL.md.");
@@ -428,6 +436,7 @@ impl CallTask {
                 self.emit(Stamped { at_ms: self.now().ms(), event });
             }
             Control::Persona(persona) => self.switch_persona(persona),
+            Control::Recollect => self.recollect(true),
         }
     }
 
@@ -452,6 +461,7 @@ impl CallTask {
             media: MediaTotals { packets_sent: self.mouth.sent(), ..self.ear.totals() },
         });
         self.work.listening.shutdown().await;
+        self.close_tape().await;
         self.peer.close().await;
         (reason, detail)
     }

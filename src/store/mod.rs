@@ -1,14 +1,17 @@
 //! Every call in one SQLite file. Calls hand [`Entry`] values to a [`Recorder`], which never waits; one writer task
 //! turns them into rows, many a transaction; readers open the file beside it. docs/SQL.md is the map of the tables.
 
+mod amend;
 mod erase;
 mod error;
 mod facts;
 mod judging;
 mod knowledge;
+mod labels;
 mod opening;
 mod read;
 mod recall;
+mod recordings;
 mod remembered;
 mod rows;
 mod search;
@@ -23,12 +26,16 @@ use tokio::task::JoinHandle;
 
 use crate::journal::Entry;
 
+pub use amend::{correct_fact, forget_fact};
 pub use erase::{AskedBy, Erased, erase};
 pub use error::{NotKept, StoreError};
 pub use judging::{BlockView, lift_block};
 pub use knowledge::{KnowledgeFile, KnowledgeFiles};
+pub use labels::{Decided, Label, LabelFault, label};
+pub use opening::reading;
 pub use opening::{Probe, probe};
 pub use read::{CallSummary, CallView, MediaView, MemoryView, Reader, TurnView};
+pub use recordings::RecordingView;
 pub use remembered::{CallerMemory, CallerSummary, CommitmentView, FactView, SummaryView};
 
 /// Entries that may wait for the disk: some 10 s of the events of 100 calls, at most some 4 MiB.

@@ -5,7 +5,9 @@ mod calls;
 mod errands;
 mod events;
 mod page;
+mod recordings;
 mod refusal;
+mod review;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,11 +15,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, Method, header};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::call::registry::Registry;
 use crate::store::Reader;
+
+pub use review::Reviewers;
 
 /// Longest request body: a browser's offer with one audio line is 3 to 6 kB.
 pub const BODY_LIMIT_BYTES: usize = 64 * 1024;
@@ -29,6 +33,10 @@ pub struct Web {
     pub store: Reader,
     /// Where the built call page lies.
     pub page: PathBuf,
+    /// Where recordings lie.
+    pub recordings: PathBuf,
+    /// Who may read everything.
+    pub reviewers: Reviewers,
     /// Other sites whose pages may call this server; `*` is any.
     pub origins: Arc<[String]>,
 }
@@ -37,7 +45,8 @@ pub struct Web {
 pub fn router(web: Web) -> Router {
     let headers = |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     Router::new()
-        .route("/v1/calls", get(calls::list).post(calls::open).options(calls::preflight).fallback(refusal::method))
+        .merge(reviewing(&web))
+        .route("/v1/calls", post(calls::open).options(calls::preflight).fallback(refusal::method))
         .route(
             "/v1/calls/{id}",
             get(calls::show)
@@ -54,6 +63,10 @@ pub fn router(web: Web) -> Router {
             "/v1/callers/{name}/memory",
             get(callers::show).delete(callers::forget).options(calls::preflight).fallback(refusal::method),
         )
+        .route(
+            "/v1/callers/{name}/memory/facts/{fact}",
+            put(callers::correct).delete(callers::drop_fact).options(calls::preflight).fallback(refusal::method),
+        )
         .route("/v1/personas", get(calls::personas).fallback(refusal::method))
         .route("/healthz", get(|| async { "ok\n" }))
         .fallback(page::serve)
@@ -69,5 +82,16 @@ pub fn router(web: Web) -> Router {
         .with_state(web)
 }
 
+/// What shows everything that was said.
+fn reviewing(web: &Web) -> Router<Web> {
+    Router::new()
+        .route("/v1/calls", get(calls::list))
+        .route("/v1/calls/{id}/recording", get(recordings::play).delete(recordings::remove).fallback(refusal::method))
+        .route("/v1/sql", post(review::sql).fallback(refusal::method))
+        .route("/v1/review", get(review::list).fallback(refusal::method))
+        .route("/v1/review/{name}", get(review::run).fallback(refusal::method))
+        .route_layer(axum::middleware::from_fn_with_state(web.clone(), review::guard))
+}
+
 /// Verbs that other sites' pages may use here.
-const ALLOWED: &[Method] = &[Method::GET, Method::POST, Method::DELETE, Method::OPTIONS];
+const ALLOWED: &[Method] = &[Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS];

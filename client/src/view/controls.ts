@@ -1,5 +1,6 @@
 // During the call: mute, hang up, the text box and their keys; after it: why it ended, and the way on.
 
+import type { Persona } from "../call.js";
 import { TEXT_MAX_CHARS } from "../events.js";
 import type { ViewState } from "../state.js";
 import { byId, key } from "./dom.js";
@@ -9,6 +10,10 @@ export interface ControlOrders {
   hangUp(): void;
   /** False when it could not be sent: the text stays in the box. */
   say(text: string): boolean;
+  /** What was recorded of this call is to go. */
+  stopRecording(): void;
+  /** Somebody else is to answer. */
+  switchTo(persona: string): void;
   again(): void;
   back(): void;
 }
@@ -21,6 +26,7 @@ export class ControlView {
   readonly #hangUp = byId("hang-up", HTMLButtonElement);
   readonly #text = byId("text", HTMLInputElement);
   readonly #send = byId("send", HTMLButtonElement);
+  readonly #switch = byId("switch", HTMLSelectElement);
   readonly #again = byId("again", HTMLButtonElement);
   readonly #orders: ControlOrders;
   #state: ViewState | null = null;
@@ -36,7 +42,13 @@ export class ControlView {
     this.#mute.addEventListener("click", () => this.#toggleMute());
     this.#hangUp.addEventListener("click", () => orders.hangUp());
     this.#again.addEventListener("click", () => orders.again());
+    byId("record-stop", HTMLButtonElement).addEventListener("click", () => orders.stopRecording());
     byId("back", HTMLButtonElement).addEventListener("click", () => orders.back());
+    this.#switch.addEventListener("change", () => {
+      orders.switchTo(this.#switch.value);
+      // It shows who answers, and that is told by the call.
+      this.#switch.value = this.#state?.persona ?? "";
+    });
     byId("say", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       const text = this.#text.value.trim();
@@ -45,15 +57,27 @@ export class ControlView {
     document.addEventListener("keydown", (event) => this.#key(event));
   }
 
+  /** Who can take a call over. */
+  showPersonas(personas: readonly Persona[]): void {
+    const options = personas.filter(({ talks }) => talks).map(({ name, title }) => new Option(title || name, name));
+    this.#switch.replaceChildren(...options);
+  }
+
   render(state: ViewState): void {
     const before = this.#state;
     this.#state = state;
     const running = state.phase === "connecting" || state.phase === "live";
     byId("conversation", HTMLElement).hidden = !running && state.phase !== "ended";
     byId("controls", HTMLElement).hidden = !running;
+    byId("recorded", HTMLParagraphElement).hidden = !running || !state.recorded;
     byId("ending", HTMLElement).hidden = state.phase !== "ended";
     byId("ending-sentence", HTMLParagraphElement).textContent = state.ending?.sentence ?? "";
     this.#text.disabled = this.#send.disabled = state.phase !== "live";
+    // An echo is nobody who could be relieved, and one persona alone is no choice.
+    const relievable = [...this.#switch.options].some(({ value }) => value === state.persona);
+    this.#switch.hidden = !relievable || this.#switch.options.length < 2;
+    this.#switch.disabled = state.phase !== "live";
+    if (relievable && before?.persona !== state.persona) this.#switch.value = state.persona ?? "";
     this.#mute.disabled = !state.microphone;
     this.#mute.ariaPressed = String(state.muted);
     if (!before || before.muted !== state.muted || before.microphone !== state.microphone) {
@@ -95,6 +119,8 @@ export class ControlView {
   #key(event: KeyboardEvent): void {
     const phase = this.#state?.phase;
     if ((phase !== "live" && phase !== "connecting") || event.ctrlKey || event.metaKey || event.altKey) return;
+    // Keys that are typed somewhere else are meant there.
+    if (event.target !== this.#text && event.target instanceof Element && event.target.closest("input, select")) return;
     const typing = event.target === this.#text;
     if (event.key === "Escape" && !event.repeat) {
       // Out of the box first: a habit should not end the call.

@@ -8,6 +8,7 @@ pub mod resample;
 #[cfg(test)]
 pub(crate) mod score;
 pub mod stretch;
+pub mod tone;
 pub mod vad;
 pub mod wav;
 

@@ -16,6 +16,7 @@ mod draft;
 mod ending;
 mod express;
 mod follow_ups;
+mod idle;
 mod initiative;
 mod manner;
 mod recall;
@@ -53,6 +54,7 @@ use caller::CallerTurn;
 pub use draft::DraftSettings;
 use follow_ups::Answered;
 pub use follow_ups::FollowUpSettings;
+use idle::{Due, Pending};
 pub use initiative::Errand;
 use initiative::Initiative;
 use recall::Mind;
@@ -172,7 +174,7 @@ pub enum Effect {
     /// Ask the turn model about the open utterance.
     AskTurnModel { turn: u32, revision: u32 },
     /// Ask the judge.
-    Judge { turn: u32, revision: u32, situation: Box<Situation> },
+    Judge { turn: u32, revision: u32, situation: Arc<Situation> },
     /// Look these words up in the persona's files.
     Consult { persona: String, words: String },
     /// Ask the web, for agent turn `turn`; dropped with it.
@@ -252,6 +254,8 @@ pub struct Conversation {
     /// An answer that was put off: when it is due.
     deferred: Option<CallTime>,
     attention: Attention,
+    /// The judge has been asked whether this is the moment to speak first.
+    pending: Option<Pending>,
     effects: Vec<Effect>,
 }
 
@@ -288,6 +292,7 @@ impl Conversation {
             permits: Permits::default(),
             deferred: None,
             attention: Attention::default(),
+            pending: None,
             effects: Vec::new(),
             persona,
             settings,
@@ -360,6 +365,9 @@ impl Conversation {
             Input::Judged { turn, moment: Moment::Caller, judge, verdict, took_ms, .. } => {
                 self.on_running_verdict(at, turn, judge, &verdict, took_ms);
             }
+            Input::Judged { turn, moment: Moment::Idle, judge, verdict, took_ms, .. } => {
+                self.on_idle_verdict(at, turn, judge, &verdict, took_ms);
+            }
             Input::Judged { turn, revision, judge, verdict, took_ms, .. } => {
                 self.on_verdict(at, (turn, revision), judge, verdict, took_ms);
             }
@@ -374,7 +382,7 @@ impl Conversation {
             // Counted there; a report that is not believed is no trouble of the call's.
             Input::Playout(report) => drop(self.far_ear.report(at, report)),
             Input::RoundTrip(rtt) => self.far_ear.round_trip(rtt),
-            Input::Remembered(recollection) => self.remember(*recollection),
+            Input::Remembered(recollection) => self.remember(at, *recollection),
             Input::Recalled(lines) => self.mind.recollection.recalled = lines,
             Input::Consulted { words, passages, took_ms } => self.on_consulted(at, &words, passages, took_ms),
             Input::Searched { turn, result } => self.on_searched(at, turn, result),
@@ -423,7 +431,11 @@ impl Conversation {
     /// Invariant 9, nobody waits for ever: somebody speaks or works, a timer runs, or the call is closing. Personas
     /// without a ladder have chosen to wait.
     pub fn is_live(&self) -> bool {
-        let works = self.reply.is_some() || self.caller.is_some() || self.ladder.armed() || self.deferred.is_some();
+        let works = self.reply.is_some()
+            || self.caller.is_some()
+            || self.ladder.armed()
+            || self.deferred.is_some()
+            || self.pending.is_some();
         works || self.closing || self.persona.ladder.is_empty() || self.floor() != FloorState::Idle
     }
 
@@ -434,11 +446,17 @@ impl Conversation {
         self.watch_transition(at);
         self.watch_lead_in(at);
         self.watch_follow_ups(at);
+        self.watch_pending(at);
         self.watch_errands(at);
         if self.floor.state() == FloorState::Idle
+            && self.pending.is_none()
             && let Some(rung) = self.ladder.climb(at)
         {
-            self.initiate(at, "silence", &rung.say, rung.hang_up);
+            if rung.hang_up {
+                self.initiate(at, "silence", &rung.say, true);
+            } else {
+                self.ask_idle(at, Due::Rung(rung));
+            }
         }
         self.answer_deferred(at);
         let turn_s = self.caller.as_ref().map_or(0, |caller| at.since(caller.opened).as_secs());
