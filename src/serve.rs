@@ -101,11 +101,7 @@ impl Server {
             conversation,
             ear: ear_settings(config),
             redundancy_most: config.media.redundancy_most as u8,
-            knowledge: KnowledgeHouse {
-                store: store.reader(),
-                ranker: Arc::new(AsFound),
-                passages: config.knowledge.passages,
-            },
+            knowledge: knowledge_house(config, &store),
             web: web.map(|provider| SearchHouse { provider, results: config.search.results as usize }),
             memory: config.memory.enabled.then(|| MemoryHouse {
                 store: store.reader(),
@@ -160,6 +156,11 @@ impl Server {
             tracing::warn!(lost = counts.lost, "rows that could not be kept");
         }
     }
+}
+
+/// What personas know, looked up in the order of the index.
+fn knowledge_house(config: &Config, store: &Store) -> KnowledgeHouse {
+    KnowledgeHouse { store: store.reader(), ranker: Arc::new(AsFound), passages: config.knowledge.passages }
 }
 
 /// Brings the index up to the personas' files. Calls are taken meanwhile, and answered with what is there.
