@@ -274,7 +274,7 @@ section! {
         /// What is quoted may take so much of the prompt. More knows more, and is read more slowly before the answer.
         chars: u32 = 800, 100..=4_000, "characters";
         /// A reply waits so long for what is looked up (a few milliseconds as a rule), then goes without.
-        wait_ms: u32 = 60, 0..=1_000, "ms";
+        wait_ms: u32 = 200, 0..=1_000, "ms";
     }
 }
 

@@ -62,9 +62,9 @@ pub struct Server {
     store: Store,
     stop: CancellationToken,
     web: JoinHandle<()>,
-    keeping: JoinHandle<()>,
     /// Reads what personas know from files, in the background.
     indexing: JoinHandle<()>,
+    keeping: JoinHandle<()>,
 }
 
 impl Server {
@@ -85,11 +85,11 @@ impl Server {
         .await?;
         let store = Store::open(&config.store.path).await?;
         let engines = assembly::assemble(config).await?;
+        let shelves = shelves(&config.personas.dir, personas.iter().map(AsRef::as_ref));
         let recording = recording_house(config)?;
         let mut conversation = conversation_settings(config);
         // Where the tuned judge's model is not there, the rules judge, and they are instant.
         conversation.judging.beside = engines.judge.is_some();
-        let shelves = shelves(&config.personas.dir, personas.iter().map(AsRef::as_ref));
         let (http, media) = (listener.local_addr().unwrap_or(config.http.listen), port.local_addr());
         let registry = Registry::new(House {
             port,
@@ -101,11 +101,7 @@ impl Server {
             conversation,
             ear: ear_settings(config),
             redundancy_most: config.media.redundancy_most as u8,
-            knowledge: KnowledgeHouse {
-                store: store.reader(),
-                ranker: Arc::new(AsFound),
-                passages: config.knowledge.passages,
-            },
+            knowledge: knowledge_house(config, &store),
             web: web.map(|provider| SearchHouse { provider, results: config.search.results as usize }),
             memory: config.memory.enabled.then(|| MemoryHouse {
                 store: store.reader(),
@@ -131,6 +127,7 @@ impl Server {
                 tracing::error!(%fault, "the web server stopped");
             }
         });
+        let indexing = tokio::spawn(read_in(config.store.path.clone(), shelves));
         let keep = config.recording.keep_days;
         let keeping = tokio::spawn(
             Housekeeping {
@@ -141,15 +138,14 @@ impl Server {
             }
             .run(),
         );
-        let indexing = tokio::spawn(read_in(config.store.path.clone(), shelves));
-        Ok(Self { http, media, registry, store, stop, web, keeping, indexing })
+        Ok(Self { http, media, registry, store, stop, web, indexing, keeping })
     }
 
     /// Ends every call, writes every row, stops.
     pub async fn stop(self) {
         self.registry.shut_down().await;
-        self.keeping.abort();
         self.indexing.abort();
+        self.keeping.abort();
         self.stop.cancel();
         // Listeners of ended calls close by themselves; an idle keep-alive connection is not waited for.
         if tokio::time::timeout(Duration::from_secs(2), self.web).await.is_err() {
@@ -159,6 +155,24 @@ impl Server {
         if counts.lost > 0 {
             tracing::warn!(lost = counts.lost, "rows that could not be kept");
         }
+    }
+}
+
+/// What personas know, looked up in the order of the index.
+fn knowledge_house(config: &Config, store: &Store) -> KnowledgeHouse {
+    KnowledgeHouse { store: store.reader(), ranker: Arc::new(AsFound), passages: config.knowledge.passages }
+}
+
+/// Brings the index up to the personas' files. Calls are taken meanwhile, and answered with what is there.
+async fn read_in(database: PathBuf, shelves: Vec<Shelf>) {
+    let read = knowledge::index(&database, &shelves, |report| match report.what {
+        What::Faulty(why) => {
+            tracing::warn!(persona = report.persona, file = report.source, why, "a file of knowledge is skipped");
+        }
+        what => tracing::debug!(persona = report.persona, file = report.source, ?what, "knowledge"),
+    });
+    if let Err(fault) = read.await {
+        tracing::error!(%fault, "what personas know from files is not up to date");
     }
 }
 
@@ -180,19 +194,6 @@ fn recording_house(config: &Config) -> Result<Option<RecordingHouse>, ServeError
         RecordCalls::Announced => Consent::Announced(config.recording.announcement.clone()),
     };
     RecordingHouse::open(&config.recording.dir, consent).map(Some).map_err(ServeError::Recording)
-}
-
-/// Brings the index up to the personas' files. Calls are taken meanwhile, and answered with what is there.
-async fn read_in(database: PathBuf, shelves: Vec<Shelf>) {
-    let read = knowledge::index(&database, &shelves, |report| match report.what {
-        What::Faulty(why) => {
-            tracing::warn!(persona = report.persona, file = report.source, why, "a file of knowledge is skipped");
-        }
-        what => tracing::debug!(persona = report.persona, file = report.source, ?what, "knowledge"),
-    });
-    if let Err(fault) = read.await {
-        tracing::error!(%fault, "what personas know from files is not up to date");
-    }
 }
 
 async fn listen(at: SocketAddr) -> Result<TcpListener, ServeError> {

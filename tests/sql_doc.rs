@@ -4,7 +4,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::morning::{a_morning, kept_and_raised};
+use common::morning::{a_morning, found_and_searched, kept_and_raised};
 use common::place;
 use duologue::knowledge::Chunk;
 use duologue::store::{KnowledgeFiles, Label, Store, label};
@@ -26,7 +26,11 @@ async fn filled() -> (tempfile::TempDir, SqliteConnection) {
     let hours = Chunk { text: "Open from nine.".into(), line: Some(3), ..Chunk::default() };
     files.put("default", "desk/hours.md", &"0".repeat(64), Ok(&[hours])).await.expect("written");
     files.close().await.expect("closed");
-    a_morning().into_iter().chain(kept_and_raised()).for_each(|entry| store.recorder().record(entry));
+    a_morning()
+        .into_iter()
+        .chain(kept_and_raised())
+        .chain(found_and_searched())
+        .for_each(|entry| store.recorder().record(entry));
     store.close().await;
     let reviewed =
         Label { judgement: 2, action: "respond".into(), also: Vec::new(), reason: "Honest.".into(), by: "me".into() };

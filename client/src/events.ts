@@ -30,8 +30,6 @@ export type CallEvent =
   | { type: "attention"; turn: number; text: string }
   /** Somebody else answers from now on. */
   | { type: "persona"; name: string; title: string }
-  /** The call is recorded from here on, or no more. */
-  | { type: "recording"; on: boolean }
   /** What an answer took from somebody else's texts: shown as text, never as markup. */
   | { type: "citations"; turn: number; caller_turn: number; citations: Citation[] }
   /** The web is asked for an agent turn, and what came of it. */
@@ -42,6 +40,8 @@ export type CallEvent =
   | { type: "transition"; turn: number; text: string }
   /** What the caller could ask next: to be shown until another turn begins, and sent as `text`. */
   | { type: "follow-ups"; turn: number; questions: string[] }
+  /** The call is recorded from here on, or no more. */
+  | { type: "recording"; on: boolean }
   /** A picture in the agent's text: shown, never spoken. */
   | { type: "express"; turn: number; emoji: string }
   /** What the persona's budget said to something that the agent meant to do. */
@@ -240,7 +240,6 @@ const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { t
   words: (f) => ({ type: "words", turn: number(f, "turn"), heard: text(f, "heard") }),
   attention: (f) => ({ type: "attention", turn: number(f, "turn"), text: text(f, "text") }),
   persona: (f) => ({ type: "persona", name: text(f, "name"), title: text(f, "title") }),
-  recording: (f) => ({ type: "recording", on: f["on"] === true }),
   citations: (f) => ({
     type: "citations",
     turn: number(f, "turn"),
@@ -258,6 +257,7 @@ const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { t
   topic: (f) => ({ type: "topic", turn: number(f, "turn"), asked_by: text(f, "asked_by") }),
   transition: (f) => ({ type: "transition", turn: number(f, "turn"), text: text(f, "text") }),
   "follow-ups": (f) => ({ type: "follow-ups", turn: number(f, "turn"), questions: texts(f, "questions") }),
+  recording: (f) => ({ type: "recording", on: f["on"] === true }),
   express: (f) => ({ type: "express", turn: number(f, "turn"), emoji: text(f, "emoji") }),
   budget: (f) => ({
     type: "budget",

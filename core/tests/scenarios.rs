@@ -127,8 +127,8 @@ fn statement(script: &mut Script, line: &str) -> Option<()> {
             script.persona.ladder.push(Rung { after_ms: after.parse().ok()?, say: say.into(), hang_up });
         }
         "judge" => return verdict(script, rest),
-        "silences" => script.persona.budgets.silences_in_a_row = rest.parse().ok()?,
         "knows" | "web" | "search-fails" | "proposes" => return sources::statement(script, word, rest),
+        "silences" => script.persona.budgets.silences_in_a_row = rest.parse().ok()?,
         "silence_ttl_ms" => script.persona.silence_ttl_ms = rest.parse().ok()?,
         "reply" => script.replies.push_back(Line::Says(rest.into())),
         "reply-fails" => script.replies.push_back(Line::Fails(rest.into())),

@@ -188,8 +188,6 @@ pub enum Event {
     TurnEnded { turn: u32, outcome: TurnOutcome, heard: String, generated: String, latency: LatencyParts },
     /// Another persona answers from now on.
     Persona { name: String, title: String },
-    /// The call is recorded from here on, or no more: what was recorded of it is gone then.
-    Recording { on: bool },
     /// What agent turn `turn` took from somebody else's texts, for the words of caller turn `caller_turn`.
     Citations { turn: u32, caller_turn: u32, citations: Vec<Citation> },
     /// The web is asked for agent turn `turn`, and what came of it: `asked` first, then one of the others.
@@ -201,6 +199,8 @@ pub enum Event {
     /// What the caller could ask next, after agent turn `turn`: nobody's words until one is chosen. Of no value once another turn has
     /// begun.
     FollowUps { turn: u32, questions: Vec<String> },
+    /// The call is recorded from here on, or no more: what was recorded of it is gone then.
+    Recording { on: bool },
     /// A picture in the agent's text: shown, never spoken.
     Express { turn: u32, emoji: String },
     /// What the persona's budget, or its quiet hours, said to something that the agent meant to do: `spent` times of `most` it

@@ -65,13 +65,13 @@ choice! {
 }
 
 choice! {
-    /// Whether calls are recorded, and how the caller is told.
-    pub enum RecordCalls { Tone = "tone", Announced = "announced", Silent = "silent", Off = "off", }
+    /// Who is asked about the web.
+    pub enum SearchKind { None = "none", Searxng = "searxng", Serper = "serper", }
 }
 
 choice! {
-    /// Who is asked about the web.
-    pub enum SearchKind { None = "none", Searxng = "searxng", Serper = "serper", }
+    /// Whether calls are recorded, and how the caller is told.
+    pub enum RecordCalls { Tone = "tone", Announced = "announced", Silent = "silent", Off = "off", }
 }
 
 choice! {

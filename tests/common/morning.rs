@@ -62,13 +62,8 @@ pub fn kept_and_raised() -> Vec<Entry> {
     ]
 }
 
-fn promised() -> Commitment {
-    let due = Some(Day::of_utc_ms(MONDAY_UTC_MS).plus(1));
-    Commitment { who: Party::Agent, what: "ask the cook".into(), due }
-}
-
-/// What stood before the model when it answered in call "a".
-fn retrieval() -> RetrievalRow {
+/// What stood before the model when it answered, what was searched for too late, and where another topic began.
+pub fn found_and_searched() -> Vec<Entry> {
     let hours = Passage {
         source: "desk/hours.md".into(),
         heading: "Opening hours".into(),
@@ -76,31 +71,35 @@ fn retrieval() -> RetrievalRow {
         text: "Open from nine, on Sundays from ten.".into(),
         ..Passage::default()
     };
-    RetrievalRow {
-        call: "a".into(),
-        turn: 2,
-        caller_turn: 1,
-        at_ms: 2_500,
-        words: "When do you open?".into(),
-        took_ms: 1.5,
-        retrieved: vec![Retrieved { passage: hours, cited: true }],
-    }
+    vec![
+        Entry::Retrieval(RetrievalRow {
+            call: "a".into(),
+            turn: 2,
+            caller_turn: 1,
+            at_ms: 2_500,
+            words: "When do you open?".into(),
+            took_ms: 1.5,
+            retrieved: vec![Retrieved { passage: hours, cited: true }],
+        }),
+        Entry::Search(SearchRow {
+            call: "a".into(),
+            turn: 5,
+            caller_turn: 4,
+            at_ms: 8_700,
+            took_ms: 1_500,
+            query: "opening hours".into(),
+            provider: "searxng",
+            results: 0,
+            outcome: "late",
+            detail: String::new(),
+        }),
+        Entry::Topic { call: "a".into(), turn: 3, at_ms: 2_600, asked_by: "words" },
+    ]
 }
 
-/// The web was asked for it, too late.
-fn searched() -> SearchRow {
-    SearchRow {
-        call: "a".into(),
-        turn: 5,
-        caller_turn: 4,
-        at_ms: 8_700,
-        took_ms: 1_500,
-        query: "opening hours".into(),
-        provider: "searxng",
-        results: 0,
-        outcome: "late",
-        detail: String::new(),
-    }
+fn promised() -> Commitment {
+    let due = Some(Day::of_utc_ms(MONDAY_UTC_MS).plus(1));
+    Commitment { who: Party::Agent, what: "ask the cook".into(), due }
 }
 
 /// A good morning: one call as it should be, one on a bad line that the caller left unanswered, one that failed.
@@ -146,9 +145,6 @@ pub fn a_morning() -> Vec<Entry> {
         Entry::Summed { call: "a".into(), text: "asked about Sundays".into() },
         Entry::Turn(cutting_in()),
         Entry::Playout { call: "a".into(), reports, way_ms: 64 },
-        Entry::Retrieval(retrieval()),
-        Entry::Search(searched()),
-        Entry::Topic { call: "a".into(), turn: 3, at_ms: 2_600, asked_by: "words" },
         Entry::Downlink(downlink(5_000, 250, 50)),
         Entry::Downlink(DownlinkRow { report: None, ..downlink(12_000, 0, 0) }),
         event(

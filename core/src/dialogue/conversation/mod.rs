@@ -441,12 +441,12 @@ impl Conversation {
 
     /// The ladder while nobody speaks, a limit to turns without end, and the watchdog over a thinking agent.
     fn watch(&mut self, at: CallTime) {
-        self.watch_pending(at);
         self.watch_sources(at);
         self.watch_search(at);
         self.watch_transition(at);
         self.watch_lead_in(at);
         self.watch_follow_ups(at);
+        self.watch_pending(at);
         self.watch_errands(at);
         if self.floor.state() == FloorState::Idle
             && self.pending.is_none()

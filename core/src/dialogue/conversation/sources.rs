@@ -26,7 +26,7 @@ pub struct SourceSettings {
 
 impl Default for SourceSettings {
     fn default() -> Self {
-        Self { chars: 800, wait_ms: 60 }
+        Self { chars: 800, wait_ms: 200 }
     }
 }
 

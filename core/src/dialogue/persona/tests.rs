@@ -224,3 +224,23 @@ fn a_file_without_a_head_says_so() {
     assert_eq!(Persona::parse("You are a porter."), Err(vec![PersonaFault { line: 1, what: fault::What::NoHead }]));
     assert_eq!(faults(&["# nothing"]), ["line 1: name: '' should be 1 to 40 lower case letters, digits and '-'"]);
 }
+
+#[test]
+fn what_a_persona_may_look_up_is_in_its_head() {
+    let file =
+        "---\nname: a\nsearch: true\nlooking_up: [Let me see.]\nknowledge:\n  - files\n  - more/files\n---\nprompt";
+    let persona = Persona::parse(file).unwrap();
+    let folders: Vec<(&str, usize)> =
+        persona.knowledge.iter().map(|folder| (folder.path.as_str(), folder.line)).collect();
+    assert_eq!(folders, [("files", 6), ("more/files", 7)]);
+    assert_eq!((persona.search, persona.looking_up.as_slice()), (true, ["Let me see.".to_owned()].as_slice()));
+    assert!(!persona.transitions.is_empty(), "those of every persona");
+    for (line, expected) in [
+        ("knowledge: [\"\"]", "knowledge: there is no folder ''"),
+        ("transitions: [\"...\"]", "transitions[0]: '...' has no word in it"),
+        ("search: perhaps", ""),
+    ] {
+        let found = fault(line);
+        assert!(found.starts_with(&format!("line 3: {expected}")), "{line}: {found}");
+    }
+}
