@@ -15,7 +15,7 @@ use crate::audio::resample::Resampler;
 use crate::audio::{LINE_RATE, wav};
 use crate::call::memory::MemoryHouse;
 use crate::call::registry::{House, Registry};
-use crate::config::{Config, JudgeKind};
+use crate::config::{Config, Extractor, JudgeKind};
 use crate::dialogue::conversation::{ConversationSettings, DraftSettings, Judging, Pace};
 use crate::dialogue::endpoint::{EndWeights, EndpointSettings};
 use crate::dialogue::floor::FloorSettings;
@@ -88,6 +88,7 @@ impl Server {
                 store: store.reader(),
                 digest_chars: config.memory.digest_chars as usize,
                 recalled: config.memory.recalled,
+                asks_model: config.memory.extractor == Extractor::Llm,
             }),
             max_calls: config.calls.max as usize,
             longest_call: Duration::from_secs(u64::from(config.calls.max_minutes) * 60),

@@ -81,7 +81,7 @@ async fn words_and_days_bring_back_what_was_said() {
     entries.extend(said("two", 1, "Yesterday I went to the lighthouse on a bicycle."));
     let store = kept(&path, entries).await;
     let recalled = async |caller: &str, text: &str| {
-        store.reader().recalled(caller, "three", text, monday(), 4).await.expect("readable")
+        store.reader().recalled(caller, "three", text, monday(), 4, &[]).await.expect("readable")
     };
     let lighthouse = recalled("Ada", "What did I do yesterday?").await;
     assert_eq!(lighthouse[0], "2026-01-04: went to the lighthouse with their sister");
@@ -110,7 +110,7 @@ async fn what_is_to_be_forgotten_is_not_found_again() {
     store.recorder().record(wish("one", 7, Wish::ForgetEverything));
     store.recorder().flush().await.expect("written");
     assert!(lines().await.is_empty());
-    let found = store.reader().recalled("Ada", "two", "geese in Leeds", monday(), 4).await.expect("readable");
+    let found = store.reader().recalled("Ada", "two", "geese in Leeds", monday(), 4, &[]).await.expect("readable");
     assert!(found.is_empty(), "{found:?}");
     store.close().await;
 }
@@ -182,7 +182,7 @@ proptest! {
                 assert_eq!(got, values, "{caller}");
                 // Words that every caller has, and a word of the next one's.
                 let asked = format!("secret{} thing", caller + 1);
-                let found = store.reader().recalled(&name(caller), "x", &asked, monday(), 16).await.expect("readable");
+                let found = store.reader().recalled(&name(caller), "x", &asked, monday(), 16, &[]).await.expect("readable");
                 let own = format!("has secret{caller} ");
                 assert!(found.iter().all(|line| line.starts_with(&own)), "{caller}: {found:?}");
             }

@@ -12,8 +12,8 @@ use duologue::journal::{DownlinkRow, EndReason, Entry, JudgementRow, MediaTotals
 use duologue::media::downlink::LinkReport;
 use duologue::media::far_ear::ReportCounts;
 use duologue::memory::calendar::Day;
-use duologue::memory::{Commitment, Fact, Gleanings, Party, Predicate, Wish};
 use duologue::memory::keeping::{Closing, End};
+use duologue::memory::{Commitment, Fact, Gleanings, Party, Predicate, Wish};
 use duologue::store::{Label, Store, label};
 use duologue_signaling::event::{Event, LatencyParts, TurnOutcome};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};

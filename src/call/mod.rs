@@ -4,6 +4,7 @@
 //! loop itself, [`registry`] the calls that are alive.
 
 pub mod engines;
+mod extraction;
 pub mod judging;
 pub mod memory;
 mod mouth;

@@ -9,6 +9,7 @@ use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::engines::Engines;
+use super::extraction::Extracted;
 use super::judging;
 use super::memory::CallMemory;
 use super::mouth::Mouth;
@@ -27,6 +28,7 @@ use crate::media::echo::Echo;
 use crate::media::far_ear::PlayoutReport;
 use crate::media::quality::QualityWatch;
 use crate::media::recording::Recording;
+use crate::memory::meaning::Meaning;
 use crate::peer::{GoneWhy, Peer, PeerEvent};
 use crate::store::Recorder;
 use crate::time::{CallTime, TICK};
@@ -81,6 +83,9 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 /// What a piece of work in [`Work::listening`] gave.
 pub(super) enum Listened {
     Words(Ask, Result<String, String>),
+    /// What the caller's facts mean.
+    Meanings(Vec<(i64, Meaning)>),
+    Extracted(Extracted),
     /// Nothing, or it is in the inbox.
     Nothing,
 }
@@ -126,6 +131,7 @@ impl CallTask {
         // The sound's clock is the even one: a tick that comes late is no change of the network.
         let heard = self.ear.tick(CallTime::ZERO + due.saturating_duration_since(self.began));
         self.transcribe_part();
+        self.watch_extraction();
         let mut frame = [0.0; LINE_FRAME];
         let speech = if let Some(echo) = &mut self.echo {
             // Nobody will ask for the utterance: it need not be kept.
@@ -266,13 +272,18 @@ impl CallTask {
 
     /// Something that was listened to has been understood; what was aborted has not.
     fn on_listened(&mut self, listened: Result<Listened, JoinError>) {
-        if let Ok(Listened::Words(ask, text)) = listened {
-            for input in self.work.parts.answer(ask, text) {
-                if let Input::Transcribed { text: Ok(words), .. } = &input {
-                    self.recall(words);
+        match listened {
+            Ok(Listened::Words(ask, text)) => {
+                for input in self.work.parts.answer(ask, text) {
+                    if let Input::Transcribed { text: Ok(words), .. } = &input {
+                        self.recall(words);
+                    }
+                    self.conversation.on(self.now(), input);
                 }
-                self.conversation.on(self.now(), input);
             }
+            Ok(Listened::Meanings(meanings)) => self.learn_meanings(meanings),
+            Ok(Listened::Extracted(found)) => self.keep_extracted(found),
+            Ok(Listened::Nothing) | Err(_) => {}
         }
     }
 

@@ -36,6 +36,7 @@ const STEPS: &[&str] = &[
     "DELETE FROM judgements WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
     "DELETE FROM blocks WHERE caller_id = ?1",
     "DELETE FROM words WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
+    "DELETE FROM extractions WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
     "DELETE FROM events WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
     "UPDATE incidents SET detail = 'erased' WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
     "UPDATE turns SET text = '', heard = CASE WHEN heard IS NULL THEN NULL ELSE '' END

@@ -39,6 +39,8 @@ pub(super) async fn put(connection: &mut SqliteConnection, entry: &Entry) -> Res
             facts::remember(connection, call, *turn, gleanings, *at_utc_ms).await
         }
         Entry::Raised { call, at_ms, who, what } => facts::raised(connection, call, *at_ms, *who, what).await,
+        Entry::Extracted { .. } => facts::extracted(connection, entry).await,
+        Entry::Meant { call, line, model, meaning } => facts::mean(connection, call, line, model, meaning).await,
         Entry::Summed { call, text } => facts::sum_up(connection, call, text).await,
     };
     match done {
@@ -73,6 +75,8 @@ fn kind(entry: &Entry) -> &'static str {
         Entry::Event { .. } => "an event",
         Entry::Remembered { .. } => "a memory",
         Entry::Raised { .. } => "a promise",
+        Entry::Extracted { .. } => "an extraction",
+        Entry::Meant { .. } => "the meaning of a fact",
         Entry::Summed { .. } => "the summary",
     }
 }
@@ -87,6 +91,8 @@ fn call_of(entry: &Entry) -> &CallId {
         | Entry::Event { call, .. }
         | Entry::Remembered { call, .. }
         | Entry::Raised { call, .. }
+        | Entry::Extracted { call, .. }
+        | Entry::Meant { call, .. }
         | Entry::Summed { call, .. } => call,
         Entry::Turn(turn) => &turn.call,
         Entry::Downlink(row) => &row.call,
