@@ -10,15 +10,19 @@ use tokio::task::AbortHandle;
 use super::extraction::Extracting;
 use super::registry::utc_ms;
 use super::task::{CallTask, Listened};
+use crate::backend::Embedder;
 use crate::dialogue::conversation::{Errand, Input};
-use crate::journal::{Entry, Speaker, TurnRow};
+use crate::journal::{CallId, Entry, Speaker, TurnRow};
 use crate::memory::calendar::Day;
 use crate::memory::keeping::soon;
 use crate::memory::meaning::{Meaning, nearest};
 use crate::memory::notebook::Notebook;
 use crate::memory::recollection::Open;
 use crate::memory::{Fact, Gleanings, Party, promises};
-use crate::store::Reader;
+use crate::store::{Reader, Recorder};
+
+/// Meanings that are made up for as a call begins: about a second of work, while the agent greets.
+const MADE_UP_MOST: u32 = 64;
 
 /// What every call of this server shares of it.
 #[derive(Clone, Debug)]
@@ -70,17 +74,11 @@ impl CallTask {
         let Some(memory) = &self.work.memory else { return };
         let (store, caller, today) = (memory.house.store.clone(), memory.caller.clone(), memory.today);
         let (recorder, inbox) = (self.recorder.clone(), self.inbox.0.clone());
+        let (embedder, call) = (self.engines.embedder.clone(), self.call.clone());
         self.work.listening.spawn(async move {
             if let Err(why) = recorder.flush().await {
                 tracing::debug!(%why, "recollecting what the database has");
             }
-            let meanings = match store.meanings(&caller).await {
-                Ok(meanings) => meanings,
-                Err(fault) => {
-                    tracing::debug!(%fault, "facts are found by their words alone");
-                    Vec::new()
-                }
-            };
             match store.recollection(&caller, today).await {
                 Ok(recollection) if !recollection.is_empty() => {
                     let _ = inbox.send(Input::Remembered(Box::new(recollection))).await;
@@ -88,7 +86,16 @@ impl CallTask {
                 Ok(_) => {}
                 Err(fault) => tracing::warn!(%fault, "nothing is recollected of the caller"),
             }
-            Listened::Meanings(meanings)
+            if let Some(embedder) = embedder {
+                make_up_meanings(&store, &recorder, embedder, (&caller, call)).await;
+            }
+            match store.meanings(&caller).await {
+                Ok(meanings) => Listened::Meanings(meanings),
+                Err(fault) => {
+                    tracing::debug!(%fault, "facts are found by their words alone");
+                    Listened::Nothing
+                }
+            }
         });
     }
 
@@ -191,6 +198,28 @@ impl CallTask {
         if let Some(text) = self.work.memory.as_ref().and_then(|memory| memory.notebook.summary()) {
             self.recorder.record(Entry::Summed { call: self.call.clone(), text });
         }
+    }
+}
+
+/// What facts mean that were kept without: said in the last breath of a call, or before meanings were known.
+async fn make_up_meanings(
+    store: &Reader,
+    recorder: &Recorder,
+    embedder: Arc<dyn Embedder>,
+    (caller, call): (&str, CallId),
+) {
+    let lines = store.unmeant(caller, MADE_UP_MOST).await.unwrap_or_default();
+    if lines.is_empty() {
+        return;
+    }
+    for line in lines {
+        if let Ok(meaning) = embedder.embed(line.clone()).await {
+            let (call, model, meaning) = (call.clone(), embedder.model(), Box::new(meaning));
+            recorder.record(Entry::Meant { call, line, model, meaning });
+        }
+    }
+    if let Err(why) = recorder.flush().await {
+        tracing::debug!(%why, "what facts mean is known in the next call");
     }
 }
 

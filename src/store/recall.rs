@@ -55,6 +55,25 @@ impl Reader {
         Ok(rows.into_iter().filter_map(|(fact, bytes)| Some((fact, Meaning::from_bytes(&bytes)?))).collect())
     }
 
+    /// Lines of a caller's facts of which nobody has said what they mean, the newest first, at most `most`.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn unmeant(&self, caller: &str, most: u32) -> Result<Vec<String>, StoreError> {
+        let mut connection = self.connect().await?;
+        let lines: Result<Vec<String>, sqlx::Error> = sqlx::query_scalar(
+            "SELECT facts.text FROM facts JOIN callers ON callers.id = caller_id
+             WHERE callers.name = ?1 AND valid_to_utc_ms IS NULL
+               AND NOT EXISTS (SELECT 1 FROM fact_vectors WHERE fact_id = facts.id)
+             ORDER BY last_said_utc_ms DESC LIMIT ?2",
+        )
+        .bind(caller)
+        .bind(most)
+        .fetch_all(&mut connection)
+        .await;
+        self.done(connection, lines).await
+    }
+
     /// What comes to mind about `text`: facts and earlier words of this caller, the best first, at most `most`; `near` are facts
     /// that mean something like it, the nearest first. What was said in `call` itself is not among it.
     ///

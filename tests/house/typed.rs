@@ -6,6 +6,8 @@ use duologue::serve::Server;
 use duologue_signaling::event::{Event, Stamped};
 use reqwest::{Client, StatusCode, header};
 
+/// Nothing is typed for an empty text: what the agent says next of its own accord is waited for.
+///
 /// One call in which each of `texts` is typed after the answer to the one before; gives the answers. `query` is that of
 /// `POST /v1/calls`. A turn that is met with silence, and the end of the call, give an empty answer.
 pub async fn typed_call(server: &Server, query: &str, texts: &[&str]) -> Vec<String> {
@@ -24,7 +26,9 @@ pub async fn typed_call(server: &Server, query: &str, texts: &[&str]) -> Vec<Str
     answer(&mut peer).await;
     let mut answers = Vec::new();
     for text in texts {
-        peer.line.send_message(serde_json::json!({"type": "text", "text": text}).to_string());
+        if !text.is_empty() {
+            peer.line.send_message(serde_json::json!({"type": "text", "text": text}).to_string());
+        }
         answers.push(answer(&mut peer).await);
     }
     peer.close().await;
