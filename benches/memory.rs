@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use duologue::journal::Entry;
 use duologue::memory::calendar::Day;
+use duologue::memory::meaning::{Meaning, WIDTH, nearest};
 use duologue::memory::{CALLER, Fact, Gleanings, Predicate};
 use duologue::store::{Reader, Recorder, Store};
 
@@ -47,10 +48,23 @@ fn fact(n: u32) -> Fact {
     Fact { subject: CALLER.into(), predicate: Predicate::Did, value, day: Some(day), confidence: 0.9 }
 }
 
+/// A direction of its own for each; some are near each other, as facts are.
+fn meaning(n: u32) -> Meaning {
+    let mut state = u64::from(n / 3 + 1);
+    let embedding: Vec<f32> = (0..WIDTH)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1u32 << 23) as f32 - 1.0
+        })
+        .collect();
+    Meaning::of(&embedding).expect("an embedding")
+}
+
 async fn fill(recorder: &Recorder, caller: u32, facts: u32) {
     let call = format!("call-{caller}");
     recorder.record(opened(&call, &format!("caller-{caller}")));
     for n in 0..facts {
+        let line = fact(n).line();
         let gleanings = Gleanings { facts: vec![fact(n)], ..Gleanings::default() };
         recorder.record(Entry::Remembered {
             call: call.clone(),
@@ -58,6 +72,8 @@ async fn fill(recorder: &Recorder, caller: u32, facts: u32) {
             gleanings,
             at_utc_ms: START_UTC_MS + i64::from(n),
         });
+        let meaning = Box::new(meaning(n));
+        recorder.record(Entry::Meant { call: call.clone(), line, model: "bench", meaning });
         if n % 1_000 == 999 {
             recorder.flush().await.expect("a disk that writes");
         }
@@ -74,23 +90,33 @@ fn line(what: &str, mut times: Vec<Duration>) {
 async fn ask(reader: &Reader, whose: &str, questions: u32, caller: impl Fn(u32) -> u32) {
     let today = Day::of_utc_ms(START_UTC_MS);
     let (mut known, mut by_words, mut by_day) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut loaded, mut by_meaning) = (Vec::new(), Vec::new());
     for n in 0..questions {
         let name = format!("caller-{}", caller(n));
         let asked = Instant::now();
         let recollection = reader.recollection(&name, today).await.expect("readable");
         known.push(asked.elapsed());
         assert!(!recollection.facts.is_empty(), "{name} is known");
+        let asked = Instant::now();
+        let meanings = reader.meanings(&name).await.expect("readable");
+        loaded.push(asked.elapsed());
+        assert!(!meanings.is_empty(), "{name} has facts with a meaning");
         let question = format!("Do you remember when I {} the {}?", DID[n as usize % 10], WHERE[n as usize / 10 % 10]);
         let asked = Instant::now();
-        let lines = reader.recalled(&name, "now", &question, today, 4).await.expect("readable");
+        let near = nearest(&meaning(n * 31), &meanings, 4);
+        by_meaning.push(asked.elapsed());
+        let asked = Instant::now();
+        let lines = reader.recalled(&name, "now", &question, today, 4, &near).await.expect("readable");
         by_words.push(asked.elapsed());
         assert!(!lines.is_empty(), "{question}");
         let asked = Instant::now();
-        reader.recalled(&name, "now", "What did I do yesterday?", today, 4).await.expect("readable");
+        reader.recalled(&name, "now", "What did I do yesterday?", today, 4, &near).await.expect("readable");
         by_day.push(asked.elapsed());
     }
     line(&format!("{whose}, what is known as a call begins"), known);
-    line(&format!("{whose}, what words bring to mind"), by_words);
+    line(&format!("{whose}, what the facts mean, once a call"), loaded);
+    line(&format!("{whose}, facts near in meaning, among them"), by_meaning);
+    line(&format!("{whose}, what words and meaning bring to mind"), by_words);
     line(&format!("{whose}, what a day brings to mind"), by_day);
 }
 

@@ -19,6 +19,23 @@ CREATE TABLE fact_vectors (
     vector  BLOB NOT NULL CHECK (length(vector) = 384)
 ) STRICT;
 
+CREATE INDEX facts_by_line ON facts (caller_id, text);
+
+-- What a language model was asked to find in a turn, beside the rules: `outcome` is `facts`, `nothing`, `no-json`, `failed` or
+-- `given-up` (somebody waited, time and again); `refused` facts were not said in these words.
+CREATE TABLE extractions (
+    id        INTEGER PRIMARY KEY,
+    call      TEXT NOT NULL REFERENCES calls (id) ON DELETE CASCADE,
+    turn      INTEGER NOT NULL CHECK (turn > 0),
+    at_utc_ms INTEGER NOT NULL,
+    outcome   TEXT NOT NULL CHECK (outcome IN ('facts', 'nothing', 'no-json', 'failed', 'given-up')),
+    facts     INTEGER NOT NULL CHECK (facts >= 0),
+    refused   INTEGER NOT NULL CHECK (refused >= 0),
+    took_ms   INTEGER NOT NULL CHECK (took_ms >= 0)
+) STRICT;
+
+CREATE INDEX extractions_by_turn ON extractions (call, turn);
+
 -- Every promise with how it stands and the turns that made and closed it.
 CREATE VIEW promises AS
 SELECT callers.name AS caller, c.id AS promise, c.who, c.what, c.due, c.state, c.closed_by,

@@ -16,7 +16,7 @@ use crate::backend::scripted_asr::{Lines, ScriptedAsr};
 use crate::backend::scripted_voice::ScriptedVoice;
 use crate::backend::smart_turn::{SmartTurn, SmartTurnFault};
 use crate::backend::whisper::{Whisper, WhisperConfig, WhisperFault};
-use crate::backend::{Asr, AsrError, Judge, Llm, LlmError, Tts, TtsError, TurnModel};
+use crate::backend::{Asr, AsrError, Embedder, Judge, Llm, LlmError, Tts, TtsError, TurnModel};
 use crate::call::engines::Engines;
 use crate::config::{AsrBackend, Config, JudgeKind, LlmBackend, ModelRef, SecretError, TtsBackend, TurnKind};
 use crate::models::{Library, ModelError, piper_split};
@@ -71,12 +71,18 @@ pub async fn assemble(config: &Config) -> Result<Engines, AssemblyError> {
     };
     let turn_model = turn_model(config, &library, &pool).await?;
     let tts = voice(config, &library, &pool).await?;
-    let judge = judge(config, &library, &llm).await?;
+    let tuned = tuned(config, &library).await?;
+    let judge: Option<Arc<dyn Judge>> = match config.judge.kind {
+        JudgeKind::Llm => Some(Arc::new(LlmJudge::new(llm.clone()))),
+        JudgeKind::Tuned => tuned.clone().map(|tuned| tuned as Arc<dyn Judge>),
+        JudgeKind::Rules => None,
+    };
+    let embedder = tuned.map(|tuned| tuned as Arc<dyn Embedder>);
     let judge_limit = Duration::from_millis(u64::from(config.judge.limit_ms));
     let (heard, spoken) = tokio::join!(asr.warm(), tts.warm());
     heard?;
     spoken?;
-    Ok(Engines { asr, turn_model, llm, judge, judge_limit, tts, vad })
+    Ok(Engines { asr, turn_model, llm, judge, embedder, judge_limit, tts, vad })
 }
 
 /// The voice alone, not warmed.
@@ -175,27 +181,23 @@ async fn turn_model(
     Ok(Some(Arc::new(blocking(move || SmartTurn::load(&path, &runtime)).await?.in_pool(pool.clone()))))
 }
 
-async fn judge(
-    config: &Config,
-    library: &Library,
-    llm: &Arc<dyn Llm>,
-) -> Result<Option<Arc<dyn Judge>>, AssemblyError> {
-    Ok(match config.judge.kind {
-        JudgeKind::Rules => None,
-        JudgeKind::Llm => Some(Arc::new(LlmJudge::new(llm.clone()))),
-        JudgeKind::Tuned => match library.path("minilm", "minilm/model.safetensors") {
-            Ok(weights) => {
-                let folder = weights.parent().unwrap_or(Path::new(".")).to_owned();
-                Some(Arc::new(blocking(move || TunedJudge::load(&folder)).await?))
-            }
-            // A server that answers everybody is better than none.
-            Err(absent @ ModelError::Absent { .. }) => {
-                tracing::warn!(%absent, "the rules judge every turn: nothing is refused or deflected; judge.kind = \"rules\" makes this silent");
-                None
-            }
-            Err(fault) => return Err(fault.into()),
-        },
-    })
+/// The tuned judge, which is also who says what facts mean; where it is not asked for, nothing is loaded.
+async fn tuned(config: &Config, library: &Library) -> Result<Option<Arc<TunedJudge>>, AssemblyError> {
+    if config.judge.kind != JudgeKind::Tuned {
+        return Ok(None);
+    }
+    match library.path("minilm", "minilm/model.safetensors") {
+        Ok(weights) => {
+            let folder = weights.parent().unwrap_or(Path::new(".")).to_owned();
+            Ok(Some(Arc::new(blocking(move || TunedJudge::load(&folder)).await?)))
+        }
+        // A server that answers everybody is better than none.
+        Err(absent @ ModelError::Absent { .. }) => {
+            tracing::warn!(%absent, "the rules judge every turn: nothing is refused or deflected; judge.kind = \"rules\" makes this silent");
+            Ok(None)
+        }
+        Err(fault) => Err(fault.into()),
+    }
 }
 
 fn onnx_runtime(library: &Library) -> Result<PathBuf, ModelError> {

@@ -17,8 +17,8 @@ pub use fault::{ConfigFaults, Fault};
 pub use recording::Recording;
 pub use review::Review;
 pub use values::{
-    AsrBackend, HttpUrl, JudgeKind, LlmBackend, LogFormat, ModelRef, Origin, RecordCalls, SearchKind, Secret,
-    SecretError, TtsBackend, TurnKind,
+    AsrBackend, Extractor, HttpUrl, JudgeKind, LlmBackend, LogFormat, ModelRef, Origin, RecordCalls, SearchKind,
+    Secret, SecretError, TtsBackend, TurnKind,
 };
 
 /// Where a configuration is looked for when none is named.
@@ -261,6 +261,9 @@ section! {
         /// What is known of a caller may take so much of the prompt. More knows more, and is read more slowly at the
         /// beginning of a call.
         digest_chars: u32 = 600, 100..=4_000, "characters";
+        /// "rules" finds what is said plainly, in English; "llm" asks the language model as well, after the turn and while nobody
+        /// waits for it. What it finds counts only in the caller's own words.
+        extractor: Extractor = Extractor::Rules, (), "";
         /// Facts and earlier words that are recalled for one turn, beside what is known from the beginning.
         recalled: u32 = 3, 0..=16, "lines";
     }

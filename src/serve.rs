@@ -15,7 +15,7 @@ use crate::audio::resample::Resampler;
 use crate::audio::{LINE_RATE, wav};
 use crate::call::memory::MemoryHouse;
 use crate::call::registry::{House, Registry};
-use crate::config::{Config, JudgeKind, RecordCalls, SecretError};
+use crate::config::{Config, Extractor, JudgeKind, RecordCalls, SecretError};
 use crate::dialogue::conversation::{
     ConversationSettings, DraftSettings, FollowUpSettings, Judging, Pace, SearchSettings, SourceSettings,
 };
@@ -107,6 +107,7 @@ impl Server {
                 store: store.reader(),
                 digest_chars: config.memory.digest_chars as usize,
                 recalled: config.memory.recalled,
+                asks_model: config.memory.extractor == Extractor::Llm,
             }),
             recording,
             max_calls: config.calls.max as usize,

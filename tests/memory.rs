@@ -7,8 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use common::{MONDAY_UTC_MS, caller_turn, closed, fact, judgement, opened, place, remembered};
+use duologue::backend::Embedder;
+use duologue::backend::judge::TunedJudge;
 use duologue::journal::Entry;
 use duologue::memory::calendar::Day;
+use duologue::memory::meaning::nearest;
 use duologue::memory::recollection::Relation;
 use duologue::memory::{CALLER, Fact, Gleanings, Predicate, Wish, glean};
 use duologue::serve::Server;
@@ -19,6 +22,7 @@ use house::typed::typed_call;
 use proptest::prelude::*;
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
+use sqlx::{Connection as _, SqliteConnection};
 
 fn monday() -> Day {
     Day::of_utc_ms(MONDAY_UTC_MS)
@@ -104,7 +108,7 @@ async fn words_and_days_bring_back_what_was_said() {
     entries.extend(said("two", 1, "Yesterday I went to the lighthouse on a bicycle."));
     let store = kept(&path, entries).await;
     let recalled = async |caller: &str, text: &str| {
-        store.reader().recalled(caller, "three", text, monday(), 4).await.expect("readable")
+        store.reader().recalled(caller, "three", text, monday(), 4, &[]).await.expect("readable")
     };
     let lighthouse = recalled("Ada", "What did I do yesterday?").await;
     assert_eq!(lighthouse[0], "2026-01-04: went to the lighthouse with their sister");
@@ -133,7 +137,7 @@ async fn what_is_to_be_forgotten_is_not_found_again() {
     store.recorder().record(wish("one", 7, Wish::ForgetEverything));
     store.recorder().flush().await.expect("written");
     assert!(lines().await.is_empty());
-    let found = store.reader().recalled("Ada", "two", "geese in Leeds", monday(), 4).await.expect("readable");
+    let found = store.reader().recalled("Ada", "two", "geese in Leeds", monday(), 4, &[]).await.expect("readable");
     assert!(found.is_empty(), "{found:?}");
     store.close().await;
 }
@@ -208,7 +212,7 @@ proptest! {
                 assert_eq!(got, values, "{caller}");
                 // Words that every caller has, and a word of the next one's.
                 let asked = format!("secret{} thing", caller + 1);
-                let found = store.reader().recalled(&name(caller), "x", &asked, monday(), 16).await.expect("readable");
+                let found = store.reader().recalled(&name(caller), "x", &asked, monday(), 16, &[]).await.expect("readable");
                 let own = format!("has secret{caller} ");
                 assert!(found.iter().all(|line| line.starts_with(&own)), "{caller}: {found:?}");
             }
@@ -217,16 +221,36 @@ proptest! {
     }
 }
 
-const SCRIPT: &str =
-    "rules:\n  - hears: [did I do yesterday]\n    recites: lighthouse\n    says: I do not know.\notherwise: I see.\n";
+const SCRIPT: &str = "
+rules:
+  - hears: [did I do yesterday]
+    recites: lighthouse
+    says: I do not know.
+  - hears: [puppy]
+    recites: dogs
+    says: I do not know.
+  - hears: [eggs]
+    says: I'll ask the cook about the eggs.
+  - hears: [grew up]
+    says: A fine town.
+    answers: {facts: [{subject: caller, predicate: origin, value: Bergen}, {subject: caller, predicate: home, value: Oslo}]}
+  - hears: [no form]
+    says: I see.
+    answers: sorry
+otherwise: I see.
+";
 
 /// A server with the scripted back ends on the database of this folder.
 async fn serve(folder: &Path) -> Server {
+    serve_with(folder, "[judge]\nkind = \"rules\"\n").await
+}
+
+async fn serve_with(folder: &Path, judge: &str) -> Server {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let script = folder.join("script.yaml");
     std::fs::write(&script, SCRIPT).expect("a script");
     let more = format!(
-        "[asr]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\nmodel = {:?}\n[tts]\nbackend = \"scripted\"\n[judge]\nkind = \"rules\"\n",
+        "[asr]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\nmodel = {:?}\n[tts]\nbackend = \"scripted\"\n{judge}",
         script.display().to_string()
     );
     Server::start(&config(folder, &more)).await.expect("the server starts")
@@ -269,4 +293,115 @@ async fn what_i_did_yesterday_is_known_after_a_restart_and_to_nobody_else() {
     let known = call(&server, Some("ada"), "What did I do yesterday?").await;
     assert_eq!(known, "I do not know.", "after she was erased");
     server.stop().await;
+}
+
+/// The first row that the query finds, tried for ten seconds: what is done beside calls takes its time.
+async fn found(path: &Path, query: &'static str) -> Option<(String, String)> {
+    let url = format!("sqlite://{}?mode=ro", path.join("calls.db").display());
+    for _ in 0..200 {
+        let mut connection = SqliteConnection::connect(&url).await.expect("a database");
+        let row = sqlx::query_as(query).fetch_optional(&mut connection).await.expect("a query");
+        connection.close().await.expect("closed");
+        if row.is_some() {
+            return row;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    None
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promise_comes_up_in_the_next_call_and_closes_on_a_word() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = serve(folder.path()).await;
+    let answer = call(&server, Some("ada"), "Do you have eggs?").await;
+    assert_eq!(answer, "I'll ask the cook about the eggs.");
+    let said = typed_call(&server, "?caller=ada", &["", "Oh, forget about it."]).await;
+    assert_eq!(said[0], "By the way, I promised to ask the cook about the eggs. That is still open.");
+    let query =
+        "SELECT state || ' ' || closed_by, closed_text FROM promises WHERE raised_utc IS NOT NULL AND state <> 'open'";
+    let closed = found(folder.path(), query).await.expect("a promise that came up and closed");
+    assert_eq!(closed, ("dropped dropped".into(), "Oh, forget about it.".into()));
+    let asked = "SELECT action, reason FROM judgements WHERE moment = 'idle'";
+    assert_eq!(found(folder.path(), asked).await, Some(("initiate".into(), "due".into())), "the judge was asked first");
+    // It is over: in the next call nothing comes up before the caller's own word.
+    assert_eq!(call(&server, Some("ada"), "Hello again.").await, "I see.");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_language_model_finds_what_the_rules_miss_and_only_what_was_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = serve_with(folder.path(), "[judge]\nkind = \"rules\"\n[memory]\nextractor = \"llm\"\n").await;
+    let said = ["Well, we all grew up in Bergen as children.", "That is no form of speech for me."];
+    let texts = [said[0], said[1], ""];
+    let talk = typed_call(&server, "?caller=ada", &texts);
+    let watch = async {
+        let query = "SELECT facts || ' ' || refused, outcome FROM extractions WHERE outcome = 'facts'";
+        let found_facts = found(folder.path(), query).await;
+        (
+            found_facts,
+            found(folder.path(), "SELECT outcome, turn || '' FROM extractions WHERE outcome = 'no-json'").await,
+        )
+    };
+    // The call's third word is a rung of the ladder: until then the floor is free.
+    let (_, (facts, no_json)) = tokio::join!(talk, watch);
+    assert_eq!(facts, Some(("1 1".into(), "facts".into())), "Oslo was not said");
+    assert!(no_json.is_some(), "an answer that is no form is a row, and the call went on");
+    let known = server.registry.count();
+    assert_eq!(known, 0);
+    server.stop().await;
+    let origin = found(folder.path(), "SELECT text, predicate FROM facts").await;
+    assert_eq!(origin, Some(("comes from Bergen".into(), "origin".into())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_words_for_the_same_thing_bring_it_back() {
+    let Some(encoder) = duologue_judge::base_folder() else {
+        assert!(std::env::var_os("DUOLOGUE_REQUIRE_MODELS").is_none(), "duologue models fetch minilm");
+        return;
+    };
+    let judge = TunedJudge::load(&encoder).expect("the encoder");
+    let (_folder, path) = place();
+    let mut entries = vec![opened("one", Some("Ada")), opened("two", Some("Grace"))];
+    entries.extend(said("one", 1, "I'm afraid of dogs. My birthday is on the third of June."));
+    entries.extend(said("two", 1, "I'm afraid of dogs."));
+    let store = kept(&path, entries).await;
+    let (call, model) = ("one".to_owned(), judge.model());
+    for line in store.reader().unmeant("Ada", 9).await.expect("readable") {
+        let meaning = Box::new(judge.embed(line.clone()).await.expect("a meaning"));
+        store.recorder().record(Entry::Meant { call: call.clone(), line, model, meaning });
+    }
+    store.recorder().flush().await.expect("written");
+    assert!(store.reader().unmeant("Ada", 9).await.expect("readable").is_empty());
+    assert!(store.reader().meanings("Grace").await.expect("readable").is_empty(), "hers is hers");
+    let asked = "Would it matter if there was a puppy here?";
+    let recalled =
+        async |near: &[i64]| store.reader().recalled("Ada", "three", asked, monday(), 4, near).await.expect("readable");
+    assert!(recalled(&[]).await.is_empty(), "no word in common");
+    let known = store.reader().meanings("Ada").await.expect("readable");
+    let near = nearest(&judge.embed(asked.into()).await.expect("a meaning"), &known, 4);
+    assert_eq!(recalled(&near).await[0], "afraid of dogs", "{near:?}");
+    let foreign = store.reader().recalled("Grace", "three", asked, monday(), 4, &near).await.expect("readable");
+    assert!(foreign.is_empty(), "another caller's facts are not found by their numbers: {foreign:?}");
+    store.close().await;
+}
+
+/// The rules know English; what is said in another language is found by its words all the same.
+#[tokio::test]
+async fn another_language_teaches_no_fact_and_is_recalled_in_its_own_words() {
+    let (_folder, path) = place();
+    let mut entries = vec![opened("one", Some("Ada"))];
+    entries.extend(said(
+        "one",
+        1,
+        "Gestern war ich mit meiner Schwester am Leuchtturm, und ich bin allergisch gegen Nüsse.",
+    ));
+    entries.extend(said("one", 3, "我对花生过敏。"));
+    let store = kept(&path, entries).await;
+    let memory = store.reader().caller("Ada").await.expect("readable").expect("Ada");
+    assert!(memory.facts.is_empty(), "{:?}", memory.facts);
+    let found = store.reader().recalled("Ada", "two", "War ich schon am Leuchtturm?", monday(), 4, &[]).await;
+    assert!(found.expect("readable")[0].contains("allergisch gegen Nüsse"));
+    store.close().await;
 }

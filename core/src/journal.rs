@@ -9,6 +9,7 @@ use crate::dialogue::judge::Situation;
 use crate::knowledge::Passage;
 use crate::media::downlink::LinkReport;
 use crate::media::far_ear::{Evidence, ReportCounts};
+use crate::memory::meaning::Meaning;
 use crate::memory::{Gleanings, Party};
 use crate::time::CallTime;
 
@@ -139,6 +140,10 @@ pub enum Entry {
     RecordingGone { call: CallId, why: RecordingGone, at_utc_ms: i64 },
     /// The agent has brought up a promise that is open.
     Raised { call: CallId, at_ms: u64, who: Party, what: String },
+    /// What came of asking the language model for facts.
+    Extracted { call: CallId, turn: u32, at_utc_ms: i64, outcome: &'static str, facts: u32, refused: u32, took_ms: u64 },
+    /// What a fact of the call's caller means; the fact is the one with this line that holds.
+    Meant { call: CallId, line: String, model: &'static str, meaning: Box<Meaning> },
     /// What a call was about, for the next one.
     Summed { call: CallId, text: String },
 }

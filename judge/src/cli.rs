@@ -2,7 +2,7 @@
 
 use crate::evaluate::evaluate;
 use crate::situation::read_items;
-use crate::train::{Plan, train};
+use crate::train::{Plan, recalibrate, train};
 use crate::{Fault, Judge, Result, Without, base_folder, build, card};
 use clap::Subcommand;
 use std::path::{Path, PathBuf};
@@ -56,6 +56,13 @@ pub enum Command {
         smoothing: f32,
         #[arg(long, default_value_t = 1)]
         seed: u64,
+    },
+    /// Fit the calibration of a trained head anew on DIR/dev.jsonl
+    Calibrate {
+        #[arg(default_value = "judge/data")]
+        dir: PathBuf,
+        #[command(flatten)]
+        place: Place,
     },
     /// The figures of the card, measured anew: both held-out splits, what each part is worth, how long it takes
     Card {
@@ -126,6 +133,7 @@ pub fn run(command: Command) -> Result<()> {
             let pool = pool.map_err(|e| Fault::content(&plan.base, e.to_string()))?;
             println!("{}", pool.install(|| train(&plan, |line| println!("{line}")))?);
         }
+        Command::Calibrate { dir, place } => println!("{}", recalibrate(&dir, &place.base()?, &place.head)?),
         Command::Card { data, card, place, write } => {
             let figures = card::figures(&data, &place.base()?, &place.head)?;
             if write {

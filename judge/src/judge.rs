@@ -2,12 +2,14 @@
 
 use crate::action::Action;
 use crate::calibration::{Calibration, Probabilities};
-use crate::encoder::Encoder;
+use crate::encoder::{Encoder, LAYERS, LOWER, Layer, WIDTH};
 use crate::fault::{Fault, Result};
 use crate::network::{self, Example, Network};
+use crate::ops::Span;
 use crate::reason::Reason;
 use crate::segment::{Reading, Segment, Segmenter};
 use crate::situation::Situation;
+use candle_core::{Device, Tensor};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +35,8 @@ pub struct Judge {
     encoder: Encoder,
     network: Network,
     calibration: Calibration,
+    /// The base encoder's own upper layers: with them it is the embedding model that it was made as.
+    upper: Vec<Layer>,
     cache: Mutex<Cache>,
     pool: rayon::ThreadPool,
 }
@@ -86,14 +90,15 @@ impl Judge {
     }
 
     fn with(base: &Path, network: Network, calibration: Calibration, threads: usize) -> Result<Self> {
-        let (encoder, _) = Encoder::load(&base.join(BASE_WEIGHTS))?;
+        let (encoder, rest) = Encoder::load(&base.join(BASE_WEIGHTS))?;
+        let upper = (LOWER..LAYERS).map(|at| Layer::of(&rest, at)).collect::<candle_core::Result<_>>()?;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads.max(1))
             .thread_name(|n| format!("judge-{n}"))
             .build()
             .map_err(|e| Fault::content(base, e.to_string()))?;
         let segmenter = Segmenter::load(&base.join(BASE_TOKENIZER))?;
-        Ok(Self { segmenter, encoder, network, calibration, cache: Mutex::default(), pool })
+        Ok(Self { segmenter, encoder, network, calibration, upper, cache: Mutex::default(), pool })
     }
 
     /// Reads what is known before the caller speaks, so that `decide` has only the caller's words left to read. Optional:
@@ -112,6 +117,24 @@ impl Judge {
         let reason = best_reason(action, &scores.reasons);
         let memory_row = best_row(&reading, &scores.rows);
         Ok(Decision { action, reason, memory_row, probabilities, took: began.elapsed() })
+    }
+
+    /// What a line means: the mean of the whole encoder's last states, as sentence-transformers has it, of length 1. Blocks for
+    /// some 10 ms.
+    pub fn embed(&self, line: &str) -> Result<Vec<f32>> {
+        let tokens = self.segmenter.line(line);
+        let count = tokens.tokens.len();
+        self.pool.install(|| {
+            let states = self.encoder.read(&[&tokens])?.pop().unwrap_or_default();
+            let mut x = Tensor::from_vec(states, (count, WIDTH), &Device::Cpu)?;
+            let span = [Span { ask: 0, asks: count, seen: 0, sees: count }];
+            for layer in &self.upper {
+                x = layer.apply(&x, &x, &span, &mut Ok)?;
+            }
+            let mean: Vec<f32> = x.mean(0)?.to_vec1()?;
+            let length = mean.iter().map(|x| x * x).sum::<f32>().sqrt().max(1e-9);
+            Ok(mean.into_iter().map(|x| x / length).collect())
+        })
     }
 
     /// Forgets the segments that it has read.

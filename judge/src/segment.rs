@@ -161,6 +161,11 @@ impl Segmenter {
         Segment { parts: vec![part as u8; tokens.len()], marks: vec![0; tokens.len()], tokens, row }
     }
 
+    /// A line by itself.
+    pub(crate) fn line(&self, text: &str) -> Segment {
+        self.segment(text, TEXT, Part::Memory, None)
+    }
+
     /// The text with the agent's words that it answers.
     fn text(&self, situation: &Situation, asked: Option<&Said>) -> Segment {
         let mut tokens = vec![self.start];

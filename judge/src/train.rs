@@ -19,7 +19,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 #[derive(Debug, Clone)]
@@ -323,6 +323,23 @@ pub fn train(plan: &Plan, mut tell: impl FnMut(&str)) -> Result<Report> {
         }
     }
     best.map(|(_, report)| report).ok_or_else(|| Fault::content(&plan.data, "no epoch was trained"))
+}
+
+/// Fits the calibration of a trained head anew on `dev.jsonl`, and writes it beside the head.
+///
+/// # Errors
+/// When a file is not there, or is not what it should be.
+pub fn recalibrate(data: &Path, base: &Path, head: &Path) -> Result<Report> {
+    let dev = read_items(&data.join("dev.jsonl"))?;
+    let (encoder, _) = Encoder::load(&base.join(BASE_WEIGHTS))?;
+    let network = Network::of(&network::load(&head.join(HEAD_WEIGHTS))?)?;
+    let segmenter = Segmenter::load(&base.join(BASE_TOKENIZER))?;
+    let mut reader = Reader { segmenter, encoder, library: Library::default() };
+    let samples = reader.samples(&dev, 0.0)?;
+    let scored = scored(&network, &reader.library, &samples, &dev)?;
+    let calibration = fit::calibrate(&dev, &scored);
+    calibration.save(&head.join(HEAD_CALIBRATION))?;
+    Ok(Report::of(&fit::outcomes(&dev, &scored, &calibration)))
 }
 
 /// Each epoch goes over one variant of every item: originals first, then the first variants, and so on.

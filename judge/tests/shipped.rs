@@ -45,6 +45,27 @@ fn the_shipped_head_keeps_its_published_figures() {
 }
 
 #[test]
+fn a_line_is_more_like_its_paraphrase_than_like_another_matter() {
+    let Some(base) = base() else { return };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let judge = Judge::load(&base, &root.join("model"), 1).unwrap();
+    let likeness = |a: &str, b: &str| -> f32 {
+        let (a, b) = (judge.embed(a).unwrap(), judge.embed(b).unwrap());
+        a.iter().zip(&b).map(|(x, y)| x * y).sum()
+    };
+    for (line, asked, other) in [
+        ("allergic to nuts", "Can I eat the peanut cake?", "What time does the train leave?"),
+        ("went to the lighthouse with their sister", "Where was I with my family at the coast?", "Is my room paid?"),
+        ("afraid of dogs", "Is there a puppy in the house?", "How much is breakfast?"),
+    ] {
+        let (near, far) = (likeness(line, asked), likeness(line, other));
+        println!("{line} | {asked} {near:.2} | {other} {far:.2}");
+        assert!(near > far + 0.1, "{line}: {near} to its own, {far} to another matter");
+    }
+    assert!((likeness("allergic to nuts", "allergic to nuts") - 1.0).abs() < 1e-4);
+}
+
+#[test]
 fn a_decision_is_the_same_whether_or_not_the_context_was_read_before() {
     let Some(base) = base() else { return };
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

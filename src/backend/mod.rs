@@ -20,4 +20,4 @@ pub mod smart_turn;
 pub mod whisper;
 
 pub use duologue_core::backend::*;
-pub use seams::{Asr, Judge, Llm, Tts, TurnModel};
+pub use seams::{Asr, Embedder, Judge, Llm, Tts, TurnModel};

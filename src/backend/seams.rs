@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::judge::JudgeError;
 use super::{AsrError, AsrJob, ChatRequest, Clause, LlmError, Speech, Transcript, TtsError};
 use crate::dialogue::judge::{Situation, Verdict};
+use crate::memory::meaning::Meaning;
 
 /// Speech to text.
 #[async_trait]
@@ -76,6 +77,17 @@ pub trait TurnModel: Send + Sync {
     /// # Errors
     /// When the engine fails; the floor then falls back on silence alone.
     async fn complete(&self, audio: Arc<[f32]>) -> Result<f32, AsrError>;
+}
+
+/// Says what a line means.
+#[async_trait]
+pub trait Embedder: Send + Sync {
+    /// # Errors
+    /// When the engine fails; facts are then found by their words.
+    async fn embed(&self, line: String) -> Result<Meaning, JudgeError>;
+
+    /// For SQL: which model.
+    fn model(&self) -> &'static str;
 }
 
 /// Chooses what to do about a turn, beside the tick.

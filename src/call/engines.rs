@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audio::vad::{EnergyVad, SileroVad, SileroWeights, Vad};
-use crate::backend::{Asr, Judge, Llm, Tts, TurnModel};
+use crate::backend::{Asr, Embedder, Judge, Llm, Tts, TurnModel};
 
 /// One of each; calls hold clones.
 #[derive(Clone)]
@@ -15,7 +15,9 @@ pub struct Engines {
     pub llm: Arc<dyn Llm>,
     /// None: the rules alone, which are instant.
     pub judge: Option<Arc<dyn Judge>>,
-    /// How long a turn waits for it.
+    /// None: facts are found by their words alone.
+    pub embedder: Option<Arc<dyn Embedder>>,
+    /// How long a turn waits for the judge.
     pub judge_limit: Duration,
     pub tts: Arc<dyn Tts>,
     /// None: the energy detector, for machines without the model file.

@@ -2,20 +2,27 @@
 //! turns are read into the notebook as they are kept; what is known is fetched when the call begins, and what comes to mind
 //! with every transcript. A request is made with what is known by then.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
+use super::extraction::Extracting;
 use super::registry::utc_ms;
 use super::task::{CallTask, Listened};
+use crate::backend::Embedder;
 use crate::dialogue::conversation::{Errand, Input};
-use crate::journal::{Entry, Speaker, TurnRow};
+use crate::journal::{CallId, Entry, Speaker, TurnRow};
 use crate::memory::calendar::Day;
 use crate::memory::keeping::soon;
+use crate::memory::meaning::{Meaning, nearest};
 use crate::memory::notebook::Notebook;
 use crate::memory::recollection::Open;
-use crate::memory::{Gleanings, Party, promises};
-use crate::store::Reader;
+use crate::memory::{Fact, Gleanings, Party, promises};
+use crate::store::{Reader, Recorder};
+
+/// Meanings that are made up for as a call begins: about a second of work, while the agent greets.
+const MADE_UP_MOST: u32 = 64;
 
 /// What every call of this server shares of it.
 #[derive(Clone, Debug)]
@@ -25,14 +32,20 @@ pub struct MemoryHouse {
     pub digest_chars: usize,
     /// Facts and earlier words that are recalled for a turn: 0..=16.
     pub recalled: u32,
+    /// The language model is asked for facts as well.
+    pub asks_model: bool,
 }
 
 /// One call's memory.
 pub struct CallMemory {
-    house: MemoryHouse,
+    pub(super) house: MemoryHouse,
     caller: String,
     today: Day,
     notebook: Notebook,
+    /// What the facts of the calls before mean.
+    meanings: Arc<Vec<(i64, Meaning)>>,
+    /// Turns that the language model is to be asked about.
+    pub(super) extracting: Extracting,
     /// The words that were looked for last, and the search itself.
     sought: String,
     recalling: Option<AbortHandle>,
@@ -44,7 +57,16 @@ impl CallTask {
         let today = Day::of_utc_ms(utc_ms());
         self.conversation.give_memory(today, house.digest_chars);
         let notebook = Notebook::new(today);
-        self.work.memory = Some(CallMemory { house, caller, today, notebook, sought: String::new(), recalling: None });
+        self.work.memory = Some(CallMemory {
+            house,
+            caller,
+            today,
+            notebook,
+            meanings: Arc::default(),
+            extracting: Extracting::default(),
+            sought: String::new(),
+            recalling: None,
+        });
     }
 
     /// Fetches what is known of the caller, what the calls before this one have recorded included. `again`: it may be less than
@@ -53,6 +75,7 @@ impl CallTask {
         let Some(memory) = &self.work.memory else { return };
         let (store, caller, today) = (memory.house.store.clone(), memory.caller.clone(), memory.today);
         let (recorder, inbox) = (self.recorder.clone(), self.inbox.0.clone());
+        let (embedder, call) = (self.engines.embedder.clone(), self.call.clone());
         self.work.listening.spawn(async move {
             if let Err(why) = recorder.flush().await {
                 tracing::debug!(%why, "recollecting what the database has");
@@ -63,6 +86,46 @@ impl CallTask {
                 }
                 Ok(_) => {}
                 Err(fault) => tracing::warn!(%fault, "nothing is recollected of the caller"),
+            }
+            if let Some(embedder) = embedder {
+                make_up_meanings(&store, &recorder, embedder, (&caller, call)).await;
+            }
+            match store.meanings(&caller).await {
+                Ok(meanings) => Listened::Meanings(meanings),
+                Err(fault) => {
+                    tracing::debug!(%fault, "facts are found by their words alone");
+                    Listened::Nothing
+                }
+            }
+        });
+    }
+
+    /// What the caller's facts mean is there.
+    pub(super) fn learn_meanings(&mut self, meanings: Vec<(i64, Meaning)>) {
+        if let Some(memory) = &mut self.work.memory {
+            memory.meanings = Arc::new(meanings);
+        }
+    }
+
+    /// What new facts mean is found out beside the call, one line after the other, and kept.
+    pub(super) fn find_meanings(&mut self, facts: &[Fact]) {
+        let Some(embedder) = self.engines.embedder.clone() else { return };
+        let lines: Vec<String> = facts.iter().map(Fact::line).collect();
+        if lines.is_empty() {
+            return;
+        }
+        let (call, recorder) = (self.call.clone(), self.recorder.clone());
+        self.work.listening.spawn(async move {
+            for line in lines {
+                match embedder.embed(line.clone()).await {
+                    Ok(meaning) => recorder.record(Entry::Meant {
+                        call: call.clone(),
+                        line,
+                        model: embedder.model(),
+                        meaning: Box::new(meaning),
+                    }),
+                    Err(fault) => tracing::debug!(%fault, "a fact is found by its words alone"),
+                }
             }
             Listened::Nothing
         });
@@ -80,8 +143,15 @@ impl CallTask {
         }
         let (house, caller, today) = (memory.house.clone(), memory.caller.clone(), memory.today);
         let (call, words, inbox) = (self.call.clone(), words.to_owned(), self.inbox.0.clone());
+        let meanings = memory.meanings.clone();
+        let embedder = self.engines.embedder.clone().filter(|_| !meanings.is_empty());
         memory.recalling = Some(self.work.listening.spawn(async move {
-            match house.store.recalled(&caller, &call, &words, today, house.recalled).await {
+            let meant = match embedder {
+                Some(embedder) => embedder.embed(words.clone()).await.ok(),
+                None => None,
+            };
+            let near = meant.map_or_else(Vec::new, |meant| nearest(&meant, &meanings, house.recalled as usize));
+            match house.store.recalled(&caller, &call, &words, today, house.recalled, &near).await {
                 Ok(lines) => {
                     let _ = inbox.send(Input::Recalled(lines)).await;
                 }
@@ -97,6 +167,7 @@ impl CallTask {
             (Some(memory), Entry::Turn(row)) => Some((row.turn, memory.notebook.read(row))),
             _ => None,
         };
+        self.note_for_extraction(&entry);
         let soon = match &entry {
             Entry::Turn(row) => promised_soon(row),
             _ => Vec::new(),
@@ -106,7 +177,9 @@ impl CallTask {
             self.conversation.on(self.now(), Input::Errand { errand, after });
         }
         if let Some((turn, gleanings)) = gleaned.filter(|(_, gleanings)| !gleanings.is_empty()) {
+            let facts = gleanings.facts.clone();
             self.recorder.record(Entry::Remembered { call: self.call.clone(), turn, gleanings, at_utc_ms: utc_ms() });
+            self.find_meanings(&facts);
         }
     }
 
@@ -126,6 +199,28 @@ impl CallTask {
         if let Some(text) = self.work.memory.as_ref().and_then(|memory| memory.notebook.summary()) {
             self.recorder.record(Entry::Summed { call: self.call.clone(), text });
         }
+    }
+}
+
+/// What facts mean that were kept without: said in the last breath of a call, or before meanings were known.
+async fn make_up_meanings(
+    store: &Reader,
+    recorder: &Recorder,
+    embedder: Arc<dyn Embedder>,
+    (caller, call): (&str, CallId),
+) {
+    let lines = store.unmeant(caller, MADE_UP_MOST).await.unwrap_or_default();
+    if lines.is_empty() {
+        return;
+    }
+    for line in lines {
+        if let Ok(meaning) = embedder.embed(line.clone()).await {
+            let (call, model, meaning) = (call.clone(), embedder.model(), Box::new(meaning));
+            recorder.record(Entry::Meant { call, line, model, meaning });
+        }
+    }
+    if let Err(why) = recorder.flush().await {
+        tracing::debug!(%why, "what facts mean is known in the next call");
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod consulting;
 pub mod engines;
+mod extraction;
 pub mod judging;
 pub mod memory;
 mod mouth;

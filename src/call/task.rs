@@ -10,6 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::consulting::Aside;
 use super::engines::Engines;
+use super::extraction::Extracted;
 use super::judging;
 use super::memory::CallMemory;
 use super::mouth::Mouth;
@@ -29,6 +30,7 @@ use crate::media::echo::Echo;
 use crate::media::far_ear::PlayoutReport;
 use crate::media::quality::QualityWatch;
 use crate::media::recording::Recording;
+use crate::memory::meaning::Meaning;
 use crate::peer::{GoneWhy, Peer, PeerEvent};
 use crate::recording::Tape;
 use crate::search::SearchHouse;
@@ -93,6 +95,9 @@ pub(super) enum Listened {
     Words(Ask, Result<String, String>),
     /// The sound of a clause, for later.
     Phrase(String, Vec<Speech>),
+    /// What the caller's facts mean.
+    Meanings(Vec<(i64, Meaning)>),
+    Extracted(Extracted),
     /// Nothing, or it is in the inbox.
     Nothing,
 }
@@ -138,6 +143,7 @@ impl CallTask {
         // The sound's clock is the even one: a tick that comes late is no change of the network.
         let heard = self.ear.tick(CallTime::ZERO + due.saturating_duration_since(self.began));
         self.transcribe_part();
+        self.watch_extraction();
         let mut frame = [0.0; LINE_FRAME];
         let speech = if let Some(echo) = &mut self.echo {
             // Nobody will ask for the utterance: it need not be kept.
@@ -272,15 +278,19 @@ impl CallTask {
 
     /// Something that was listened to has been understood; what was aborted has not.
     fn on_listened(&mut self, listened: Result<Listened, JoinError>) {
-        if let Ok(Listened::Phrase(text, sound)) = listened {
-            self.keep_phrase(text, sound);
-        } else if let Ok(Listened::Words(ask, text)) = listened {
-            for input in self.work.parts.answer(ask, text) {
-                if let Input::Transcribed { text: Ok(words), .. } = &input {
-                    self.recall(words);
+        match listened {
+            Ok(Listened::Phrase(text, sound)) => self.keep_phrase(text, sound),
+            Ok(Listened::Words(ask, text)) => {
+                for input in self.work.parts.answer(ask, text) {
+                    if let Input::Transcribed { text: Ok(words), .. } = &input {
+                        self.recall(words);
+                    }
+                    self.conversation.on(self.now(), input);
                 }
-                self.conversation.on(self.now(), input);
             }
+            Ok(Listened::Meanings(meanings)) => self.learn_meanings(meanings),
+            Ok(Listened::Extracted(found)) => self.keep_extracted(found),
+            Ok(Listened::Nothing) | Err(_) => {}
         }
     }
 

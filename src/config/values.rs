@@ -55,6 +55,11 @@ choice! {
 }
 
 choice! {
+    /// Who finds facts in what callers say.
+    pub enum Extractor { Rules = "rules", Llm = "llm", }
+}
+
+choice! {
     /// Who writes the replies.
     pub enum LlmBackend { Embedded = "embedded", Ollama = "ollama", Openai = "openai", Scripted = "scripted", }
 }

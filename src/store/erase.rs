@@ -38,6 +38,7 @@ const STEPS: &[&str] = &[
     "DELETE FROM searches WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
     "DELETE FROM blocks WHERE caller_id = ?1",
     "DELETE FROM words WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
+    "DELETE FROM extractions WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
     "DELETE FROM events WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
     "UPDATE recordings SET removed_utc_ms = coalesce(removed_utc_ms, unixepoch() * 1000),
             removed_why = coalesce(removed_why, 'erased') WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",

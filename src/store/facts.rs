@@ -5,8 +5,9 @@ use sqlx::SqliteConnection;
 
 use super::rows::{Kept, whole};
 use super::search::{content_words, find_all};
-use crate::journal::CallId;
+use crate::journal::{CallId, Entry};
 use crate::memory::keeping::Closing;
+use crate::memory::meaning::Meaning;
 use crate::memory::{Commitment, Fact, Gleanings, Party, Wish};
 
 /// Whose call it is; `None` for calls without a caller, and where the caller has been erased meanwhile.
@@ -196,6 +197,50 @@ async fn promise(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// What came of asking the language model; calls without a caller are not asked about.
+pub(super) async fn extracted(connection: &mut SqliteConnection, entry: &Entry) -> Result<Kept, sqlx::Error> {
+    let Entry::Extracted { call, turn, at_utc_ms, outcome, facts, refused, took_ms } = entry else {
+        return Ok(Kept::Refused("not an extraction".into()));
+    };
+    sqlx::query(
+        "INSERT INTO extractions (call, turn, at_utc_ms, outcome, facts, refused, took_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )
+    .bind(call)
+    .bind(turn)
+    .bind(at_utc_ms)
+    .bind(*outcome)
+    .bind(facts)
+    .bind(refused)
+    .bind(whole(*took_ms))
+    .execute(connection)
+    .await?;
+    Ok(Kept::Yes)
+}
+
+/// What a fact means; a fact that has been forgotten meanwhile has no meaning.
+pub(super) async fn mean(
+    connection: &mut SqliteConnection,
+    call: &CallId,
+    line: &str,
+    model: &str,
+    meaning: &Meaning,
+) -> Result<Kept, sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO fact_vectors (fact_id, model, vector)
+         SELECT facts.id, ?3, ?4 FROM facts JOIN calls ON calls.caller_id = facts.caller_id
+         WHERE calls.id = ?1 AND facts.text = ?2 AND valid_to_utc_ms IS NULL
+         ON CONFLICT (fact_id) DO UPDATE SET model = excluded.model, vector = excluded.vector",
+    )
+    .bind(call)
+    .bind(line)
+    .bind(model)
+    .bind(meaning.bytes())
+    .execute(connection)
+    .await?;
+    Ok(Kept::Yes)
 }
 
 /// What a call was about.

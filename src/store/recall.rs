@@ -8,6 +8,7 @@ use super::read::Reader;
 use super::remembered::{CallerMemory, CallerSummary};
 use super::search::{content_words, find_any};
 use crate::memory::calendar::{Day, Towards, find_day};
+use crate::memory::meaning::{Meaning, fused};
 use crate::memory::recollection::{Conflict, Known, Open, Recollection, Relation, ranked, shares};
 use crate::memory::{Party, words};
 
@@ -20,6 +21,8 @@ const PROMISES_TOLD: i32 = 60;
 const READ_THROUGH: u32 = 1_000;
 /// Rows with a word in common that are weighed against each other where the index is asked, the newest.
 const CANDIDATES: u32 = 256;
+/// Facts of which a call knows the meaning: 4 MB of them.
+const MEANINGS_MOST: u32 = 10_000;
 /// Longest quotation of an earlier turn, characters.
 const QUOTE_CHARS: usize = 160;
 
@@ -34,8 +37,45 @@ impl Reader {
         self.done(connection, answer).await
     }
 
-    /// What comes to mind about `text`: facts and earlier words of this caller, the best first, at most `most`. What was said
-    /// in `call` itself is not among it.
+    /// What the facts of a caller mean, as far as that is known, the newest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn meanings(&self, caller: &str) -> Result<Vec<(i64, Meaning)>, StoreError> {
+        let mut connection = self.connect().await?;
+        let rows: Result<Vec<(i64, Vec<u8>)>, sqlx::Error> = sqlx::query_as(
+            "SELECT fact_id, vector FROM fact_vectors JOIN facts ON facts.id = fact_id JOIN callers ON callers.id = caller_id
+             WHERE callers.name = ?1 AND valid_to_utc_ms IS NULL ORDER BY last_said_utc_ms DESC LIMIT ?2",
+        )
+        .bind(caller)
+        .bind(MEANINGS_MOST)
+        .fetch_all(&mut connection)
+        .await;
+        let rows = self.done(connection, rows).await?;
+        Ok(rows.into_iter().filter_map(|(fact, bytes)| Some((fact, Meaning::from_bytes(&bytes)?))).collect())
+    }
+
+    /// Lines of a caller's facts of which nobody has said what they mean, the newest first, at most `most`.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn unmeant(&self, caller: &str, most: u32) -> Result<Vec<String>, StoreError> {
+        let mut connection = self.connect().await?;
+        let lines: Result<Vec<String>, sqlx::Error> = sqlx::query_scalar(
+            "SELECT facts.text FROM facts JOIN callers ON callers.id = caller_id
+             WHERE callers.name = ?1 AND valid_to_utc_ms IS NULL
+               AND NOT EXISTS (SELECT 1 FROM fact_vectors WHERE fact_id = facts.id)
+             ORDER BY last_said_utc_ms DESC LIMIT ?2",
+        )
+        .bind(caller)
+        .bind(most)
+        .fetch_all(&mut connection)
+        .await;
+        self.done(connection, lines).await
+    }
+
+    /// What comes to mind about `text`: facts and earlier words of this caller, the best first, at most `most`; `near` are facts
+    /// that mean something like it, the nearest first. What was said in `call` itself is not among it.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -46,9 +86,11 @@ impl Reader {
         text: &str,
         today: Day,
         most: u32,
+        near: &[i64],
     ) -> Result<Vec<String>, StoreError> {
         let mut connection = self.connect().await?;
-        let answer = recall(&mut connection, caller, call, text, today, most).await;
+        let asked = Asked { call, text, today, most, near };
+        let answer = recall(&mut connection, caller, &asked).await;
         self.done(connection, answer).await
     }
 
@@ -171,23 +213,34 @@ async fn conflicts(connection: &mut SqliteConnection, caller: i64) -> Result<Vec
     Ok(told.collect())
 }
 
+/// What is asked of a caller's memory.
+struct Asked<'a> {
+    call: &'a str,
+    text: &'a str,
+    today: Day,
+    most: u32,
+    near: &'a [i64],
+}
+
 async fn recall(
     connection: &mut SqliteConnection,
     name: &str,
-    call: &str,
-    text: &str,
-    today: Day,
-    most: u32,
+    Asked { call, text, today, most, near }: &Asked<'_>,
 ) -> Result<Vec<String>, sqlx::Error> {
+    let most = *most;
     let Some(caller) = id_of(connection, name).await? else { return Ok(Vec::new()) };
-    let mut lines = of_days(connection, caller, text, today, most).await?;
+    let mut lines = of_days(connection, caller, text, *today, most).await?;
     let words = content_words(text);
+    let near = by_id(connection, caller, near).await?;
     if words.is_empty() {
+        lines.extend(near.into_iter().take(most as usize));
         return Ok(lines);
     }
     let facts = facts_about(connection, caller, &words).await?;
     let texts: Vec<&str> = facts.iter().map(String::as_str).collect();
-    lines.extend(ranked(&texts, &words).into_iter().take(most as usize).map(|best| facts[best].clone()));
+    let by_words: Vec<String> =
+        ranked(&texts, &words).into_iter().take(most as usize).map(|best| facts[best].clone()).collect();
+    lines.extend(fused(&by_words, &near).into_iter().take(most as usize));
     let said = said_about(connection, caller, call, &words).await?;
     let texts: Vec<&str> = said.iter().map(|(said, _)| said.as_str()).collect();
     lines.extend(ranked(&texts, &words).into_iter().take(most as usize).map(|best| {
@@ -202,6 +255,21 @@ async fn recall(
         }
     }
     Ok(once)
+}
+
+/// The lines of these facts, as far as they are this caller's and hold, in this order.
+async fn by_id(connection: &mut SqliteConnection, caller: i64, ids: &[i64]) -> Result<Vec<String>, sqlx::Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    sqlx::query_scalar(
+        "SELECT facts.text FROM json_each(?2) AS wanted JOIN facts ON facts.id = wanted.value
+         WHERE facts.caller_id = ?1 AND valid_to_utc_ms IS NULL ORDER BY wanted.key",
+    )
+    .bind(caller)
+    .bind(serde_json::json!(ids).to_string())
+    .fetch_all(connection)
+    .await
 }
 
 /// Facts that have one of the words.

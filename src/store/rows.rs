@@ -44,6 +44,8 @@ pub(super) async fn put(connection: &mut SqliteConnection, entry: &Entry) -> Res
             facts::remember(connection, call, *turn, gleanings, *at_utc_ms).await
         }
         Entry::Raised { call, at_ms, who, what } => facts::raised(connection, call, *at_ms, *who, what).await,
+        Entry::Extracted { .. } => facts::extracted(connection, entry).await,
+        Entry::Meant { call, line, model, meaning } => facts::mean(connection, call, line, model, meaning).await,
         Entry::Summed { call, text } => facts::sum_up(connection, call, text).await,
         Entry::RecordingBegan { call, file, started_ms } => {
             recordings::began(connection, call, file, *started_ms).await
@@ -86,6 +88,8 @@ fn kind(entry: &Entry) -> &'static str {
         Entry::Event { .. } => "an event",
         Entry::Remembered { .. } => "a memory",
         Entry::Raised { .. } => "a promise",
+        Entry::Extracted { .. } => "an extraction",
+        Entry::Meant { .. } => "the meaning of a fact",
         Entry::Summed { .. } => "the summary",
         Entry::RecordingBegan { .. } | Entry::RecordingKept { .. } | Entry::RecordingGone { .. } => "the recording",
     }
@@ -105,6 +109,8 @@ fn call_of(entry: &Entry) -> &CallId {
         | Entry::RecordingKept { call, .. }
         | Entry::RecordingGone { call, .. }
         | Entry::Raised { call, .. }
+        | Entry::Extracted { call, .. }
+        | Entry::Meant { call, .. }
         | Entry::Summed { call, .. } => call,
         Entry::Turn(turn) => &turn.call,
         Entry::Downlink(row) => &row.call,

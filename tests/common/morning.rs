@@ -58,6 +58,15 @@ pub fn kept_and_raised() -> Vec<Entry> {
     let gleanings = Gleanings { commitments: vec![bill], closed: vec![closed], ..Gleanings::default() };
     vec![
         Entry::Remembered { call: "a".into(), turn: 3, gleanings, at_utc_ms: MONDAY_UTC_MS + 5_000 },
+        Entry::Extracted {
+            call: "a".into(),
+            turn: 3,
+            at_utc_ms: MONDAY_UTC_MS,
+            outcome: "facts",
+            facts: 1,
+            refused: 2,
+            took_ms: 900,
+        },
         Entry::Raised { call: "a".into(), at_ms: 6_000, who: Party::Agent, what: "send the bill".into() },
     ]
 }

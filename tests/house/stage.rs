@@ -70,6 +70,7 @@ async fn stage_with(opening: &str, asks: &[&str], network: Memory, consent: Opti
     let registry = Registry::new(House {
         port: Port::bind_in(any_port(), &network).await.expect("a port"),
         engines: Engines {
+            embedder: None,
             judge: None,
             judge_limit: Duration::from_millis(400),
             asr: Arc::new(ScriptedAsr::new(Lines::InOrder(asks.iter().map(|text| (*text).into()).collect()))),

@@ -87,7 +87,10 @@ pub async fn typed_call(server: &Server, query: &str, texts: &[&str]) -> Vec<Str
     let mut call = TypedCall::open(server, query).await;
     let mut answers = Vec::new();
     for text in texts {
-        call.types(text);
+        // Nothing is typed for an empty text: what the agent says next of its own accord is waited for.
+        if !text.is_empty() {
+            call.types(text);
+        }
         answers.push(call.answer().await);
     }
     call.close(server).await;

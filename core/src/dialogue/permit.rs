@@ -81,16 +81,16 @@ impl Permits {
                 let soon = self.attention.is_some_and(|last| proposal.at.since(last) < ATTENTION_EVERY);
                 soon.then_some((Action::Listen, "attention-pace"))
             }
+            // Somebody who waits is not left alone for ever.
+            Action::Silence if moment == Moment::Idle => {
+                let spent = self.put_off >= persona.budgets.silences_in_a_row;
+                spent.then_some((Action::Initiate, "silence-budget"))
+            }
             // A vague word is as little help as none.
             Action::Silence | Action::Deflect | Action::Block
                 if persona.never(NeverRule::SilenceSafety) && is_about_safety(text) =>
             {
                 Some((Action::Respond, NeverRule::SilenceSafety.as_str()))
-            }
-            // Somebody who waits is not left alone for ever.
-            Action::Silence if moment == Moment::Idle => {
-                let spent = self.put_off >= persona.budgets.silences_in_a_row;
-                spent.then_some((Action::Initiate, "silence-budget"))
             }
             // What has no words is no turn to be answered.
             Action::Silence if !words(text).is_empty() => {

@@ -5,7 +5,9 @@
 
 pub mod calendar;
 mod clauses;
+pub mod extract;
 pub mod keeping;
+pub mod meaning;
 pub mod notebook;
 mod numbers;
 mod past;

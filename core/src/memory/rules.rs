@@ -15,7 +15,7 @@ const OUTRIGHT: f32 = 0.9;
 const ANSWERED: f32 = 0.8;
 
 /// Whom a caller may speak of as "my ...".
-const KIN: &[&str] = &[
+pub(super) const KIN: &[&str] = &[
     "mother",
     "father",
     "mum",

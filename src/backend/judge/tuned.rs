@@ -9,16 +9,17 @@ use async_trait::async_trait;
 use duologue_judge as tuned;
 
 use super::{JudgeError, action};
-use crate::backend::Judge;
+use crate::backend::{Embedder, Judge};
 use crate::dialogue::judge::{Action, Moment, Relation, Situation, Verdict};
 use crate::dialogue::persona::Persona;
 use crate::journal::Speaker;
+use crate::memory::meaning::Meaning;
 
 /// The trained head, as it is in the repository: the program needs no file of it beside itself.
 const HEAD: &[u8] = include_bytes!("../../../judge/model/head.safetensors");
 const CALIBRATION: &str = include_str!("../../../judge/model/calibration.json");
 
-/// What a decision to leave a turn unanswered must be sure of, 0.0..=1.0: below, the turn is answered. A refused honest
+/// What decisions to leave a turn unanswered must be sure of together, 0.0..=1.0: below, the turn is answered. A refused honest
 /// question costs more than an answered one that should have been refused.
 const SURE: f32 = 0.5;
 
@@ -50,11 +51,9 @@ impl Judge for TunedJudge {
         let probabilities: BTreeMap<Action, f32> =
             decided.probabilities.iter().filter_map(|(known, p)| Some((action(known.word())?, *p))).collect();
         let chosen = action(decided.action.word()).ok_or_else(|| JudgeError::NoAction(decided.action.word().into()))?;
-        let unanswered = matches!(chosen, Action::Refuse | Action::Deflect | Action::Silence | Action::Block);
-        if unanswered
-            && probabilities.get(&chosen).is_none_or(|p| *p < SURE)
-            && probabilities.contains_key(&Action::Respond)
-        {
+        let leaves = [Action::Refuse, Action::Deflect, Action::Silence, Action::Block];
+        let sure: f32 = leaves.iter().filter_map(|action| probabilities.get(action)).sum();
+        if leaves.contains(&chosen) && sure < SURE && probabilities.contains_key(&Action::Respond) {
             return Ok(Verdict { action: Action::Respond, reason: "respond.in_doubt", probabilities, rests_on: None });
         }
         let rests_on = decided.memory_row.and_then(|row| known.get(row)).cloned();
@@ -63,6 +62,23 @@ impl Judge for TunedJudge {
 
     fn name(&self) -> &'static str {
         "tuned-1"
+    }
+}
+
+/// The encoder that the judge reads with was made for this.
+#[async_trait]
+impl Embedder for TunedJudge {
+    async fn embed(&self, line: String) -> Result<Meaning, JudgeError> {
+        let judge = self.judge.clone();
+        let embedded = tokio::task::spawn_blocking(move || judge.embed(&line))
+            .await
+            .map_err(|fault| JudgeError::Failed(fault.to_string()))?
+            .map_err(|fault| JudgeError::Failed(fault.to_string()))?;
+        Meaning::of(&embedded).ok_or_else(|| JudgeError::Failed("no embedding of ours".into()))
+    }
+
+    fn model(&self) -> &'static str {
+        "all-MiniLM-L6-v2"
     }
 }
 
