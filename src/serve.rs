@@ -86,6 +86,7 @@ impl Server {
                 digest_chars: config.memory.digest_chars as usize,
                 recalled: config.memory.recalled,
             }),
+            echo_canceller: config.media.echo_canceller,
             max_calls: config.calls.max as usize,
             longest_call: Duration::from_secs(u64::from(config.calls.max_minutes) * 60),
         });
@@ -230,5 +231,6 @@ pub fn ear_settings(config: &Config) -> EarSettings {
         pre_roll_ms: config.floor.pre_roll_ms,
         part_ms: config.asr.part_ms,
         part_pause_ms: config.asr.part_pause_ms,
+        echo_likelihood: config.floor.echo_likelihood,
     }
 }

@@ -14,6 +14,7 @@ use duologue::call::registry::{House, Registry};
 use duologue::call::wire::Control;
 use duologue::call_client::conductor::Pace;
 use duologue::call_client::conversation::converse;
+use duologue::config::EchoCancelling;
 use duologue::dialogue::conversation::ConversationSettings;
 use duologue::dialogue::persona::Persona;
 use duologue::journal::EndReason;
@@ -37,6 +38,7 @@ const EAR: EarSettings = EarSettings {
     pre_roll_ms: 300,
     part_ms: 3_000,
     part_pause_ms: 140,
+    echo_likelihood: 0.6,
 };
 
 const SCRIPT: &str = "first_token_ms: 100\ntoken_ms: 20\nrules:\n  - hears: [close]\n    says: The kitchen closes at ten. The bar closes at midnight, every day of the week.\notherwise: I see.\n";
@@ -80,6 +82,7 @@ async fn stage_in(opening: &str, asks: &[&str], network: Memory) -> Stage {
         ear: EAR,
         redundancy_most: 4,
         memory: None,
+        echo_canceller: EchoCancelling::Auto,
         max_calls: 4,
         longest_call: Duration::from_secs(3_600),
     });

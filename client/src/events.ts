@@ -87,6 +87,7 @@ export type ClientMessage =
   /** What is coming out of the loudspeaker: an RTP timestamp, and when, on the page's own clock. */
   | { type: "playout"; rtp_timestamp: number; at_ms: number }
   | { type: "persona"; name: string }
+  | { type: "microphone"; echo_cancelled: boolean }
   | { type: "hangup" };
 
 /** The longest typed turn that the server takes. */

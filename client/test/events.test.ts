@@ -20,6 +20,8 @@ test("the client's messages have the form of the examples", () => {
     { type: "mute", on: false },
     { type: "playout", rtp_timestamp: 2_871_331_520, at_ms: 48_213 },
     { type: "persona", name: "clinic" },
+    { type: "microphone", echo_cancelled: true },
+    { type: "microphone", echo_cancelled: false },
     { type: "hangup" },
   ];
   assert.deepEqual(examples, lines("client-messages.jsonl").map((line) => JSON.parse(line)));

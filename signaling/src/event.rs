@@ -191,6 +191,9 @@ pub enum ClientMessage {
     },
     /// Somebody else is asked for; what was said stays.
     Persona { name: String },
+    /// What the client knows of its microphone: whether something there takes the agent's voice out of it. A client that
+    /// does not know says nothing.
+    Microphone { echo_cancelled: bool },
     /// The caller hangs up.
     Hangup,
 }

@@ -125,10 +125,11 @@ fn every_client_message_has_an_example_that_survives_the_way_there_and_back() {
             ClientMessage::Mute { .. } => "mute",
             ClientMessage::Playout { .. } => "playout",
             ClientMessage::Persona { .. } => "persona",
+            ClientMessage::Microphone { .. } => "microphone",
             ClientMessage::Hangup => "hangup",
         })
         .collect();
-    assert_eq!(seen, BTreeSet::from(["hangup", "mute", "persona", "playout", "text"]));
+    assert_eq!(seen, BTreeSet::from(["hangup", "microphone", "mute", "persona", "playout", "text"]));
 }
 
 #[test]
@@ -139,7 +140,7 @@ fn every_example_on_the_protocol_page_is_what_it_says() {
     let described: Vec<&str> = events.iter().map(|stamped| event_name(&stamped.event)).collect();
     assert_eq!(BTreeSet::from_iter(described), BTreeSet::from(EVENT_NAMES));
     let messages: Vec<ClientMessage> = read_and_write_back(&starting("{\"type\":"));
-    assert_eq!(messages.len(), 5, "text, mute, playout, persona, hangup");
+    assert_eq!(messages.len(), 6, "text, mute, playout, persona, microphone, hangup");
     for event in &events {
         assert!(page.contains(&format!("### `{}`", event_name(&event.event))), "{event:?} has its heading");
     }

@@ -18,12 +18,13 @@ use super::task::{CallTask, Work};
 use super::wire::{self, Control};
 use crate::audio::opus::OpusError;
 use crate::audio::resample::UnsupportedRates;
+use crate::config::EchoCancelling;
 use crate::dialogue::conversation::{Conversation, ConversationSettings};
 use crate::dialogue::persona::Persona;
 use crate::journal::{CallId, EndReason, Entry, MediaTotals};
 use crate::media::downlink::{DownlinkSettings, Level};
-use crate::media::ear::{Ear, EarSettings};
-use crate::media::echo::Echo;
+use crate::media::ear::{Ear, EarError, EarSettings};
+use crate::media::parrot::Parrot;
 use crate::media::recording::Recording;
 use crate::peer::{OfferRefused, Peer, PeerLine, Port, PortCounts};
 use crate::store::{Reader, Recorder};
@@ -42,6 +43,7 @@ pub struct House {
     pub redundancy_most: Level,
     /// None: nobody is remembered.
     pub memory: Option<MemoryHouse>,
+    pub echo_canceller: EchoCancelling,
     pub max_calls: usize,
     pub longest_call: Duration,
 }
@@ -61,6 +63,8 @@ pub enum OpenError {
     Offer(#[from] OfferRefused),
     #[error("no audio codec: {0}")]
     Codec(#[from] OpusError),
+    #[error(transparent)]
+    Ear(#[from] EarError),
     #[error(transparent)]
     Rates(#[from] UnsupportedRates),
 }
@@ -163,16 +167,19 @@ impl Registry {
         began: Instant,
     ) -> Result<CallTask, OpenError> {
         let house = &self.house;
+        let mut ear = Ear::new(house.ear, house.engines.voice_detector(), peer.agreed.opus)?
+            .with_redundancy(peer.agreed.red);
+        ear.cancel_echo(house.echo_canceller == EchoCancelling::On && !persona.echo);
         Ok(CallTask {
             call: call.clone(),
-            ear: Ear::new(house.ear, house.engines.voice_detector(), peer.agreed.opus)?
-                .with_redundancy(peer.agreed.red),
+            ear,
+            echo_by_client: house.echo_canceller == EchoCancelling::Auto && !persona.echo,
             mouth: Mouth::new(
                 rand::random(),
                 rand::random(),
                 DownlinkSettings { red: peer.agreed.red.is_some(), most: house.redundancy_most },
             )?,
-            echo: if persona.echo { Some(Echo::new()?) } else { None },
+            parrot: if persona.echo { Some(Parrot::new()?) } else { None },
             recording: persona.recording.clone().and_then(Recording::new),
             hotwords: persona.recogniser_prompt().map(Into::into),
             personas: house.personas.clone(),

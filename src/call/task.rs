@@ -23,8 +23,8 @@ use crate::dialogue::persona::Persona;
 use crate::journal::{CallId, DownlinkRow, EndReason, Entry, MediaTotals};
 use crate::media::downlink::LinkReport;
 use crate::media::ear::Ear;
-use crate::media::echo::Echo;
 use crate::media::far_ear::PlayoutReport;
+use crate::media::parrot::Parrot;
 use crate::media::quality::QualityWatch;
 use crate::media::recording::Recording;
 use crate::peer::{GoneWhy, Peer, PeerEvent};
@@ -38,9 +38,11 @@ pub struct CallTask {
     pub ear: Ear,
     pub mouth: Mouth,
     /// Present when the persona only sends the caller's sound back.
-    pub echo: Option<Echo>,
+    pub parrot: Option<Parrot>,
     /// Present when the persona only plays a recording.
     pub recording: Option<Recording>,
+    /// The client's word says whether our echo is cancelled here.
+    pub echo_by_client: bool,
     pub conversation: Conversation,
     pub engines: Engines,
     pub recorder: Recorder,
@@ -124,10 +126,10 @@ impl CallTask {
         let heard = self.ear.tick(CallTime::ZERO + due.saturating_duration_since(self.began));
         self.transcribe_part();
         let mut frame = [0.0; LINE_FRAME];
-        let speech = if let Some(echo) = &mut self.echo {
+        let speech = if let Some(parrot) = &mut self.parrot {
             // Nobody will ask for the utterance: it need not be kept.
             self.ear.close_utterance();
-            echo.frame(self.ear.frame(), &mut frame)
+            parrot.frame(self.ear.frame(), &mut frame)
         } else if let Some(recording) = &mut self.recording {
             self.ear.close_utterance();
             recording.frame(&mut frame)
@@ -140,6 +142,10 @@ impl CallTask {
             self.conversation.frame(at, &mut frame)
         };
         self.mouth.send(&frame, speech, &self.peer.line);
+        // Nobody minds the parrot's own voice.
+        if self.parrot.is_none() {
+            self.ear.played(&frame);
+        }
         if self.mouth.tick(at) {
             self.tell_line(at, None);
         }
@@ -370,13 +376,17 @@ impl CallTask {
                 self.conversation.on(at, Input::Typed(text));
             }
             Ok(ClientMessage::Mute { on }) => self.conversation.on(at, Input::Muted(on)),
-            // An echo sends no words of ours whose hearing could be of interest.
-            Ok(ClientMessage::Playout { .. }) if self.echo.is_some() => {}
+            // A parrot sends no words of ours whose hearing could be of interest.
+            Ok(ClientMessage::Playout { .. }) if self.parrot.is_some() => {}
             Ok(ClientMessage::Playout { rtp_timestamp, at_ms }) => {
                 let report = PlayoutReport { line: self.mouth.line(rtp_timestamp), at_ms };
                 self.conversation.on(at, Input::Playout(report));
             }
             Ok(ClientMessage::Persona { name }) => self.ask_for(at, &name),
+            Ok(ClientMessage::Microphone { echo_cancelled }) if self.echo_by_client => {
+                self.ear.cancel_echo(!echo_cancelled);
+            }
+            Ok(ClientMessage::Microphone { .. }) => {}
             Ok(ClientMessage::Hangup) => self.end(EndReason::CallerHangup, "The caller hung up."),
             Err(fault) => {
                 let detail = format!("Not a client message ({fault}); see PROTOCOL.md.");

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use super::echo::Echo;
 use super::jitter::JitterSettings;
 use super::receiver::{Receiver, ReceiverSettings};
 use super::red::{RedCounts, Unpacker};
 use super::rtp::RtpPacket;
 use super::segment::{Heard, SegmentSettings, Segmenter, Utterance, VadWindow};
-use crate::audio::HEAR_FRAME;
 use crate::audio::opus::OpusError;
+use crate::audio::resample::UnsupportedRates;
 use crate::audio::vad::Vad;
+use crate::audio::{HEAR_FRAME, LINE_FRAME};
 use crate::dialogue::floor::Hearing;
 use crate::journal::MediaTotals;
 use crate::time::{CallTime, TICK};
@@ -27,6 +29,17 @@ pub struct EarSettings {
     pub part_ms: u32,
     /// See [`SegmentSettings::part_pause_ms`].
     pub part_pause_ms: u32,
+    /// A voice this likely to be our own is not the caller's: 0.0..=1.0; 1.0 takes every echo for a caller.
+    pub echo_likelihood: f32,
+}
+
+/// Why there is no ear.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EarError {
+    #[error(transparent)]
+    Codec(#[from] OpusError),
+    #[error(transparent)]
+    Rates(#[from] UnsupportedRates),
 }
 
 /// One call's ear.
@@ -39,6 +52,8 @@ pub struct Ear {
     receiver: Receiver,
     vad: VadWindow,
     segmenter: Segmenter,
+    echo: Echo,
+    echo_likelihood: f32,
     frame: [f32; HEAR_FRAME],
 }
 
@@ -47,7 +62,7 @@ impl Ear {
     ///
     /// # Errors
     /// When libopus gives no decoder: it is out of memory.
-    pub fn new(settings: EarSettings, vad: Box<dyn Vad>, opus: u8) -> Result<Self, OpusError> {
+    pub fn new(settings: EarSettings, vad: Box<dyn Vad>, opus: u8) -> Result<Self, EarError> {
         let jitter = JitterSettings {
             min_ms: settings.jitter_min_ms,
             max_ms: settings.jitter_max_ms,
@@ -67,6 +82,8 @@ impl Ear {
             receiver: Receiver::new(ReceiverSettings { jitter, stretch_speech: settings.stretch_speech })?,
             vad: VadWindow::new(vad),
             segmenter: Segmenter::new(segment),
+            echo: Echo::new()?,
+            echo_likelihood: settings.echo_likelihood,
             frame: [0.0; HEAR_FRAME],
         })
     }
@@ -89,6 +106,22 @@ impl Ear {
         }
     }
 
+    /// Cancels the echo of our voice from here on, or stops doing so.
+    pub fn cancel_echo(&mut self, on: bool) {
+        self.echo.cancel(on);
+    }
+
+    /// What went out in this tick, as it was sent: ducked, faded and silent frames included. Once a tick, after
+    /// [`Self::tick`]: none of it can come back before the next.
+    pub fn played(&mut self, frame: &[f32; LINE_FRAME]) {
+        self.echo.played(frame);
+    }
+
+    /// What is known of the echo.
+    pub const fn echo(&self) -> &Echo {
+        &self.echo
+    }
+
     /// Hears the next 20 ms. Once a tick.
     pub fn tick(&mut self, at: CallTime) -> Hearing {
         self.listen(at).hearing()
@@ -97,10 +130,12 @@ impl Ear {
     /// As [`Self::tick`], with everything that is known of the frame.
     pub fn listen(&mut self, at: CallTime) -> Heard {
         self.receiver.frame(at, &mut self.frame);
+        let echo_likelihood = self.echo.hear(&mut self.frame);
         let probability = self.vad.feed(&self.frame);
-        let heard = self.segmenter.feed(at, &self.frame, probability);
+        let callers = if echo_likelihood < self.echo_likelihood { probability } else { 0.0 };
+        let heard = self.segmenter.feed(at, &self.frame, callers);
         self.receiver.judged(&self.frame, !heard.speech && probability < QUIET_PROBABILITY);
-        heard
+        Heard { probability, echo_likelihood, ..heard }
     }
 
     /// What was heard in the last tick: 320 samples.
@@ -177,6 +212,7 @@ mod tests {
         pre_roll_ms: 300,
         part_ms: 3_000,
         part_pause_ms: 140,
+        echo_likelihood: 0.6,
     };
 
     /// A second of hum, a second of a voice-like sound, a second of hum: as packets.

@@ -1,61 +1,65 @@
-//! The echo persona's sound: what was heard goes back, one frame later. It is the floor of every measurement: whatever the
-//! rig reports for it is the rig, the network and the codec, not the agent.
+//! What becomes of our own voice when it comes back: a canceller takes it out where the line wants one, and what it leaves,
+//! or all of it, is told from a caller by [`SelfVoice`].
 
-use std::collections::VecDeque;
-
+use super::self_voice::SelfVoice;
+use crate::audio::echo::EchoCanceller;
 use crate::audio::resample::{Resampler, UnsupportedRates};
-use crate::audio::{HEAR_RATE, LINE_FRAME, LINE_RATE};
+use crate::audio::{HEAR_FRAME, HEAR_RATE, LINE_FRAME, LINE_RATE};
 
-/// From the rate of hearing back to the rate of the line.
+/// One call's echo.
 pub struct Echo {
-    up: Resampler,
-    ready: VecDeque<f32>,
-    made: Vec<f32>,
+    /// From the line's rate to the ear's, for what we say.
+    down: Resampler,
+    said: Vec<f32>,
+    /// Present on a line whose other end does not cancel.
+    canceller: Option<Box<EchoCanceller>>,
+    self_voice: Box<SelfVoice>,
 }
 
 impl Echo {
-    /// Starts with one frame of silence in hand: the resampler gives now a sample more, now a sample less.
+    /// Without a canceller.
     ///
     /// # Errors
     /// Never for the two rates that are compiled in.
     pub fn new() -> Result<Self, UnsupportedRates> {
-        let up = Resampler::live(HEAR_RATE, LINE_RATE)?;
-        Ok(Self { up, ready: VecDeque::from(vec![0.0; LINE_FRAME]), made: Vec::new() })
+        let down = Resampler::live(LINE_RATE, HEAR_RATE)?;
+        Ok(Self { down, said: Vec::new(), canceller: None, self_voice: Box::default() })
     }
 
-    /// Takes what was heard in this tick, gives what is sent in this tick. `true`: it is always sound of the caller's.
-    pub fn frame(&mut self, heard: &[f32], out: &mut [f32; LINE_FRAME]) -> bool {
-        self.made.clear();
-        self.up.push(heard, &mut self.made);
-        self.ready.extend(&self.made);
-        let n = self.ready.len().min(LINE_FRAME);
-        for (slot, sample) in out.iter_mut().zip(self.ready.drain(..n)) {
-            *slot = sample;
+    /// Begins to cancel, or stops. A canceller that begins has everything to learn, which takes it a second or two.
+    pub fn cancel(&mut self, on: bool) {
+        if on != self.canceller.is_some() {
+            self.canceller = on.then(Box::default);
         }
-        true
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::audio::HEAR_FRAME;
-    use crate::audio::level::rms;
+    /// Is it being cancelled?
+    pub fn is_cancelled(&self) -> bool {
+        self.canceller.is_some()
+    }
 
-    #[test]
-    fn what_goes_in_comes_out_as_loud() {
-        let mut echo = Echo::new().unwrap();
-        let mut phase = 0.0_f32;
-        let mut last = [0.0; LINE_FRAME];
-        for _ in 0..20 {
-            let heard: Vec<f32> = (0..HEAR_FRAME)
-                .map(|_| {
-                    phase += 440.0 * std::f32::consts::TAU / HEAR_RATE as f32;
-                    0.5 * phase.sin()
-                })
-                .collect();
-            echo.frame(&heard, &mut last);
+    /// What went out in this tick, after [`Self::hear`] in the same tick.
+    pub fn played(&mut self, frame: &[f32; LINE_FRAME]) {
+        self.said.clear();
+        self.down.push(frame, &mut self.said);
+        let Some(said) = self.said.first_chunk::<HEAR_FRAME>() else { return };
+        if let Some(canceller) = &mut self.canceller {
+            canceller.played(said);
         }
-        assert!((rms(&last) - 0.5 / 2.0_f32.sqrt()).abs() < 0.02, "{}", rms(&last));
+        self.self_voice.played(said);
+    }
+
+    /// Takes the echo out of what is heard, where it is cancelled, and gives the probability, 0.0..=0.99, that what is left
+    /// is our own voice.
+    pub fn hear(&mut self, frame: &mut [f32; HEAR_FRAME]) -> f32 {
+        let Some(canceller) = &mut self.canceller else { return self.self_voice.hear(frame, None) };
+        let microphone = *frame;
+        canceller.clean(frame);
+        self.self_voice.hear(&microphone, Some(frame))
+    }
+
+    /// What is known of our own voice.
+    pub fn self_voice(&self) -> &SelfVoice {
+        &self.self_voice
     }
 }
