@@ -174,9 +174,12 @@ impl<'a> Call<'a> {
         let settings = EarSettings {
             jitter_min_ms: 20,
             jitter_max_ms: 240,
+            stretch_speech: true,
             vad_threshold: 0.5,
             onset_ms: 90,
             pre_roll_ms: 300,
+            part_ms: 3_000,
+            part_pause_ms: 140,
             echo_likelihood: if plan.mode.self_voice {
                 ConversationSettings::default().floor.echo_likelihood
             } else {
