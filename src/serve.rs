@@ -231,6 +231,5 @@ pub fn ear_settings(config: &Config) -> EarSettings {
         pre_roll_ms: config.floor.pre_roll_ms,
         part_ms: config.asr.part_ms,
         part_pause_ms: config.asr.part_pause_ms,
-        echo_likelihood: config.floor.echo_likelihood,
     }
 }

@@ -38,7 +38,6 @@ const EAR: EarSettings = EarSettings {
     pre_roll_ms: 300,
     part_ms: 3_000,
     part_pause_ms: 140,
-    echo_likelihood: 0.6,
 };
 
 const SCRIPT: &str = "first_token_ms: 100\ntoken_ms: 20\nrules:\n  - hears: [close]\n    says: The kitchen closes at ten. The bar closes at midnight, every day of the week.\notherwise: I see.\n";

@@ -167,8 +167,8 @@ impl Registry {
         began: Instant,
     ) -> Result<CallTask, OpenError> {
         let house = &self.house;
-        let mut ear = Ear::new(house.ear, house.engines.voice_detector(), peer.agreed.opus)?
-            .with_redundancy(peer.agreed.red);
+        let mut ear =
+            Ear::new(house.ear, house.engines.voice_detector(), peer.agreed.opus)?.with_redundancy(peer.agreed.red);
         ear.cancel_echo(house.echo_canceller == EchoCancelling::On && !persona.echo);
         Ok(CallTask {
             call: call.clone(),

@@ -409,7 +409,7 @@ impl CallTask {
 
     /// Neither an echo nor a recording.
     const fn talks(&self) -> bool {
-        self.echo.is_none() && self.recording.is_none()
+        self.parrot.is_none() && self.recording.is_none()
     }
 
     /// An echo or a recording is nobody who could be relieved.

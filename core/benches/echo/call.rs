@@ -1,131 +1,57 @@
-//! One call in virtual time: the real conversation, ear, mouth's coder and canceller on one side; a loudspeaker, a room, a
-//! microphone and a caller who interrupts now and then on the other. Two Opus coders lie in between, as on the line.
+//! One call in virtual time: the real conversation, ear, mouth's coder and canceller on one side, the far end on the other.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use duologue_core::audio::opus::{OpusDecoder, OpusEncoder, OpusSettings};
-use duologue_core::audio::resample::Resampler;
+use duologue_core::audio::level::level_dbfs;
+use duologue_core::audio::opus::{OpusEncoder, OpusSettings};
 use duologue_core::audio::vad::{SileroVad, SileroWeights};
-use duologue_core::audio::{HEAR_FRAME, HEAR_RATE, LINE_FRAME, LINE_RATE};
+use duologue_core::audio::{HEAR_RATE, LINE_FRAME};
 use duologue_core::backend::{Speech, WordMark};
 use duologue_core::dialogue::conversation::{Conversation, ConversationSettings, Effect, Input};
-use duologue_core::dialogue::judge::{Judge, RulesJudge};
+use duologue_core::dialogue::judge::{Judge, Moment, RulesJudge};
 use duologue_core::dialogue::persona::Persona;
 use duologue_core::media::ear::{Ear, EarSettings};
+use duologue_core::media::echo::EchoMeans;
 use duologue_core::media::rtp::RtpPacket;
+use duologue_core::media::segment::Heard;
 use duologue_core::time::CallTime;
 use duologue_signaling::event::{Event, FloorState, TurnOutcome};
 
+use crate::counts::Counts;
+use crate::far_end::{FarEnd, OPUS};
 use crate::material::{Clauses, Clip};
-use crate::room::{Dice, Path, Room};
+use crate::room::{Dice, Path};
 
-const OPUS: u8 = 111;
 /// A recognition of a short utterance on a busy machine, and the pace of speech.
 const RECOGNISING_MS: u64 = 150;
 const WORD_MS: u64 = 300;
-/// The microphone's own noise.
-const NOISE_DBFS: f32 = -65.0;
 /// A stop so long after an onset still belongs to it, and sound so long after a clip is still its end.
 const LATEST_STOP_MS: u64 = 3_000;
 const AFTERMATH_MS: u64 = 1_500;
+/// An agent who finishes so long after the onset has had time enough to stop.
+const IN_TIME_MS: u64 = 1_500;
+/// A short answer, and the longest that it may take to be noticed.
+const ANSWER_MS: u64 = 1_000;
+const LATEST_NOTICE_MS: u64 = 1_200;
 /// One interruption in so much speech of the agent, at random.
-const INTERRUPTION_EVERY_S: f32 = 20.0;
+const INTERRUPTION_EVERY_S: f32 = 10.0;
+
+/// What the caller is doing, and when its first word begins and its last ends.
+#[derive(Clone, Copy, Debug)]
+struct Act {
+    kind: Kind,
+    onset_ms: u64,
+    end_ms: u64,
+    /// The agent did what it should.
+    noticed: bool,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Mode {
-    pub name: &'static str,
-    pub canceller: bool,
-    pub self_voice: bool,
-}
-
-/// What is counted.
-#[derive(Clone, Debug, Default)]
-pub struct Counts {
-    pub agent_ms: u64,
-    pub call_ms: u64,
-    pub false_stops: u64,
-    /// Turns that the caller is said to have begun, with nobody speaking.
-    pub ghost_turns: u64,
-    pub doubts: u64,
-    pub interruptions: u64,
-    pub missed: u64,
-    pub stop_ms: Vec<u64>,
-    /// What the ear's part of each tick took, microseconds: packet, decoder, canceller, self-voice, detector.
-    pub ear_us: Vec<f32>,
-}
-
-impl Counts {
-    pub fn add(&mut self, other: Self) {
-        self.agent_ms += other.agent_ms;
-        self.call_ms += other.call_ms;
-        self.false_stops += other.false_stops;
-        self.ghost_turns += other.ghost_turns;
-        self.doubts += other.doubts;
-        self.interruptions += other.interruptions;
-        self.missed += other.missed;
-        self.stop_ms.extend(other.stop_ms);
-        self.ear_us.extend(other.ear_us);
-    }
-}
-
-/// The caller's end.
-struct FarEnd<'a> {
-    decoder: OpusDecoder,
-    room: Room,
-    up: Resampler,
-    encoder: OpusEncoder,
-    dice: Dice,
-    sequence: u16,
-    playing: Option<(&'a Clip, usize)>,
-    near: f32,
-}
-
-impl<'a> FarEnd<'a> {
-    fn new(path: Path, mut dice: Dice) -> Self {
-        Self {
-            decoder: OpusDecoder::new(HEAR_RATE).expect("a decoder"),
-            room: Room::new(path, &mut dice),
-            up: Resampler::live(HEAR_RATE, LINE_RATE).expect("usual rates"),
-            encoder: OpusEncoder::new(OpusSettings::default()).expect("an encoder"),
-            dice,
-            sequence: 0,
-            playing: None,
-            near: -100.0,
-        }
-    }
-
-    /// Plays a packet, gives the one that the microphone makes of it and of the caller.
-    fn tick(&mut self, packet: &Bytes) -> RtpPacket {
-        let mut played = Vec::with_capacity(HEAR_FRAME);
-        self.decoder.decode(packet, &mut played);
-        let mut frame = [0.0; HEAR_FRAME];
-        self.room.hear(&played, &mut frame);
-        let noise = 10.0_f32.powf(NOISE_DBFS / 20.0);
-        for sample in &mut frame {
-            *sample += (self.dice.roll() * 2.0 - 1.0) * 1.73 * noise;
-        }
-        self.near = -100.0;
-        if let Some((clip, next)) = &mut self.playing {
-            let end = (*next + HEAR_FRAME).min(clip.sound.len());
-            self.near = duologue_core::audio::level::level_dbfs(&clip.sound[*next..end]);
-            for (sample, voice) in frame.iter_mut().zip(&clip.sound[*next..]) {
-                *sample += voice;
-            }
-            *next += HEAR_FRAME;
-            if *next >= clip.sound.len() {
-                self.playing = None;
-            }
-        }
-        let mut line = Vec::with_capacity(LINE_FRAME);
-        self.up.push(&frame, &mut line);
-        let payload = self.encoder.encode(line.first_chunk().expect("20 ms")).expect("a packet");
-        self.sequence = self.sequence.wrapping_add(1);
-        let timestamp = u32::from(self.sequence) * LINE_FRAME as u32;
-        RtpPacket { payload_type: OPUS, sequence: self.sequence, timestamp, ssrc: 1, marker: false, payload }
-    }
+enum Kind {
+    Interruption,
+    /// Right after the agent's last word.
+    Answer,
 }
 
 pub struct Call<'a> {
@@ -144,8 +70,9 @@ pub struct Call<'a> {
     idle_ms: u64,
     spoken_ms: u64,
     next_interruption_ms: u64,
-    /// Moment of the labelled onset, and when the clip is over.
-    interruption: Option<(u64, u64, bool)>,
+    /// The moment of an answer that the caller has in mind.
+    answer_at_ms: Option<u64>,
+    act: Option<Act>,
     counts: Counts,
     trace: bool,
 }
@@ -154,12 +81,14 @@ pub struct Plan<'a> {
     pub clauses: &'a Clauses,
     pub clips: &'a [Clip],
     pub weights: &'a Arc<SileroWeights>,
-    pub mode: Mode,
+    pub means: EchoMeans,
     pub path: Path,
     pub seed: u64,
     pub trace: bool,
-    /// The first interruption comes within the first two seconds.
+    /// The first interruption comes within the agent's first two seconds.
     pub early: bool,
+    /// `floor.echo_likelihood`.
+    pub threshold: f32,
 }
 
 fn persona() -> Persona {
@@ -180,21 +109,16 @@ impl<'a> Call<'a> {
             pre_roll_ms: 300,
             part_ms: 3_000,
             part_pause_ms: 140,
-            echo_likelihood: if plan.mode.self_voice {
-                ConversationSettings::default().floor.echo_likelihood
-            } else {
-                1.0
-            },
         };
         let vad = SileroVad::new(plan.weights.clone());
         let mut ear = Ear::new(settings, Box::new(vad), OPUS).expect("an ear");
-        ear.cancel_echo(plan.mode.canceller);
+        ear.mind_echo(plan.means);
         let mut dice = Dice(plan.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         for _ in 0..10 {
             dice.roll();
         }
         let mut conversation = ConversationSettings::default();
-        conversation.floor.echo_likelihood = settings.echo_likelihood;
+        conversation.floor.echo_likelihood = plan.threshold;
         Self {
             talk: Conversation::new("bench".into(), Arc::new(persona()), conversation),
             ear,
@@ -209,7 +133,8 @@ impl<'a> Call<'a> {
             idle_ms: 0,
             spoken_ms: 0,
             next_interruption_ms: if plan.early { 300 + dice.below(1_500) as u64 } else { 8_000 },
-            interruption: None,
+            answer_at_ms: None,
+            act: None,
             counts: Counts::default(),
             trace: plan.trace,
             dice,
@@ -221,7 +146,6 @@ impl<'a> Call<'a> {
         self.talk.start(CallTime::ZERO);
         self.execute();
         let mut waiting: Option<RtpPacket> = None;
-        let mut nears = VecDeque::from([-100.0f32; 4]);
         while self.spoken_ms < agent_ms && self.now_ms < agent_ms * 3 {
             let at = CallTime::from_ms(self.now_ms);
             let began = Instant::now();
@@ -229,16 +153,13 @@ impl<'a> Call<'a> {
                 self.ear.packet(at - Duration::from_millis(10), packet);
             }
             let heard = self.ear.listen(at);
-            let (heard, probability) = (heard.hearing(), heard.probability);
-            let _ = nears.pop_front();
-            nears.push_back(self.far.near);
             let listening = began.elapsed();
             while let Some(next) = self.due.iter().position(|(when, _)| *when <= self.now_ms) {
                 let (_, input) = self.due.remove(next);
                 self.talk.on(at, input);
                 self.execute();
             }
-            self.talk.tick(at, heard);
+            self.talk.tick(at, heard.hearing());
             self.execute();
             let mut frame = [0.0; LINE_FRAME];
             let speech = self.talk.frame(at, &mut frame);
@@ -246,24 +167,9 @@ impl<'a> Call<'a> {
             let began = Instant::now();
             self.ear.played(&frame);
             self.counts.ear_us.push((listening + began.elapsed()).as_nanos() as f32 / 1e3);
-            if speech {
-                self.spoken_ms += 20;
-            }
+            self.spoken_ms += if speech { 20 } else { 0 };
             if self.trace {
-                let level = |f: &[f32]| duologue_core::audio::level::level_dbfs(f);
-                println!(
-                    "{:7} {:8} said {:6.1} heard {:6.1} speech {:4} silence {:5} echo {:.2} delay {:?} p {:.2} near {:6.1}",
-                    self.now_ms,
-                    format!("{:?}", self.talk.floor()),
-                    level(&frame),
-                    level(self.ear.frame()),
-                    heard.speech_ms,
-                    heard.silence_ms.min(99999),
-                    heard.echo_likelihood,
-                    self.ear.echo().self_voice().delay(),
-                    probability,
-                    nears[1]
-                );
+                self.show(&frame, &heard);
             }
             let packet = self.mouth.encode(&frame).expect("a packet");
             waiting = Some(self.far.tick(&packet));
@@ -271,43 +177,88 @@ impl<'a> Call<'a> {
             self.now_ms += 20;
         }
         self.counts.agent_ms = self.spoken_ms;
-        self.counts.call_ms = self.now_ms;
         self.counts
     }
 
-    /// Gives the agent something to say when nobody speaks, and the caller a moment to interrupt.
+    fn show(&self, frame: &[f32], heard: &Heard) {
+        println!(
+            "{:7} {:8} said {:6.1} heard {:6.1} speech {:4} silence {:5} echo {:.2} p {:.2} near {:6.1}",
+            self.now_ms,
+            format!("{:?}", self.talk.floor()),
+            level_dbfs(frame),
+            level_dbfs(self.ear.frame()),
+            heard.speech_ms,
+            heard.silence_ms.min(99_999),
+            heard.echo_likelihood,
+            heard.probability,
+            self.far.near_dbfs,
+        );
+    }
+
+    fn note(&self, what: &str) {
+        if self.trace {
+            println!("{:7} {what}", self.now_ms);
+        }
+    }
+
+    /// Gives the agent something to say when nobody speaks, and the caller a moment to interrupt or to answer.
     fn stage(&mut self) {
+        self.settle();
         self.idle_ms = if self.talk.floor() == FloorState::Idle { self.idle_ms + 20 } else { 0 };
-        if self.idle_ms >= 1_200 && self.far.playing.is_none() {
+        let quiet = self.far.is_silent() && self.act.is_none();
+        if self.idle_ms >= 1_200 && quiet && self.answer_at_ms.is_none() {
             self.idle_ms = 0;
             self.later(0, Input::Typed("Please go on.".into()));
         }
-        if let Some((onset, _, stopped)) = self.interruption
-            && !stopped
-            && self.now_ms > onset + LATEST_STOP_MS
-        {
-            self.counts.interruptions += 1;
-            self.counts.missed += 1;
-            if self.trace {
-                println!("{:7} MISSED", self.now_ms);
+        if quiet && self.answer_at_ms.is_some_and(|at| self.now_ms >= at) {
+            self.answer_at_ms = None;
+            if self.talk.floor() == FloorState::Idle {
+                self.act(Kind::Answer, ANSWER_MS);
             }
-            self.interruption = None;
         }
-        if let Some((_, end, true)) = self.interruption
-            && self.now_ms > end + AFTERMATH_MS
-        {
-            self.interruption = None;
-        }
-        let free = self.interruption.is_none() && self.talk.floor() == FloorState::Agent;
-        if free && self.spoken_ms >= self.next_interruption_ms {
-            let clip = &self.clips[self.dice.below(self.clips.len())];
-            let ms = |samples: usize| (samples * 1_000 / HEAR_RATE as usize) as u64;
-            let now = self.now_ms + 20;
-            self.interruption = Some((now + ms(clip.onset), now + ms(clip.sound.len()), false));
-            self.far.playing = Some((clip, 0));
+        if quiet && self.talk.floor() == FloorState::Agent && self.spoken_ms >= self.next_interruption_ms {
+            self.act(Kind::Interruption, u64::MAX);
             let gap = INTERRUPTION_EVERY_S * 1_000.0 * (0.5 + self.dice.roll());
             self.next_interruption_ms = self.spoken_ms + gap as u64;
         }
+    }
+
+    fn act(&mut self, kind: Kind, longest_ms: u64) {
+        let clip = &self.clips[self.dice.below(self.clips.len())];
+        let ms = |samples: usize| (samples * 1_000 / HEAR_RATE as usize) as u64;
+        let now = self.now_ms + 20;
+        let (onset_ms, end_ms) = (now + ms(clip.onset), now + ms(clip.sound.len()).min(ms(clip.onset) + longest_ms));
+        self.act = Some(Act { kind, onset_ms, end_ms, noticed: false });
+        let samples = (end_ms - now) as usize * (HEAR_RATE as usize / 1_000);
+        self.far.say(&clip.sound[..samples.min(clip.sound.len())]);
+    }
+
+    /// Counts what was not noticed in time, and forgets what is over.
+    fn settle(&mut self) {
+        let Some(act) = self.act else { return };
+        let latest_ms = if act.kind == Kind::Interruption { LATEST_STOP_MS } else { LATEST_NOTICE_MS };
+        if !act.noticed && self.now_ms > act.onset_ms + latest_ms {
+            self.miss(act);
+        } else if act.noticed && self.now_ms > act.end_ms + AFTERMATH_MS {
+            self.act = None;
+        }
+    }
+
+    fn miss(&mut self, act: Act) {
+        match act.kind {
+            Kind::Interruption => {
+                self.counts.interruptions += 1;
+                self.counts.missed += 1;
+                self.note("MISSED");
+            }
+            Kind::Answer => {
+                self.counts.answers += 1;
+                self.counts.unheard += 1;
+                self.note("UNHEARD");
+            }
+        }
+        // What is left of it is nobody's fault any more.
+        self.act = Some(Act { noticed: true, ..act });
     }
 
     fn execute(&mut self) {
@@ -333,7 +284,10 @@ impl<'a> Call<'a> {
             }
             Effect::Judge { turn, revision, situation } => {
                 let verdict = RulesJudge.judge(&situation);
-                self.later(0, Input::Judged { turn, revision, judge: "rules", verdict, took_ms: 0.0 });
+                self.later(
+                    0,
+                    Input::Judged { turn, revision, moment: Moment::EndOfTurn, judge: "rules", verdict, took_ms: 0.0 },
+                );
             }
             Effect::Generate { turn, .. } => {
                 self.later(0, Input::Token { turn, text: persona().opening });
@@ -350,7 +304,11 @@ impl<'a> Call<'a> {
             }
             Effect::CloseUtterance => self.ear.close_utterance(),
             Effect::Emit(event) => self.told(&event.event),
-            Effect::Prime(_) | Effect::DropTurn { .. } | Effect::Keep(_) | Effect::End { .. } => {}
+            Effect::Prime(_)
+            | Effect::VoiceAttention { .. }
+            | Effect::DropTurn { .. }
+            | Effect::Keep(_)
+            | Effect::End { .. } => {}
         }
     }
 
@@ -362,8 +320,10 @@ impl<'a> Call<'a> {
     /// words that nobody said, and not for the agent's own.
     fn words(&self) -> String {
         let told = |words: &str, ms: u64| words.split(' ').take((ms / WORD_MS) as usize).collect::<Vec<_>>().join(" ");
-        match self.interruption {
-            Some((onset, ..)) if onset < self.now_ms => told("Tell me more about that please", self.now_ms - onset),
+        match self.act {
+            Some(act) if act.onset_ms < self.now_ms => {
+                told("Tell me more about that please", self.now_ms - act.onset_ms)
+            }
             _ => {
                 let ms = self.ear.utterance().len() as u64 * 1_000 / u64::from(HEAR_RATE);
                 told("Oranges grow on the hills", ms.saturating_sub(300))
@@ -372,43 +332,62 @@ impl<'a> Call<'a> {
     }
 
     fn told(&mut self, event: &Event) {
-        let now = self.now_ms;
         match event {
-            Event::TurnEnded { outcome: TurnOutcome::Interrupted, .. } => match &mut self.interruption {
-                // The last frame before this tick was the last with sound; the ear hears it for 20 ms.
-                Some((onset, _, stopped)) if !*stopped && now >= *onset => {
-                    *stopped = true;
-                    self.counts.interruptions += 1;
-                    self.counts.stop_ms.push(now - *onset);
-                }
-                Some((_, _, true)) => {}
-                _ => {
-                    self.counts.false_stops += 1;
-                    if self.trace {
-                        println!("{now:7} FALSE STOP");
-                    }
-                }
-            },
-            Event::TurnEnded { outcome: TurnOutcome::Completed, .. } => {
-                // It ended by itself: no interruption after all.
-                if let Some((_, _, stopped)) = &mut self.interruption {
-                    *stopped = true;
-                }
-            }
+            Event::TurnEnded { outcome: TurnOutcome::Interrupted, .. } => self.stopped(),
+            Event::TurnEnded { outcome: TurnOutcome::Completed, .. } => self.finished(),
             Event::Floor { state } => {
-                if *state == FloorState::Suspect && self.interruption.is_none() {
-                    self.counts.doubts += 1;
-                }
-                let from_quiet = matches!(self.floor, FloorState::Idle | FloorState::Thinking);
-                if *state == FloorState::Caller && from_quiet && self.interruption.is_none() {
-                    self.counts.ghost_turns += 1;
-                    if self.trace {
-                        println!("{now:7} GHOST");
-                    }
-                }
+                self.moved(*state);
                 self.floor = *state;
             }
             _ => {}
+        }
+    }
+
+    fn stopped(&mut self) {
+        match &mut self.act {
+            // The last frame before this tick was the last with sound; the ear hears it for 20 ms.
+            Some(act) if act.kind == Kind::Interruption && !act.noticed && self.now_ms >= act.onset_ms => {
+                act.noticed = true;
+                self.counts.interruptions += 1;
+                self.counts.stop_ms.push(self.now_ms - act.onset_ms);
+            }
+            Some(act) if act.noticed => {}
+            _ => {
+                self.counts.false_stops += 1;
+                self.note("FALSE STOP");
+            }
+        }
+    }
+
+    fn finished(&mut self) {
+        match self.act {
+            Some(act) if act.noticed => {}
+            Some(act) if self.now_ms > act.onset_ms + IN_TIME_MS => self.miss(act),
+            // It was about to end anyway: no interruption after all.
+            Some(act) => self.act = Some(Act { noticed: true, ..act }),
+            None if self.dice.roll() < 0.5 => self.answer_at_ms = Some(self.now_ms + 100 + self.dice.below(500) as u64),
+            None => {}
+        }
+    }
+
+    fn moved(&mut self, state: FloorState) {
+        if state == FloorState::Suspect && self.act.is_none() {
+            self.counts.doubts += 1;
+        }
+        let from_quiet = matches!(self.floor, FloorState::Idle | FloorState::Thinking);
+        if state != FloorState::Caller || !from_quiet {
+            return;
+        }
+        match &mut self.act {
+            Some(act) if act.kind == Kind::Answer && !act.noticed && self.now_ms >= act.onset_ms => {
+                act.noticed = true;
+                self.counts.answers += 1;
+            }
+            Some(_) => {}
+            None => {
+                self.counts.ghost_turns += 1;
+                self.note("GHOST");
+            }
         }
     }
 }

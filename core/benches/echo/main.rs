@@ -1,5 +1,11 @@
 //! How well a call bears the echo of its own agent.
+//!
+//! `make bench-echo`: calls in virtual time, each with a room, a clock and a caller of its own. Read speech is the agent's and the
+//! callers'; what the recogniser would say of an echo is the worst it can be.
+
 mod call;
+mod counts;
+mod far_end;
 mod material;
 #[path = "../../tests/room/mod.rs"]
 mod room;
@@ -7,18 +13,30 @@ mod room;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
-use call::{Call, Counts, Mode, Plan};
+use call::{Call, Plan};
+use counts::{Counts, an_hour, share};
 use duologue_core::audio::vad::SileroWeights;
+use duologue_core::dialogue::floor::FloorSettings;
+use duologue_core::media::echo::EchoMeans;
 use room::Path;
 
-const MODES: [Mode; 4] = [
-    Mode { name: "neither", canceller: false, self_voice: false },
-    Mode { name: "canceller", canceller: true, self_voice: false },
-    Mode { name: "self-voice", canceller: false, self_voice: true },
-    Mode { name: "both", canceller: true, self_voice: true },
+const MODES: [(&str, EchoMeans); 4] = [
+    ("neither", EchoMeans::NONE),
+    ("canceller", EchoMeans { canceller: true, self_voice: false }),
+    ("self-voice", EchoMeans { canceller: false, self_voice: true }),
+    ("both", EchoMeans::BOTH),
 ];
-/// A call is this much speech of the agent; then another caller in another room.
-const CALL_S: f32 = 120.0;
+const USAGE: &str = "make bench-echo
+  --calls N        calls a delay (12), each with a room, a clock and a caller of its own
+  --call-s N       speech of the agent in each, seconds (60)
+  --mode NAME      only neither, canceller, self-voice or both
+  --loss DB,...    how far the echo lies below the agent's voice (10)
+  --delay MS,...   (0,40,120,300,400)
+  --caller DBFS    the callers' level (-26; the agent's is -20)
+  --threshold P    floor.echo_likelihood
+  --agent FOLDER   the agent's voice: WAV files, a clause each
+  --seed N         the first call's seed (1)
+  --trace          every tick";
 
 fn testdata() -> PathBuf {
     std::env::var_os("DUOLOGUE_TESTDATA")
@@ -31,76 +49,105 @@ fn models() -> PathBuf {
     std::env::var_os("DUOLOGUE_MODELS").map_or_else(|| data.unwrap_or_else(home).join("duologue/models"), PathBuf::from)
 }
 
+struct Arguments(Vec<String>);
+
+impl Arguments {
+    fn value(&self, name: &str) -> Option<&str> {
+        self.0.iter().position(|arg| arg == name).and_then(|at| self.0.get(at + 1)).map(String::as_str)
+    }
+
+    fn number(&self, name: &str, usual: f32) -> f32 {
+        self.value(name).and_then(|text| text.parse().ok()).unwrap_or(usual)
+    }
+
+    fn list(&self, name: &str, usual: &[f32]) -> Vec<f32> {
+        self.value(name).map_or(usual.to_vec(), |list| list.split(',').filter_map(|n| n.parse().ok()).collect())
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|arg| arg == name)
+    }
+}
+
 fn main() {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let value = |name: &str| args.iter().position(|arg| arg == name).and_then(|at| args.get(at + 1)).cloned();
-    let number = |name: &str, default: f32| value(name).and_then(|text| text.parse().ok()).unwrap_or(default);
-    let agent = value("--agent").map_or_else(|| testdata().join("ljspeech"), PathBuf::from);
+    let args = Arguments(std::env::args().skip(1).collect());
+    if args.has("--help") {
+        println!("{USAGE}");
+        return;
+    }
+    let agent = args.value("--agent").map_or_else(|| testdata().join("ljspeech"), PathBuf::from);
     let clauses = material::agent(&agent);
-    let clips = material::callers(&testdata().join("librispeech"));
-    let file = models().join("silero_vad_16k_op15.onnx");
-    let weights =
-        Arc::new(SileroWeights::parse(&std::fs::read(&file).expect("the Silero VAD")).expect("the Silero VAD"));
-    let only = value("--mode");
-    let losses: Vec<f32> =
-        value("--loss").map_or(vec![10.0], |l| l.split(',').filter_map(|n| n.parse().ok()).collect());
-    let delays: Vec<u32> =
-        value("--delay").map_or(vec![0, 40, 120, 300, 400], |l| l.split(',').filter_map(|n| n.parse().ok()).collect());
-    let call_ms = (number("--call-s", CALL_S) * 1_000.0) as u64;
-    let minutes = number("--minutes", 4.0);
-    let drift_ppm = number("--ppm", 100.0);
-    let first_seed = number("--seed", 1.0) as u64;
-    let trace = args.iter().any(|arg| arg == "--trace");
+    let clips = material::callers(&testdata().join("librispeech"), args.number("--caller", material::CALLER_DBFS));
+    let weights = std::fs::read(models().join("silero_vad_16k_op15.onnx")).ok();
+    let Some(weights) = weights.and_then(|file| SileroWeights::parse(&file).ok()).map(Arc::new) else {
+        println!("The voice detector is not there: duologue models fetch --for-default");
+        return;
+    };
+    if clauses.is_empty() || clips.is_empty() {
+        println!("No speech in {}: set DUOLOGUE_TESTDATA.", testdata().display());
+        return;
+    }
     println!(
-        "{:10} {:>5} {:>5} {:>7} {:>8} {:>8} {:>8} {:>14} {:>6} {:>6} {:>6}",
-        "mode", "loss", "delay", "agent", "stops/h", "ghosts/h", "doubts/h", "missed", "p50", "p95", "us"
+        "| echo | delay, ms | means | agent | false stops an hour | turns of nobody | doubts | interruptions missed | answers unheard | stop p50 / p95, ms | ear, us a tick |"
     );
-    for mode in MODES.iter().filter(|mode| only.as_deref().is_none_or(|only| only == mode.name)) {
-        for &loss_db in &losses {
-            let mut sum = Counts::default();
-            for &delay_ms in &delays {
-                let mut counts = Counts::default();
-                let calls = (minutes * 60_000.0 / call_ms as f32).ceil() as u64;
-                for n in 0..calls {
+    println!("|---|---|---|---|---|---|---|---|---|---|---|");
+    let first_seed = args.number("--seed", 1.0) as u64;
+    let delays = args.list("--delay", &[0.0, 40.0, 120.0, 300.0, 400.0]);
+    for loss_db in args.list("--loss", &[10.0]) {
+        for (name, means) in MODES.into_iter().filter(|(name, _)| args.value("--mode").is_none_or(|only| only == *name))
+        {
+            let mut all = Vec::new();
+            for delay_ms in &delays {
+                let calls = (0..args.number("--calls", 12.0) as u64).map(|n| {
                     let plan = Plan {
                         clauses: &clauses,
                         clips: &clips,
                         weights: &weights,
-                        mode: *mode,
-                        path: Path { loss_db, delay_ms, drift_ppm, room_ms: 168 },
-                        seed: first_seed * 1000 + n,
-                        trace,
-                        early: args.iter().any(|arg| arg == "--early"),
+                        means,
+                        path: Path {
+                            loss_db,
+                            delay_ms: *delay_ms as u32,
+                            drift_ppm: if n % 2 == 0 { 100.0 } else { -100.0 },
+                            room_ms: 168,
+                        },
+                        // Each delay has rooms of its own.
+                        seed: first_seed * 10_000 + *delay_ms as u64 * 10 + n,
+                        trace: args.has("--trace"),
+                        early: n % 3 == 0,
+                        threshold: match means.self_voice {
+                            true => args.number("--threshold", FloorSettings::default().echo_likelihood),
+                            false => 1.0,
+                        },
                     };
-                    counts.add(Call::new(&plan).run(call_ms.min((minutes * 60_000.0) as u64)));
-                }
-                line(mode.name, loss_db, &delay_ms.to_string(), &mut counts);
-                sum.add(counts);
+                    Call::new(&plan).run((args.number("--call-s", 60.0) * 1_000.0) as u64)
+                });
+                let calls: Vec<Counts> = calls.collect();
+                line(loss_db, &delay_ms.to_string(), name, &calls);
+                all.extend(calls);
             }
             if delays.len() > 1 {
-                line(mode.name, loss_db, "all", &mut sum);
+                line(loss_db, "all", name, &all);
             }
         }
     }
 }
 
-fn line(mode: &str, loss: f32, delay: &str, counts: &mut Counts) {
-    let hours = counts.agent_ms as f32 / 3.6e6;
-    counts.stop_ms.sort_unstable();
-    counts.ear_us.sort_by(f32::total_cmp);
-    let at =
-        |part: usize| counts.stop_ms.get((counts.stop_ms.len().saturating_sub(1)) * part / 100).copied().unwrap_or(0);
-    let us = counts.ear_us.get(counts.ear_us.len() / 2).copied().unwrap_or(0.0);
+fn line(loss_db: f32, delay: &str, name: &str, calls: &[Counts]) {
+    let mut sum = Counts::sum(calls.iter());
+    sum.stop_ms.sort_unstable();
+    sum.ear_us.sort_by(f32::total_cmp);
+    let at = |part: usize| sum.stop_ms.get(sum.stop_ms.len().saturating_sub(1) * part / 100).copied().unwrap_or(0);
     println!(
-        "{mode:10} {loss:5} {delay:>5} {:5.1} m {:8.1} {:8.1} {:8.1} {:4} of {:4} {:2.0}% {:6} {:6} {us:6.0}",
-        hours * 60.0,
-        counts.false_stops as f32 / hours,
-        counts.ghost_turns as f32 / hours,
-        counts.doubts as f32 / hours,
-        counts.missed,
-        counts.interruptions,
-        100.0 * counts.missed as f32 / counts.interruptions.max(1) as f32,
+        "| -{loss_db} dB | {delay} | {name} | {:.2} h, {} calls | {} | {} | {} | {} | {} | {} / {} | {:.0} |",
+        sum.hours(),
+        calls.len(),
+        an_hour(calls, |call| call.false_stops),
+        an_hour(calls, |call| call.ghost_turns),
+        an_hour(calls, |call| call.doubts),
+        share(sum.missed, sum.interruptions),
+        share(sum.unheard, sum.answers),
         at(50),
         at(95),
+        sum.ear_us.get(sum.ear_us.len() / 2).copied().unwrap_or(0.0),
     );
 }

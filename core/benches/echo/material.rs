@@ -61,15 +61,16 @@ pub fn agent(folder: &Path) -> Clauses {
 }
 
 /// Every WAV of the folder is an interruption.
-pub fn callers(folder: &Path) -> Vec<Clip> {
-    wavs(folder).iter().map(|path| clip(brought_to(read(path, HEAR_RATE), HEAR_RATE, CALLER_DBFS))).collect()
+pub fn callers(folder: &Path, level_dbfs: f32) -> Vec<Clip> {
+    let brought = |path: &PathBuf| brought_to(read(path, HEAR_RATE), HEAR_RATE, level_dbfs);
+    wavs(folder).iter().map(|path| clip(brought(path), level_dbfs)).collect()
 }
 
 /// From a tenth of a second before the first word: the first 10 ms that are loud enough and are followed by 50 ms that
 /// are, too.
-fn clip(sound: Vec<f32>) -> Clip {
+fn clip(sound: Vec<f32>, level_dbfs: f32) -> Clip {
     const STEP: usize = HEAR_RATE as usize / 100;
-    let loud: Vec<bool> = sound.chunks(STEP).map(|step| dbfs(rms(step)) > CALLER_DBFS - ONSET_BELOW_DB).collect();
+    let loud: Vec<bool> = sound.chunks(STEP).map(|step| dbfs(rms(step)) > level_dbfs - ONSET_BELOW_DB).collect();
     let first = loud.windows(6).position(|window| window.iter().all(|loud| *loud)).unwrap_or(0) * STEP;
     let from = first.saturating_sub(10 * STEP);
     let to = (from + (LONGEST_S * HEAR_RATE as f32) as usize).min(sound.len());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::echo::Echo;
+use super::echo::{Echo, EchoMeans};
 use super::jitter::JitterSettings;
 use super::receiver::{Receiver, ReceiverSettings};
 use super::red::{RedCounts, Unpacker};
@@ -29,8 +29,6 @@ pub struct EarSettings {
     pub part_ms: u32,
     /// See [`SegmentSettings::part_pause_ms`].
     pub part_pause_ms: u32,
-    /// A voice this likely to be our own is not the caller's: 0.0..=1.0; 1.0 takes every echo for a caller.
-    pub echo_likelihood: f32,
 }
 
 /// Why there is no ear.
@@ -53,7 +51,6 @@ pub struct Ear {
     vad: VadWindow,
     segmenter: Segmenter,
     echo: Echo,
-    echo_likelihood: f32,
     frame: [f32; HEAR_FRAME],
 }
 
@@ -83,7 +80,6 @@ impl Ear {
             vad: VadWindow::new(vad),
             segmenter: Segmenter::new(segment),
             echo: Echo::new()?,
-            echo_likelihood: settings.echo_likelihood,
             frame: [0.0; HEAR_FRAME],
         })
     }
@@ -106,20 +102,15 @@ impl Ear {
         }
     }
 
-    /// Cancels the echo of our voice from here on, or stops doing so.
-    pub fn cancel_echo(&mut self, on: bool) {
-        self.echo.cancel(on);
+    /// From here on this is done about the echo of our voice; nothing at first.
+    pub fn mind_echo(&mut self, means: EchoMeans) {
+        self.echo.mind(means);
     }
 
     /// What went out in this tick, as it was sent: ducked, faded and silent frames included. Once a tick, after
     /// [`Self::tick`]: none of it can come back before the next.
     pub fn played(&mut self, frame: &[f32; LINE_FRAME]) {
         self.echo.played(frame);
-    }
-
-    /// What is known of the echo.
-    pub const fn echo(&self) -> &Echo {
-        &self.echo
     }
 
     /// Hears the next 20 ms. Once a tick.
@@ -132,8 +123,7 @@ impl Ear {
         self.receiver.frame(at, &mut self.frame);
         let echo_likelihood = self.echo.hear(&mut self.frame);
         let probability = self.vad.feed(&self.frame);
-        let callers = if echo_likelihood < self.echo_likelihood { probability } else { 0.0 };
-        let heard = self.segmenter.feed(at, &self.frame, callers);
+        let heard = self.segmenter.feed(at, &self.frame, probability);
         self.receiver.judged(&self.frame, !heard.speech && probability < QUIET_PROBABILITY);
         Heard { probability, echo_likelihood, ..heard }
     }
@@ -212,7 +202,6 @@ mod tests {
         pre_roll_ms: 300,
         part_ms: 3_000,
         part_pause_ms: 140,
-        echo_likelihood: 0.6,
     };
 
     /// A second of hum, a second of a voice-like sound, a second of hum: as packets.

@@ -35,8 +35,6 @@ const AUDIBLE: usize = delay::LAGS + ROOM.len();
 const LEARNED: usize = 25;
 /// Never quite sure, so that a threshold of 1.0 is never reached.
 const SUREST: f32 = 0.99;
-/// Per tick, after the sound: as long as a voice detector goes on about it (some 100 ms).
-const FADES: f32 = 0.9;
 
 /// One call's estimate. About 30 kB.
 pub struct SelfVoice {
@@ -110,7 +108,8 @@ impl SelfVoice {
         }
         self.likelihood = match level {
             _ if self.silent_ticks >= AUDIBLE => 0.0,
-            _ if !sound => self.likelihood * FADES,
+            // A voice detector goes on about a sound that is over: it is still that sound.
+            _ if !sound => self.likelihood,
             Some(likelihood) => likelihood,
             None => delay::by_resemblance(resembles),
         };
@@ -160,4 +159,3 @@ fn push(past: &mut VecDeque<Bands>, newest: Bands) {
 fn logistic(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
 }
-
