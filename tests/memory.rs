@@ -12,7 +12,7 @@ use duologue::memory::calendar::Day;
 use duologue::memory::recollection::Relation;
 use duologue::memory::{CALLER, Fact, Gleanings, Predicate, Wish, glean};
 use duologue::serve::Server;
-use duologue::store::{AskedBy, Store, erase};
+use duologue::store::{AskedBy, Store, correct_fact, erase, forget_fact};
 use duologue_signaling::event::Event;
 use house::config;
 use house::typed::typed_call;
@@ -69,6 +69,29 @@ async fn a_new_value_supersedes_the_old_one_and_both_keep_their_sources() {
     let known = store.reader().recollection("Ada", monday()).await.expect("readable");
     assert_eq!((known.conflicts[0].before.as_str(), known.conflicts[0].now.as_str()), ("12", "14"));
     assert_eq!(known.relation, Relation::Acquaintance);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_value_that_is_put_right_never_held_and_contradicts_nobody() {
+    let (_folder, path) = place();
+    let mut entries = vec![opened("one", Some("Ada")), opened("two", Some("Grace"))];
+    entries.extend(said("one", 1, "I'm in room twelve and I'm allergic to nuts."));
+    let store = kept(&path, entries).await;
+    let fact = store.reader().caller("Ada").await.expect("readable").expect("Ada").facts;
+    let fact = fact.iter().find(|fact| fact.predicate == "room").expect("a room").id;
+    assert_eq!(correct_fact(&path, "Grace", fact, "14").await.expect("writable"), None, "it is not hers");
+    assert!(!forget_fact(&path, "Grace", fact).await.expect("writable"), "nor hers to take out");
+    let now = correct_fact(&path, "Ada", fact, "14").await.expect("writable").expect("hers");
+    assert_eq!(correct_fact(&path, "Ada", fact, "15").await.expect("writable"), None, "it holds no more");
+    let known = store.reader().recollection("Ada", monday()).await.expect("readable");
+    assert!(known.conflicts.is_empty(), "{:?}", known.conflicts);
+    let memory = store.reader().caller("Ada").await.expect("readable").expect("Ada");
+    let room = memory.facts.iter().find(|fact| fact.id == now).expect("the fact");
+    assert_eq!((room.text.as_str(), room.turn, room.confidence), ("is in room 14", None, 1.0));
+    assert!(forget_fact(&path, "Ada", now).await.expect("writable"));
+    let left = store.reader().caller("Ada").await.expect("readable").expect("Ada").facts;
+    assert_eq!(left.iter().map(|fact| fact.text.as_str()).collect::<Vec<_>>(), ["allergic to nuts"]);
     store.close().await;
 }
 

@@ -60,6 +60,41 @@ async fn an_evening_of_what_goes_wrong_ends_with_a_call() {
     assert_eq!(rows(&database, refused).await, ["1|1"]);
 }
 
+/// What a caller who is known sees of the judge and of memory, and has in hand.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_sees_what_is_remembered_and_puts_it_right() {
+    const SCRIPT: &str =
+        "rules:\n  - hears: [room is mine]\n    recites: is in room\n    says: I do not know.\notherwise: I see.\n";
+    let Some(scenes) = browser_scenes() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = folder.path().join("script.yaml");
+    std::fs::write(&script, SCRIPT).expect("a script");
+    let llm = format!("[llm]\nbackend = \"scripted\"\nmodel = {:?}\n", script.display().to_string());
+    let house = House::open(&format!(
+        "[asr]\nbackend = \"scripted\"\n[tts]\nbackend = \"scripted\"\n[judge]\nkind = \"rules\"\n{llm}"
+    ))
+    .await;
+    let out = house.folder.path().join("browser");
+    let run = Command::new("node")
+        .current_dir(&scenes)
+        .args(["call.mjs", "--scene", "remembered", "--url", &house.url, "--wait-ms", "30000", "--out"])
+        .arg(&out)
+        .output()
+        .await
+        .expect("node runs");
+    let told = String::from_utf8_lossy(&run.stdout).into_owned();
+    keep_screenshots(&out);
+    assert!(run.status.success(), "{told}\n{}", String::from_utf8_lossy(&run.stderr));
+    let seen: Value = serde_json::from_str(&told).expect("JSON");
+    assert!(seen["judged"].as_str().is_some_and(|words| words.starts_with("respond")), "{seen}");
+    assert_eq!((&seen["name"], &seen["left"]), (&"Ruth".into(), &Value::Array(Vec::new())), "{seen}");
+    nothing_is_left(&house).await;
+    let database = house.database();
+    house.server.stop().await;
+    assert_eq!(rows(&database, "SELECT count(*) FROM facts").await, ["0"], "what was before it is gone too");
+    assert_eq!(rows(&database, "SELECT asked_by, facts FROM erasures").await, ["http|2"]);
+}
+
 /// No call, no peer and none of its tasks: at once, or as soon as the last of them has said goodbye.
 async fn nothing_is_left(house: &House) {
     // The goodbye of a closed tab goes through a real network stack: it is looked for, five seconds at most.

@@ -118,6 +118,29 @@ async fn messages_go_both_ways_in_order_and_those_sent_early_wait_for_the_channe
     }
 }
 
+/// Round trips of a tenth of a second and packets that overtake each other: what was said last is heard before the line closes.
+#[tokio::test(start_paused = true)]
+async fn what_is_said_last_arrives_before_the_line_is_closed() {
+    let network = Memory::default();
+    let (_ports, answering, mut calling) = call_in_memory(&network).await;
+    until(&mut calling, |event| *event == PeerEvent::MessagesOpen).await;
+    let (delay, jitter) = (Duration::from_millis(50), Duration::from_millis(30));
+    network.set(Weather { delay, jitter, seed: 7, ..Weather::default() });
+    for n in 0..20 {
+        assert!(answering.line.send_message(format!("{n}")));
+    }
+    answering.close().await;
+    let mut heard = Vec::new();
+    loop {
+        match calling.events.recv().await.expect("an end is told") {
+            PeerEvent::Message(text) => heard.push(text),
+            PeerEvent::Gone(why) => break assert_eq!(why, GoneWhy::ClosedByPeer),
+            _ => {}
+        }
+    }
+    assert_eq!(heard, (0..20).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
 #[tokio::test(start_paused = true)]
 async fn messages_that_do_not_fit_are_dropped_and_counted() {
     let network = Memory::default();

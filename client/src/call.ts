@@ -10,6 +10,8 @@ export interface Persona {
   name: string;
   title: string;
   description: string;
+  /** False for an echo or a recording, which cannot take a call over. */
+  talks: boolean;
 }
 
 export type Link = "connected" | "wavering" | "failed";
@@ -43,15 +45,6 @@ async function request(url: string, init: RequestInit): Promise<Response> {
 export async function fetchPersonas(): Promise<Persona[]> {
   const response = await request("/v1/personas", { headers: { accept: "application/json" } });
   return (await response.json()) as Persona[];
-}
-
-/** Has the server erase a caller: what is remembered, and the words of every call. One that it does not know is forgotten. */
-export async function forget(caller: string): Promise<void> {
-  const response = await fetch(`/v1/callers/${encodeURIComponent(caller)}/memory`, { method: "DELETE" });
-  if (response.ok || response.status === 404) return;
-  throw new Refused(
-    problemOfResponse(response.status, response.headers.get("content-type"), await response.text()),
-  );
 }
 
 function gathered(peer: RTCPeerConnection): Promise<void> {

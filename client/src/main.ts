@@ -1,14 +1,17 @@
 // The call page: puts the parts together. Events change the state, the state is drawn, orders go to the call.
 
-import { Call, fetchPersonas, forget, type Link, type Persona } from "./call.js";
+import { Call, fetchPersonas, type Link, type Persona } from "./call.js";
 import { beKnown, beNobody, callerOf } from "./caller.js";
 import { parseEvent } from "./events.js";
 import { LevelMeter } from "./level.js";
+import { correct, forget, recollect } from "./memory.js";
 import { openMicrophone, openSilence, Refused, type Source } from "./microphone.js";
 import { connectionLost, neverConnected, type Problem, problemOfMicrophone } from "./problem.js";
 import { type Action, initial, reduce, type ViewState } from "./state.js";
 import { ControlView } from "./view/controls.js";
 import { byId } from "./view/dom.js";
+import { MemoryView } from "./view/memory.js";
+import { MindView } from "./view/mind.js";
 import { ProblemView } from "./view/problem.js";
 import { QualityView } from "./view/quality.js";
 import { StageView } from "./view/stage.js";
@@ -18,6 +21,8 @@ import { TranscriptView } from "./view/transcript.js";
 
 /** How long media may take to flow after the answer. */
 const CONNECT_MS = 15_000;
+/** How long after a turn what it gave to remember is looked at: the row is written beside the call. */
+const REMEMBERED_MS = 600;
 
 const query = new URLSearchParams(location.search);
 const voice = byId("voice", HTMLAudioElement);
@@ -33,12 +38,20 @@ let meters: { caller: LevelMeter | null; agent: LevelMeter | null } = { caller: 
 /** `performance.now()` at the call's moment 0. */
 let startedAt = 0;
 let connecting = 0;
+let looking = 0;
 
 const start = new StartView({ call: (persona, typing) => void dial(persona, typing), remember });
+const memory = new MemoryView({
+  look: () => void look(),
+  correct: (fact, value) => void amend((caller) => correct(caller, fact, value)),
+  forget: (fact) => void amend((caller) => forget(caller, fact)),
+  forgetEverything: () => confirmForget() && void amend((caller) => forget(caller)),
+});
 showRemembered();
 const stage = new StageView();
 const timeline = new TimelineView();
 const quality = new QualityView();
+const mind = new MindView();
 const transcript = new TranscriptView();
 const problem = new ProblemView({
   retry: () => (personas.length === 0 ? void loadPersonas() : redial(byTyping)),
@@ -55,6 +68,7 @@ const controls = new ControlView({
     over("caller-hangup");
   },
   say: (text) => call?.send({ type: "text", text }) ?? false,
+  switchTo: (name) => void call?.send({ type: "persona", name }),
   again: () => redial(byTyping),
   back() {
     state = initial;
@@ -76,6 +90,7 @@ function draw(): void {
   stage.render(state, other);
   timeline.render(state, other);
   quality.render(state);
+  mind.render(state);
   transcript.render(state, other);
   problem.render(state.problem, state.phase === "ready");
 }
@@ -85,6 +100,7 @@ async function loadPersonas(): Promise<void> {
   try {
     personas = await fetchPersonas();
     start.show(personas, query.get("persona"));
+    controls.showPersonas(personas);
     draw();
     start.focus();
   } catch (error) {
@@ -105,20 +121,57 @@ function inWords(error: unknown): Problem {
 function remember(on: boolean): void {
   if (on) {
     beKnown(localStorage, () => crypto.randomUUID());
+    showRemembered();
     return;
   }
-  if (!window.confirm("Erase what is remembered of you, and the words of your calls?")) {
+  if (!confirmForget()) {
     showRemembered();
     return;
   }
   const gone = beNobody(localStorage);
+  showRemembered();
   if (gone !== null) {
     void forget(gone).catch((error: unknown) => dispatch({ kind: "problem", problem: inWords(error) }));
   }
 }
 
+function confirmForget(): boolean {
+  return window.confirm("Erase what is remembered of you, and the words of your calls?");
+}
+
 function showRemembered(): void {
-  start.showRemembered(callerOf(query, localStorage) !== null, query.get("caller") !== null);
+  const known = callerOf(query, localStorage) !== null;
+  start.showRemembered(known, query.get("caller") !== null);
+  memory.known(known);
+}
+
+/** Shows what is remembered now. */
+async function look(): Promise<void> {
+  const caller = callerOf(query, localStorage);
+  if (caller === null) return;
+  try {
+    memory.show(await recollect(caller));
+  } catch (error) {
+    memory.failed(inWords(error).title);
+  }
+}
+
+/** Changes what is remembered, then shows it. */
+async function amend(change: (caller: string) => Promise<void>): Promise<void> {
+  const caller = callerOf(query, localStorage);
+  if (caller === null) return;
+  try {
+    await change(caller);
+    await look();
+  } catch (error) {
+    dispatch({ kind: "problem", problem: inWords(error) });
+  }
+}
+
+/** Looks again, once things have settled. */
+function lookSoon(): void {
+  clearTimeout(looking);
+  if (memory.open) looking = window.setTimeout(() => void look(), REMEMBERED_MS);
 }
 
 function redial(typing: boolean): void {
@@ -170,6 +223,7 @@ function hear(message: string): void {
   dispatch({ kind: "event", event });
   if (event.type === "floor") call?.otherSpeaks(event.state === "agent" || event.state === "suspect");
   if (event.type === "line") call?.hold(event.hold_ms);
+  if (event.type === "transcript" || event.type === "turn-ended") lookSoon();
   if (event.type === "call-ended") {
     call?.close();
     over(event.reason);

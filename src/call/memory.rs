@@ -42,8 +42,9 @@ impl CallTask {
         self.work.memory = Some(CallMemory { house, caller, today, notebook, sought: String::new(), recalling: None });
     }
 
-    /// Fetches what is known of the caller, what the calls before this one have recorded included.
-    pub(super) fn recollect(&mut self) {
+    /// Fetches what is known of the caller, what the calls before this one have recorded included. `again`: it may be less than
+    /// what this call knows.
+    pub(super) fn recollect(&mut self, again: bool) {
         let Some(memory) = &self.work.memory else { return };
         let (store, caller, today) = (memory.house.store.clone(), memory.caller.clone(), memory.today);
         let (recorder, inbox) = (self.recorder.clone(), self.inbox.0.clone());
@@ -52,7 +53,7 @@ impl CallTask {
                 tracing::debug!(%why, "recollecting what the database has");
             }
             match store.recollection(&caller, today).await {
-                Ok(recollection) if !recollection.is_empty() => {
+                Ok(recollection) if again || !recollection.is_empty() => {
                     let _ = inbox.send(Input::Remembered(Box::new(recollection))).await;
                 }
                 Ok(_) => {}

@@ -75,6 +75,7 @@ struct Live {
     control: mpsc::Sender<Control>,
     events: broadcast::Sender<Arc<str>>,
     line: PeerLine,
+    caller: Option<String>,
 }
 
 /// All live calls.
@@ -136,10 +137,10 @@ impl Registry {
         let talks = persona.talks();
         let mut task = self.task(call.clone(), persona, peer, events.clone(), commands, began)?;
         task.conversation.began_at(u64::try_from(utc_ms()).unwrap_or(0) / 1_000);
-        if let (Some(caller), Some(memory), true) = (caller, &self.house.memory, talks) {
+        if let (Some(caller), Some(memory), true) = (caller.clone(), &self.house.memory, talks) {
             task.remember_caller(memory.clone(), caller);
         }
-        self.live().insert(call.clone(), Live { control, events, line: way_out });
+        self.live().insert(call.clone(), Live { control, events, line: way_out, caller });
         self.tasks.spawn(watch_over(self.clone(), call.clone(), task, line, began));
         Ok(Opened { call, answer })
     }
@@ -238,6 +239,13 @@ impl Registry {
     pub fn tell(&self, call: &str, control: Control) -> Option<bool> {
         let live = self.live().get(call).cloned()?;
         Some(live.control.try_send(control).is_ok())
+    }
+
+    /// Has the live calls of a caller ask again what is known. One that is too busy to listen goes on with what it knew.
+    pub fn recollect(&self, caller: &str) {
+        for live in self.live().values().filter(|live| live.caller.as_deref() == Some(caller)) {
+            let _ = live.control.try_send(Control::Recollect);
+        }
     }
 
     /// Answers a further offer of a live call: ICE restarts, the call goes on. `None`: there is no such live call.

@@ -90,7 +90,7 @@ pub(super) enum Listened {
 impl CallTask {
     /// Runs the call to its end; what it leaves behind is with the recorder.
     pub async fn run(mut self) -> (EndReason, String) {
-        self.recollect();
+        self.recollect(false);
         let mut beat = tokio::time::interval(TICK);
         // A tick that comes late is made up for at once: the line's clock must not fall behind the wall's.
         beat.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -433,6 +433,7 @@ impl CallTask {
                 self.emit(Stamped { at_ms: self.now().ms(), event });
             }
             Control::Persona(persona) => self.switch_persona(persona),
+            Control::Recollect => self.recollect(true),
         }
     }
 

@@ -33,6 +33,8 @@ pub enum Control {
     Message(String),
     /// Something to say of the agent's own accord, after so long.
     Errand { errand: Errand, after: Duration },
+    /// What is known of the caller has been changed from outside.
+    Recollect,
     /// This persona answers from now on.
     Persona(Arc<Persona>),
 }

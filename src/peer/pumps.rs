@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 
@@ -15,6 +17,11 @@ use crate::media::rtp::RtpPacket;
 
 /// Places in the event queue that packets and messages leave free for what must not be lost: the end of the call.
 const RESERVED: usize = 32;
+/// How long the last messages may take to be acknowledged before the line is closed all the same: a few round trips. A peer
+/// that is gone costs this much once.
+const FAREWELL: Duration = Duration::from_millis(400);
+/// How often it is looked whether they have been. The stack has no event for "all acknowledged".
+const FAREWELL_LOOK: Duration = Duration::from_millis(5);
 
 /// The ends of a peer's queues.
 pub(super) struct Pumps {
@@ -22,17 +29,37 @@ pub(super) struct Pumps {
     /// Taken by the first data channel.
     outgoing: Option<mpsc::Receiver<String>>,
     shared: Arc<Shared>,
+    last: Farewell,
+}
+
+/// The end of the messages: what was said last should be heard before the line is closed.
+#[derive(Clone)]
+struct Farewell {
+    /// Cancelled when nothing more will be said.
+    closing: CancellationToken,
+    /// Cancelled when what was said last has arrived.
+    said: CancellationToken,
 }
 
 impl Pumps {
     pub(super) fn new(events: mpsc::Sender<PeerEvent>, outgoing: mpsc::Receiver<String>, shared: Arc<Shared>) -> Self {
-        Self { events, outgoing: Some(outgoing), shared }
+        let last = Farewell { closing: CancellationToken::new(), said: CancellationToken::new() };
+        Self { events, outgoing: Some(outgoing), shared, last }
     }
 
     /// Puts an event that has a reserved place.
     pub(super) fn tell(&self, event: PeerEvent) {
         if self.events.try_send(event).is_err() {
             tracing::debug!("a peer's event is not taken: its call has ended or does not keep up");
+        }
+    }
+
+    /// Lets the messages that were given to the line arrive, such as the one that says why the call is over. Bounded.
+    pub(super) async fn say_farewell(&self) {
+        // Without a channel nobody listens.
+        if self.outgoing.is_none() {
+            self.last.closing.cancel();
+            let _ = tokio::time::timeout(FAREWELL, self.last.said.cancelled()).await;
         }
     }
 
@@ -44,7 +71,8 @@ impl Pumps {
     /// Carries messages both ways on the first data channel; further ones are left alone.
     pub(super) fn converse(&mut self, channel: Arc<dyn DataChannel>, running: &mut JoinSet<()>) {
         if let Some(outgoing) = self.outgoing.take() {
-            running.spawn(converse(channel, outgoing, self.events.clone(), self.shared.clone()));
+            let last = self.last.clone();
+            running.spawn(converse(channel, outgoing, last, self.events.clone(), self.shared.clone()));
         }
     }
 }
@@ -76,12 +104,16 @@ async fn hear(track: Arc<dyn TrackRemote>, events: mpsc::Sender<PeerEvent>, shar
 async fn converse(
     channel: Arc<dyn DataChannel>,
     mut outgoing: mpsc::Receiver<String>,
+    last: Farewell,
     events: mpsc::Sender<PeerEvent>,
     shared: Arc<Shared>,
 ) {
-    let mut open = false;
+    // Dropped with the task, however it ends.
+    let _said = last.said.drop_guard();
+    let (mut open, mut dumb) = (false, false);
     loop {
         tokio::select! {
+            () = last.closing.cancelled() => break,
             event = channel.poll() => match event {
                 Some(DataChannelEvent::OnOpen) => {
                     open = true;
@@ -97,13 +129,21 @@ async fn converse(
                 Some(DataChannelEvent::OnClose) | None => return,
                 Some(_) => {}
             },
-            text = outgoing.recv(), if open => match text {
+            text = outgoing.recv(), if open && !dumb => match text {
                 Some(text) => if channel.try_send_text(&text).await.is_err() {
                     shared.counters.messages_unsent.fetch_add(1, Ordering::Relaxed);
                 },
                 // No line is left that could send; what comes in is still wanted.
-                None => open = false,
+                None => dumb = true,
             },
         }
+    }
+    while let (true, Ok(text)) = (open, outgoing.try_recv()) {
+        if channel.try_send_text(&text).await.is_err() {
+            shared.counters.messages_unsent.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    while open && channel.outstanding_bytes().await.is_ok_and(|bytes| bytes > 0) {
+        tokio::time::sleep(FAREWELL_LOOK).await;
     }
 }

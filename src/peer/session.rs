@@ -292,6 +292,9 @@ impl Session {
                 },
             }
         };
+        if why == GoneWhy::ClosedHere {
+            pumps.say_farewell().await;
+        }
         running.shutdown().await;
         self.dissolve().await;
         pumps.tell(PeerEvent::Gone(why));

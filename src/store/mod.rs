@@ -1,6 +1,7 @@
 //! Every call in one SQLite file. Calls hand [`Entry`] values to a [`Recorder`], which never waits; one writer task
 //! turns them into rows, many a transaction; readers open the file beside it. docs/SQL.md is the map of the tables.
 
+mod amend;
 mod erase;
 mod error;
 mod facts;
@@ -22,6 +23,7 @@ use tokio::task::JoinHandle;
 
 use crate::journal::Entry;
 
+pub use amend::{correct_fact, forget_fact};
 pub use erase::{AskedBy, Erased, erase};
 pub use error::{NotKept, StoreError};
 pub use judging::{BlockView, lift_block};

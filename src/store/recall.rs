@@ -155,7 +155,8 @@ async fn conflicts(connection: &mut SqliteConnection, caller: i64) -> Result<Vec
     let rows: Vec<(String, String, String, i64, i64)> = sqlx::query_as(
         "SELECT before.predicate, before.value, now.value, before.last_said_utc_ms, now.valid_from_utc_ms
          FROM facts AS before JOIN facts AS now ON now.id = before.superseded_by
-         WHERE before.caller_id = ?1 ORDER BY now.valid_from_utc_ms DESC LIMIT 8",
+         WHERE before.caller_id = ?1 AND before.valid_to_utc_ms > before.valid_from_utc_ms
+         ORDER BY now.valid_from_utc_ms DESC LIMIT 8",
     )
     .bind(caller)
     .fetch_all(connection)

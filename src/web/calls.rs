@@ -139,6 +139,8 @@ struct PersonaShown<'a> {
     name: &'a str,
     title: &'a str,
     description: &'a str,
+    /// False for an echo or a recording, which cannot take a call over.
+    talks: bool,
     /// The one that answers when nobody is asked for.
     default: bool,
 }
@@ -154,6 +156,7 @@ pub async fn personas(State(web): State<Web>) -> Response {
             name: &p.name,
             title: &p.title,
             description: &p.description,
+            talks: p.talks(),
             default: p.name == default,
         })
         .collect();

@@ -89,14 +89,14 @@ pub async fn persona(
     tell(&web, &id, Control::Persona(persona)).await
 }
 
-fn read<T>(asked: Asked<T>) -> Result<T, Refusal> {
+pub(super) fn read<T>(asked: Asked<T>) -> Result<T, Refusal> {
     asked.map(|Json(asked)| asked).map_err(|fault| {
         let fix = "Send a JSON object with Content-Type: application/json, as signaling/PROTOCOL.md shows it.";
         Refusal::new(fault.status(), "bad-request", fault.body_text(), fix)
     })
 }
 
-fn text_in(field: &str, text: &str, most: usize) -> Result<String, Refusal> {
+pub(super) fn text_in(field: &str, text: &str, most: usize) -> Result<String, Refusal> {
     let text = text.trim();
     if text.is_empty() || text.chars().count() > most {
         let detail = format!("{field} is empty or longer than {most} characters.");

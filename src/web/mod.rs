@@ -13,7 +13,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, Method, header};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::call::registry::Registry;
@@ -54,6 +54,10 @@ pub fn router(web: Web) -> Router {
             "/v1/callers/{name}/memory",
             get(callers::show).delete(callers::forget).options(calls::preflight).fallback(refusal::method),
         )
+        .route(
+            "/v1/callers/{name}/memory/facts/{fact}",
+            put(callers::correct).delete(callers::drop_fact).options(calls::preflight).fallback(refusal::method),
+        )
         .route("/v1/personas", get(calls::personas).fallback(refusal::method))
         .route("/healthz", get(|| async { "ok\n" }))
         .fallback(page::serve)
@@ -70,4 +74,4 @@ pub fn router(web: Web) -> Router {
 }
 
 /// Verbs that other sites' pages may use here.
-const ALLOWED: &[Method] = &[Method::GET, Method::POST, Method::DELETE, Method::OPTIONS];
+const ALLOWED: &[Method] = &[Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS];

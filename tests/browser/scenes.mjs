@@ -4,29 +4,10 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { openBrowser } from "./browser.mjs";
+import { remembered } from "./remembered.mjs";
+import { phase, shot, waitFor, words } from "./steps.mjs";
 import { describe, padWav, writeWav } from "./wav.mjs";
 import { heard, mediaFigures } from "./witness.mjs";
-
-async function waitFor(page, what, condition, arg, timeout_ms) {
-  try {
-    await page.waitForFunction(condition, arg, { timeout: timeout_ms, polling: 50 });
-  } catch (error) {
-    throw new Error(`waited ${timeout_ms} ms for ${what}: ${error.message.split("\n")[0]}; the page says: ${await words(page)}`);
-  }
-}
-
-const words = async (page) => JSON.stringify((await page.locator("body").innerText()).replace(/\s+/g, " ").slice(0, 600));
-
-const phase = (page, wanted, timeout_ms) =>
-  waitFor(page, `the page to be ${wanted}`, (p) => document.body.dataset.phase === p, wanted, timeout_ms);
-
-async function shot(page, out, name, { scheme = "light", width = 900 } = {}) {
-  await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
-  await page.setViewportSize({ width, height: 760 });
-  await page.screenshot({ path: join(out, `${name}.png`) });
-  await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" });
-  await page.setViewportSize({ width: 900, height: 760 });
-}
 
 /** Opens the page; the Call button has the focus once the personas are there. */
 async function openPage(page, options) {
@@ -294,7 +275,7 @@ async function evening(options) {
   }
 }
 
-export const scenes = { call, refused, problem, evening };
+export const scenes = { call, refused, problem, evening, remembered };
 
 /** Runs a scene, its files in `options.out`. */
 export async function play(name, options) {

@@ -1,5 +1,6 @@
 // During the call: mute, hang up, the text box and their keys; after it: why it ended, and the way on.
 
+import type { Persona } from "../call.js";
 import { TEXT_MAX_CHARS } from "../events.js";
 import type { ViewState } from "../state.js";
 import { byId, key } from "./dom.js";
@@ -9,6 +10,8 @@ export interface ControlOrders {
   hangUp(): void;
   /** False when it could not be sent: the text stays in the box. */
   say(text: string): boolean;
+  /** Somebody else is to answer. */
+  switchTo(persona: string): void;
   again(): void;
   back(): void;
 }
@@ -21,6 +24,7 @@ export class ControlView {
   readonly #hangUp = byId("hang-up", HTMLButtonElement);
   readonly #text = byId("text", HTMLInputElement);
   readonly #send = byId("send", HTMLButtonElement);
+  readonly #switch = byId("switch", HTMLSelectElement);
   readonly #again = byId("again", HTMLButtonElement);
   readonly #orders: ControlOrders;
   #state: ViewState | null = null;
@@ -37,12 +41,23 @@ export class ControlView {
     this.#hangUp.addEventListener("click", () => orders.hangUp());
     this.#again.addEventListener("click", () => orders.again());
     byId("back", HTMLButtonElement).addEventListener("click", () => orders.back());
+    this.#switch.addEventListener("change", () => {
+      orders.switchTo(this.#switch.value);
+      // It shows who answers, and that is told by the call.
+      this.#switch.value = this.#state?.persona ?? "";
+    });
     byId("say", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       const text = this.#text.value.trim();
       if (text && orders.say(text)) this.#text.value = "";
     });
     document.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  /** Who can take a call over. */
+  showPersonas(personas: readonly Persona[]): void {
+    const options = personas.filter(({ talks }) => talks).map(({ name, title }) => new Option(title || name, name));
+    this.#switch.replaceChildren(...options);
   }
 
   render(state: ViewState): void {
@@ -54,6 +69,11 @@ export class ControlView {
     byId("ending", HTMLElement).hidden = state.phase !== "ended";
     byId("ending-sentence", HTMLParagraphElement).textContent = state.ending?.sentence ?? "";
     this.#text.disabled = this.#send.disabled = state.phase !== "live";
+    // An echo is nobody who could be relieved, and one persona alone is no choice.
+    const relievable = [...this.#switch.options].some(({ value }) => value === state.persona);
+    this.#switch.hidden = !relievable || this.#switch.options.length < 2;
+    this.#switch.disabled = state.phase !== "live";
+    if (relievable && before?.persona !== state.persona) this.#switch.value = state.persona ?? "";
     this.#mute.disabled = !state.microphone;
     this.#mute.ariaPressed = String(state.muted);
     if (!before || before.muted !== state.muted || before.microphone !== state.microphone) {
@@ -95,6 +115,8 @@ export class ControlView {
   #key(event: KeyboardEvent): void {
     const phase = this.#state?.phase;
     if ((phase !== "live" && phase !== "connecting") || event.ctrlKey || event.metaKey || event.altKey) return;
+    // Keys that are typed somewhere else are meant there.
+    if (event.target !== this.#text && event.target instanceof Element && event.target.closest("input, select")) return;
     const typing = event.target === this.#text;
     if (event.key === "Escape" && !event.repeat) {
       // Out of the box first: a habit should not end the call.
