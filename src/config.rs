@@ -74,9 +74,9 @@ section! {
         /// Shorten and lengthen speech by whole periods of the voice, so that the delay follows the network at once. false:
         /// speech is left as it came, and the delay changes only where nobody speaks.
         stretch_speech: bool = true, (), "";
-        /// Takes the agent's own voice out of what comes back. "auto" does so where the client says that nobody else
-        /// does; a browser says so of itself. "on" costs some 0.1 ms of CPU per call and 20 ms and helps where an echo
-        /// is stronger than the caller. Either way floor.echo_likelihood tells what is left from a caller.
+        /// Takes the agent's own voice out of what comes back, and tells what is left of it from a caller
+        /// (floor.echo_likelihood). "auto" does both where the client says that nobody else does, as `duologue call --echo`
+        /// does and a browser whose own canceller is off; "off" does neither. Some 0.1 ms of CPU per call and 20 ms.
         echo_canceller: EchoCancelling = EchoCancelling::Auto, (), "";
     }
 }
@@ -136,6 +136,9 @@ section! {
         background_db: f32 = 10.0, 3.0..=40.0, "dB";
         /// A sound this likely to be the agent's own voice is not the caller's.
         echo_likelihood: f32 = 0.6, 0.05..=1.0, "";
+        /// Of a sound over the agent, so much that was clearly not the agent's voice makes it the caller's, whatever follows: in the
+        /// pauses of somebody who talks over the agent nothing but an echo is heard.
+        others_ms: u32 = 140, 20..=1_000, "ms";
     }
 }
 

@@ -202,6 +202,7 @@ pub fn conversation_settings(config: &Config) -> ConversationSettings {
             insist_ms: floor.insist_ms,
             background_db: floor.background_db,
             echo_likelihood: floor.echo_likelihood,
+            others_ms: floor.others_ms,
         },
         endpoint: EndpointSettings {
             endpoint_ms: floor.endpoint_ms,

@@ -13,7 +13,7 @@ use duologue::call::engines::Engines;
 use duologue::call::registry::{House, Registry};
 use duologue::call::wire::Control;
 use duologue::call_client::conductor::Pace;
-use duologue::call_client::conversation::converse;
+use duologue::call_client::conversation::{Handset, converse};
 use duologue::config::EchoCancelling;
 use duologue::dialogue::conversation::ConversationSettings;
 use duologue::dialogue::persona::Persona;
@@ -254,8 +254,8 @@ async fn a_caller_who_reports_what_it_plays_is_known_to_the_word() {
         patience: Duration::from_secs(9),
         hang_up_after: Some(Duration::from_secs(9)),
     };
-    let delay = Duration::from_millis(200);
-    converse(&mut peer, &[], pace, delay, |_, _| {}).await.expect("a call");
+    let set = Handset { playout_delay: Duration::from_millis(200), echo: None };
+    converse(&mut peer, &[], pace, set, |_, _| {}).await.expect("a call");
     peer.close().await;
     stage.registry.shut_down().await;
     let ways = ways(&stage).await;

@@ -47,6 +47,8 @@ async fn call(house: &House, echo: &str) {
         hangup_after: Some(60.0),
         playout_delay_ms: 0,
         echo: Some(echo.parse::<Feedback>().expect("a way back")),
+        impair: None,
+        impair_seed: 1,
     };
     let (responses, summary) = run(args).await.expect("a call");
     assert_eq!(summary.answered, 1, "the caller is heard and answered all the same: {responses:?}");

@@ -24,6 +24,7 @@ use crate::dialogue::persona::Persona;
 use crate::journal::{CallId, EndReason, Entry, MediaTotals};
 use crate::media::downlink::{DownlinkSettings, Level};
 use crate::media::ear::{Ear, EarError, EarSettings};
+use crate::media::echo::EchoMeans;
 use crate::media::parrot::Parrot;
 use crate::media::recording::Recording;
 use crate::peer::{OfferRefused, Peer, PeerLine, Port, PortCounts};
@@ -170,7 +171,9 @@ impl Registry {
         let house = &self.house;
         let mut ear =
             Ear::new(house.ear, house.engines.voice_detector(), peer.agreed.opus)?.with_redundancy(peer.agreed.red);
-        ear.cancel_echo(house.echo_canceller == EchoCancelling::On && !persona.echo);
+        if house.echo_canceller == EchoCancelling::On && !persona.echo {
+            ear.mind_echo(EchoMeans::BOTH);
+        }
         Ok(CallTask {
             call: call.clone(),
             ear,

@@ -23,6 +23,7 @@ use crate::dialogue::persona::Persona;
 use crate::journal::{CallId, DownlinkRow, EndReason, Entry, MediaTotals};
 use crate::media::downlink::LinkReport;
 use crate::media::ear::Ear;
+use crate::media::echo::EchoMeans;
 use crate::media::far_ear::PlayoutReport;
 use crate::media::parrot::Parrot;
 use crate::media::quality::QualityWatch;
@@ -384,7 +385,7 @@ impl CallTask {
             }
             Ok(ClientMessage::Persona { name }) => self.ask_for(at, &name),
             Ok(ClientMessage::Microphone { echo_cancelled }) if self.echo_by_client => {
-                self.ear.cancel_echo(!echo_cancelled);
+                self.ear.mind_echo(if echo_cancelled { EchoMeans::NONE } else { EchoMeans::BOTH });
             }
             Ok(ClientMessage::Microphone { .. }) => {}
             Ok(ClientMessage::Hangup) => self.end(EndReason::CallerHangup, "The caller hung up."),

@@ -94,7 +94,7 @@ pub struct Plan<'a> {
 fn persona() -> Persona {
     let mut persona = Persona::blank("porter");
     persona.prompt = "You are a porter.".into();
-    persona.opening = "Hello. ".repeat(8).trim_end().into();
+    persona.opening = "Hello. ".repeat(2).trim_end().into();
     persona
 }
 
@@ -227,7 +227,8 @@ impl<'a> Call<'a> {
         let clip = &self.clips[self.dice.below(self.clips.len())];
         let ms = |samples: usize| (samples * 1_000 / HEAR_RATE as usize) as u64;
         let now = self.now_ms + 20;
-        let (onset_ms, end_ms) = (now + ms(clip.onset), now + ms(clip.sound.len()).min(ms(clip.onset) + longest_ms));
+        let (onset_ms, end_ms) =
+            (now + ms(clip.onset), now + ms(clip.sound.len()).min(ms(clip.onset).saturating_add(longest_ms)));
         self.act = Some(Act { kind, onset_ms, end_ms, noticed: false });
         let samples = (end_ms - now) as usize * (HEAR_RATE as usize / 1_000);
         self.far.say(&clip.sound[..samples.min(clip.sound.len())]);
@@ -379,7 +380,8 @@ impl<'a> Call<'a> {
             return;
         }
         match &mut self.act {
-            Some(act) if act.kind == Kind::Answer && !act.noticed && self.now_ms >= act.onset_ms => {
+            // A breath before the first word is his, too.
+            Some(act) if act.kind == Kind::Answer && !act.noticed && self.now_ms + 300 >= act.onset_ms => {
                 act.noticed = true;
                 self.counts.answers += 1;
             }
