@@ -22,7 +22,7 @@ run: build client models ## Install, fetch, build what is missing, then serve: o
 test: test-system client browser core ## Everything it needs, then every test
 	cargo build --release --workspace --bins --tests
 	$(BIN)/duologue models fetch --for-default
-	$(BIN)/duologue models fetch smollm2-135m whisper-base minilm
+	$(BIN)/duologue models fetch smollm2-135m whisper-base
 	DUOLOGUE_REQUIRE_MODELS=1 cargo test --release --workspace --no-fail-fast
 	cd client && npm run --silent check && npm test
 

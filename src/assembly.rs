@@ -183,11 +183,18 @@ async fn judge(
     Ok(match config.judge.kind {
         JudgeKind::Rules => None,
         JudgeKind::Llm => Some(Arc::new(LlmJudge::new(llm.clone()))),
-        JudgeKind::Tuned => {
-            let weights = library.path("minilm", "minilm/model.safetensors")?;
-            let folder = weights.parent().unwrap_or(Path::new(".")).to_owned();
-            Some(Arc::new(blocking(move || TunedJudge::load(&folder)).await?))
-        }
+        JudgeKind::Tuned => match library.path("minilm", "minilm/model.safetensors") {
+            Ok(weights) => {
+                let folder = weights.parent().unwrap_or(Path::new(".")).to_owned();
+                Some(Arc::new(blocking(move || TunedJudge::load(&folder)).await?))
+            }
+            // A server that answers everybody is better than none.
+            Err(absent @ ModelError::Absent { .. }) => {
+                tracing::warn!(%absent, "the rules judge every turn: nothing is refused or deflected; judge.kind = \"rules\" makes this silent");
+                None
+            }
+            Err(fault) => return Err(fault.into()),
+        },
     })
 }
 

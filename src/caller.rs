@@ -51,7 +51,7 @@ pub async fn run(config: &Config, command: CallerCommand) -> anyhow::Result<()> 
         CallerCommand::Show { name } => print!("{}", in_words(&known(&reader, &name).await?)),
         CallerCommand::Export { name } => println!("{}", serde_json::to_string_pretty(&known(&reader, &name).await?)?),
         CallerCommand::Erase { name } => {
-            let erased = erase(path, &name, AskedBy::Operator).await?;
+            let erased = erase(path, &config.recording.dir, &name, AskedBy::Operator).await?;
             let erased = erased.ok_or_else(|| anyhow::anyhow!("there is no caller '{name}'"))?;
             println!("erased: {} facts, {} turns of {} calls", erased.facts, erased.turns, erased.calls);
         }

@@ -6,15 +6,19 @@ mod fault;
 mod knob;
 #[macro_use]
 mod section;
+mod recording;
+mod review;
 mod values;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub use fault::{ConfigFaults, Fault};
+pub use recording::Recording;
+pub use review::Review;
 pub use values::{
-    AsrBackend, EchoCancelling, HttpUrl, JudgeKind, LlmBackend, LogFormat, ModelRef, Origin, Secret, SecretError,
-    TtsBackend, TurnKind,
+    AsrBackend, EchoCancelling, HttpUrl, JudgeKind, LlmBackend, LogFormat, ModelRef, Origin, RecordCalls, Secret,
+    SecretError, TtsBackend, TurnKind,
 };
 
 /// Where a configuration is looked for when none is named.
@@ -34,7 +38,9 @@ sections! {
         personas: Personas,
         calls: Calls,
         store: Store,
-    memory: Memory,
+        recording: Recording,
+        review: Review,
+        memory: Memory,
         models: Models,
         log: Log,
     }
@@ -172,9 +178,10 @@ section! {
 section! {
     /// Choosing what to do with a turn: answer, stay silent, ...
     pub struct Judge in "judge" {
-        /// "rules" answers honestly and waits when asked to; "tuned" is the trained judge, which also refuses, deflects, keeps
-        /// silent and cuts in, as the persona leans; "llm" asks the language model, which takes longer.
-        kind: JudgeKind = JudgeKind::Rules, (), "";
+        /// "tuned" is the trained judge, which also refuses, deflects, keeps silent and cuts in, as the persona leans (without
+        /// its model the rules judge); "rules" answers honestly and waits when asked to; "llm" asks the language model, which
+        /// takes longer.
+        kind: JudgeKind = JudgeKind::Tuned, (), "";
         /// A judge that takes longer is not waited for: the rules decide.
         limit_ms: u32 = 400, 20..=10_000, "ms";
         /// An answer that is put off comes after so much quiet.

@@ -30,9 +30,9 @@ enum Command {
     Models(ModelsCommand),
     /// Play WAV files into a call, record both sides, print the response latency of each turn at the ear
     Call(duologue::call_client::CallArguments),
-    /// The judge: build its data, train it, evaluate it, export decisions
+    /// The judge: build its data, train it, evaluate it; label and export the decisions of calls
     #[command(subcommand)]
-    Judge(duologue_judge::cli::Command),
+    Judge(duologue::judging::JudgeCommand),
     /// Callers that are refused: who, why and until when; and taking it back
     #[command(subcommand)]
     Block(duologue::block::BlockCommand),
@@ -42,6 +42,11 @@ enum Command {
     /// Personas: who can answer, and what is wrong with a file
     #[command(subcommand)]
     Persona(duologue::persona::PersonaCommand),
+    /// Ask the call database: one statement that reads
+    Sql(duologue::review::SqlArguments),
+    /// The questions of a morning after, by name
+    #[command(subcommand)]
+    Review(duologue::review::ReviewCommand),
     /// Put a bad network between two programs on this machine: a seeded UDP relay
     Relay(duologue::relay::RelayArguments),
     /// Speak a text into a WAV file, in the configured voice
@@ -90,7 +95,7 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Judge(command) => {
-            tokio::task::block_in_place(|| duologue_judge::cli::run(command))?;
+            duologue::judging::run(config, command).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Block(command) => {
@@ -103,6 +108,14 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         }
         Command::Persona(command) => {
             duologue::persona::run(config, command)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Sql(arguments) => {
+            duologue::review::sql(config, arguments).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Review(command) => {
+            duologue::review::review(config, command).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Relay(arguments) => {

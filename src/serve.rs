@@ -15,7 +15,7 @@ use crate::audio::resample::Resampler;
 use crate::audio::{LINE_RATE, wav};
 use crate::call::memory::MemoryHouse;
 use crate::call::registry::{House, Registry};
-use crate::config::{Config, JudgeKind};
+use crate::config::{Config, JudgeKind, RecordCalls, SecretError};
 use crate::dialogue::conversation::{ConversationSettings, DraftSettings, Judging, Pace};
 use crate::dialogue::endpoint::{EndWeights, EndpointSettings};
 use crate::dialogue::floor::FloorSettings;
@@ -23,8 +23,9 @@ use crate::dialogue::persona::Persona;
 use crate::media::ear::EarSettings;
 use crate::media::far_ear::FarEarSettings;
 use crate::peer::{Port, PortConfig, PortError};
+use crate::recording::{Consent, Housekeeping, RecordingHouse};
 use crate::store::{Store, StoreError};
-use crate::web::{self, Web};
+use crate::web::{self, Reviewers, Web};
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,10 @@ pub enum ServeError {
     Media(#[from] PortError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("{0}")]
+    Recording(String),
+    #[error(transparent)]
+    Key(#[from] SecretError),
     #[error("HTTP port {} is in use: stop the other program (`ss -tlpn 'sport = :{}'` names it) or set http.listen in duologue.toml", .0.port(), .0.port())]
     HttpInUse(SocketAddr),
     #[error("cannot listen for HTTP on {listen}: {why}")]
@@ -51,6 +56,7 @@ pub struct Server {
     store: Store,
     stop: CancellationToken,
     web: JoinHandle<()>,
+    keeping: JoinHandle<()>,
 }
 
 impl Server {
@@ -70,6 +76,10 @@ impl Server {
         .await?;
         let store = Store::open(&config.store.path).await?;
         let engines = assembly::assemble(config).await?;
+        let recording = recording_house(config)?;
+        let mut conversation = conversation_settings(config);
+        // Where the tuned judge's model is not there, the rules judge, and they are instant.
+        conversation.judging.beside = engines.judge.is_some();
         let (http, media) = (listener.local_addr().unwrap_or(config.http.listen), port.local_addr());
         let registry = Registry::new(House {
             port,
@@ -78,7 +88,7 @@ impl Server {
             store: store.reader(),
             personas,
             default_persona: config.personas.default.clone(),
-            conversation: conversation_settings(config),
+            conversation,
             ear: ear_settings(config),
             redundancy_most: config.media.redundancy_most as u8,
             memory: config.memory.enabled.then(|| MemoryHouse {
@@ -87,6 +97,7 @@ impl Server {
                 recalled: config.memory.recalled,
             }),
             echo_canceller: config.media.echo_canceller,
+            recording,
             max_calls: config.calls.max as usize,
             longest_call: Duration::from_secs(u64::from(config.calls.max_minutes) * 60),
         });
@@ -94,6 +105,8 @@ impl Server {
             registry: registry.clone(),
             store: store.reader(),
             page: PathBuf::from("client/dist"),
+            recordings: config.recording.dir.clone(),
+            reviewers: reviewers(config, http)?,
             origins: config.http.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
         });
         let stop = CancellationToken::new();
@@ -103,12 +116,23 @@ impl Server {
                 tracing::error!(%fault, "the web server stopped");
             }
         });
-        Ok(Self { http, media, registry, store, stop, web })
+        let keep = config.recording.keep_days;
+        let keeping = tokio::spawn(
+            Housekeeping {
+                folder: config.recording.dir.clone(),
+                store: store.reader(),
+                recorder: store.recorder(),
+                keep: (keep > 0).then(|| Duration::from_secs(u64::from(keep) * 86_400)),
+            }
+            .run(),
+        );
+        Ok(Self { http, media, registry, store, stop, web, keeping })
     }
 
     /// Ends every call, writes every row, stops.
     pub async fn stop(self) {
         self.registry.shut_down().await;
+        self.keeping.abort();
         self.stop.cancel();
         // Listeners of ended calls close by themselves; an idle keep-alive connection is not waited for.
         if tokio::time::timeout(Duration::from_secs(2), self.web).await.is_err() {
@@ -119,6 +143,26 @@ impl Server {
             tracing::warn!(lost = counts.lost, "rows that could not be kept");
         }
     }
+}
+
+/// Who may read everything.
+fn reviewers(config: &Config, http: SocketAddr) -> Result<Reviewers, ServeError> {
+    Ok(match config.review.key()? {
+        Some(key) => Reviewers::Key(key),
+        None if http.ip().is_loopback() => Reviewers::Anybody,
+        None => Reviewers::Nobody,
+    })
+}
+
+/// Where calls are recorded, and how callers are told.
+fn recording_house(config: &Config) -> Result<Option<RecordingHouse>, ServeError> {
+    let consent = match config.recording.calls {
+        RecordCalls::Off => return Ok(None),
+        RecordCalls::Silent => Consent::Silent,
+        RecordCalls::Tone => Consent::Tone,
+        RecordCalls::Announced => Consent::Announced(config.recording.announcement.clone()),
+    };
+    RecordingHouse::open(&config.recording.dir, consent).map(Some).map_err(ServeError::Recording)
 }
 
 async fn listen(at: SocketAddr) -> Result<TcpListener, ServeError> {

@@ -23,7 +23,7 @@ async fn house(media: &str, more: &str) -> House {
     std::fs::write(personas.join("porter.md"), page).expect("a persona");
     let house = House::open(&format!(
         "{media}[asr]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\n[tts]\nbackend = \"scripted\"\n\
-         [personas]\ndir = {personas:?}\n{more}"
+         [judge]\nkind = \"rules\"\n[personas]\ndir = {personas:?}\n{more}"
     ))
     .await;
     // Personas are read once.

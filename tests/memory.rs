@@ -153,9 +153,12 @@ async fn an_erased_caller_leaves_a_count_and_no_word() {
     entries.extend(said("two", 1, "Yesterday I went to the harbour."));
     entries.push(closed("one", 5_000));
     let store = kept(&path, entries).await;
-    let erased = erase(&path, "ada-of-the-browser", AskedBy::Operator).await.expect("erased").expect("she was known");
+    let erased = erase(&path, folder.path(), "ada-of-the-browser", AskedBy::Operator)
+        .await
+        .expect("erased")
+        .expect("she was known");
     assert_eq!((erased.facts, erased.turns, erased.calls), (1, 1, 1));
-    assert_eq!(erase(&path, "ada-of-the-browser", AskedBy::Operator).await, Ok(None));
+    assert_eq!(erase(&path, folder.path(), "ada-of-the-browser", AskedBy::Operator).await, Ok(None));
     // A live call of hers goes on, and leaves nothing any more.
     store.recorder().record(remembered("one", 1, vec![fact(Predicate::Likes, "zeppelins")]));
     store.recorder().flush().await.expect("written");
@@ -223,7 +226,7 @@ async fn serve(folder: &Path) -> Server {
     let script = folder.join("script.yaml");
     std::fs::write(&script, SCRIPT).expect("a script");
     let more = format!(
-        "[asr]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\nmodel = {:?}\n[tts]\nbackend = \"scripted\"\n",
+        "[asr]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\nmodel = {:?}\n[tts]\nbackend = \"scripted\"\n[judge]\nkind = \"rules\"\n",
         script.display().to_string()
     );
     Server::start(&config(folder, &more)).await.expect("the server starts")

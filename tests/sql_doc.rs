@@ -3,18 +3,10 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use common::{
-    MONDAY_UTC_MS, agent_turn, caller_turn, closed, event, fact, judgement, opened, place, remembered, words,
-};
-use duologue::journal::{DownlinkRow, EndReason, Entry, MediaTotals};
-use duologue::media::downlink::LinkReport;
-use duologue::media::far_ear::ReportCounts;
-use duologue::memory::calendar::Day;
-use duologue::memory::{Commitment, Fact, Gleanings, Party, Predicate, Wish};
-use duologue::store::Store;
-use duologue_signaling::event::{Event, LatencyParts, TurnOutcome};
+use common::morning::{a_morning, kept_and_raised};
+use common::place;
+use duologue::store::{Label, Store, label};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 fn page() -> String {
@@ -26,109 +18,14 @@ fn queries(page: &str) -> Vec<&str> {
     page.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
 }
 
-/// What call "a" was told of its line, and did.
-fn downlink(at_ms: u64, expected: u32, lost: u32) -> DownlinkRow {
-    let report = LinkReport { expected, lost, jitter: Duration::from_millis(3), rtt: Some(Duration::from_millis(40)) };
-    DownlinkRow {
-        call: "a".into(),
-        at_ms,
-        report: Some(report),
-        packets_sent: 250,
-        copies_sent: 500,
-        payload_bytes: 60_000,
-        copies: 4,
-        fec_percent: 0,
-        bitrate_bps: 24_000,
-    }
-}
-
-/// On the day before.
-fn went(at_utc_ms: i64) -> Fact {
-    let day = Some(Day::of_utc_ms(at_utc_ms).plus(-1));
-    Fact { day, ..fact(Predicate::Did, "went to the lighthouse") }
-}
-
-fn promised() -> Commitment {
-    let due = Some(Day::of_utc_ms(MONDAY_UTC_MS).plus(1));
-    Commitment { who: Party::Agent, what: "ask the cook".into(), due }
-}
-
-/// A good morning: one call as it should be, one on a bad line that the caller left unanswered, one that failed.
-fn a_morning() -> Vec<Entry> {
-    let mut unheard = agent_turn("b", 2, 900, "We open at nine.", "");
-    unheard.outcome = Some(TurnOutcome::Revoked);
-    unheard.latency.first_packet_ms = None;
-    let mut typed = agent_turn("a", 5, 9_000, "Yes.", "Yes.");
-    typed.latency = LatencyParts { speech_end_ms: None, ..typed.latency };
-    let mut written = caller_turn("a", 4, 8_700, "Really?");
-    written.typed = true;
-    let mut failed = agent_turn("c", 2, 900, "", "");
-    failed.outcome = Some(TurnOutcome::Failed);
-    let bad_line = Entry::CallClosed {
-        call: "c".into(),
-        ended_utc_ms: MONDAY_UTC_MS + 7_000,
-        duration_ms: 7_000,
-        reason: EndReason::NetworkGone,
-        detail: "no packets for 5 s".into(),
-        media: MediaTotals { packets_received: 80, packets_lost: 20, ..MediaTotals::default() },
-    };
-    let reports = ReportCounts { taken: 21, stale: 1, ..ReportCounts::default() };
-    vec![
-        opened("a", Some("Ada")),
-        Entry::Turn(caller_turn("a", 1, 0, "When do you open?")),
-        event("a", 880, Event::Draft { turn: 2, caller_turn: 1, adopted: true, tokens: 3, spent_ms: 240 }),
-        Entry::Turn(agent_turn("a", 2, 900, "We open at nine. On Sundays at ten.", "We open at nine.")),
-        words("a", 2, "We open at nine. On Sundays at ten.", 1_900, 6, 4),
-        event("a", 1_900, Event::Backchannel { turn: 2, text: "Mm-hm.".into() }),
-        Entry::Turn(caller_turn("a", 3, 2_600, "And on Sundays?")),
-        Entry::Judgement(judgement("a", 1, 880, "When do you open?", ("respond", "respond"), None)),
-        Entry::Judgement(judgement("a", 3, 2_900, "And on Sundays?", ("silence", "refuse"), Some("silence-budget"))),
-        Entry::Blocked { call: "a".into(), at_ms: 11_000, ttl_s: 3_600, reason: "block.abuse_goes_on" },
-        Entry::Turn(written),
-        Entry::Turn(typed),
-        remembered("a", 3, vec![fact(Predicate::Name, "Ada"), fact(Predicate::Room, "12"), went(MONDAY_UTC_MS)]),
-        Entry::Remembered {
-            call: "a".into(),
-            turn: 2,
-            gleanings: Gleanings { commitments: vec![promised()], ..Gleanings::default() },
-            at_utc_ms: MONDAY_UTC_MS,
-        },
-        Entry::Summed { call: "a".into(), text: "asked about Sundays".into() },
-        Entry::Playout { call: "a".into(), reports, way_ms: 64 },
-        Entry::Downlink(downlink(5_000, 250, 50)),
-        Entry::Downlink(DownlinkRow { report: None, ..downlink(12_000, 0, 0) }),
-        event(
-            "a",
-            10_000,
-            Event::Quality { delay_ms: 70, loss: 0.1, late: 0.0, concealed: 0.02, recovered: 0.08, drift_ppm: None },
-        ),
-        closed("a", 12_000),
-        opened("b", None),
-        Entry::Turn(caller_turn("b", 1, 0, "Hello, are you... no, wait.")),
-        Entry::Turn(unheard),
-        words("b", 2, "We open at nine.", 1_900, 0, 0),
-        closed("b", 3_000),
-        opened("c", Some("Ada")),
-        Entry::Turn(caller_turn("c", 1, 0, "I'm in room fourteen. Forget my phone number.")),
-        remembered("c", 1, vec![fact(Predicate::Room, "14")]),
-        Entry::Remembered {
-            call: "c".into(),
-            turn: 1,
-            gleanings: Gleanings { wishes: vec![Wish::ForgetAbout("phone number".into())], ..Gleanings::default() },
-            at_utc_ms: MONDAY_UTC_MS,
-        },
-        event("c", 1_500, Event::Trouble { code: "llm-unreachable".into(), detail: "asking again".into() }),
-        Entry::Turn(failed),
-        bad_line,
-        Entry::Turn(caller_turn("nobody", 1, 0, "lost words")),
-    ]
-}
-
 async fn filled() -> (tempfile::TempDir, SqliteConnection) {
     let (folder, path): (_, PathBuf) = place();
     let store = Store::open(&path).await.expect("a database");
-    a_morning().into_iter().for_each(|entry| store.recorder().record(entry));
+    a_morning().into_iter().chain(kept_and_raised()).for_each(|entry| store.recorder().record(entry));
     store.close().await;
+    let reviewed =
+        Label { judgement: 2, action: "respond".into(), also: Vec::new(), reason: "Honest.".into(), by: "me".into() };
+    label(&path, &reviewed).await.expect("a label");
     let connection = SqliteConnectOptions::new().filename(&path).read_only(true).connect().await.expect("a database");
     (folder, connection)
 }
@@ -245,6 +142,7 @@ async fn the_views_tell_what_happened() {
             ("user", "And on Sundays?", 0),
             ("user", "Really?", 0),
             ("assistant", "Yes.", 0),
+            ("assistant", "We are closed on Sundays.", 0),
             ("user", "Hello, are you... no, wait.", 0)
         ]
     );

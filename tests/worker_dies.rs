@@ -13,8 +13,7 @@ use house::{House, models_are_here};
 use reqwest::{Client, header};
 use serde_json::Value;
 
-const EMBEDDED: &str =
-    "[asr]\nbackend = \"scripted\"\n[tts]\nbackend = \"scripted\"\n[llm]\nmodel = \"smollm2-135m\"\n";
+const EMBEDDED: &str = "[asr]\nbackend = \"scripted\"\n[tts]\nbackend = \"scripted\"\n[llm]\nmodel = \"smollm2-135m\"\n[judge]\nkind = \"rules\"\n";
 
 /// The worker of this test's own server: a child of this process.
 fn worker() -> Option<u32> {

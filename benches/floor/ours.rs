@@ -7,7 +7,7 @@ use std::sync::Arc;
 use duologue::audio::LINE_FRAME;
 use duologue::backend::{AsrPurpose, Speech, WordMark};
 use duologue::dialogue::conversation::{Conversation, ConversationSettings, Effect, Input};
-use duologue::dialogue::judge::{Judge, Moment, RulesJudge};
+use duologue::dialogue::judge::{Judge, RulesJudge};
 use duologue::dialogue::persona::Persona;
 use duologue::media::ear::Ear;
 use duologue::media::segment::Heard;
@@ -87,7 +87,7 @@ impl Ours {
                 let verdict = RulesJudge.judge(&situation);
                 let judge = RulesJudge.name();
                 self.talk
-                    .on(at, Input::Judged { turn, revision, moment: Moment::EndOfTurn, judge, verdict, took_ms: 0.0 });
+                    .on(at, Input::Judged { turn, revision, moment: situation.moment, judge, verdict, took_ms: 0.0 });
             }
             Effect::VoiceAttention { .. } => {}
             Effect::CloseUtterance => ear.close_utterance(),

@@ -11,7 +11,7 @@ use duologue::audio::{HEAR_RATE, LINE_FRAME, LINE_RATE};
 use duologue::backend::whisper::Whisper;
 use duologue::backend::{Asr, AsrJob, AsrPurpose};
 use duologue::dialogue::conversation::{Conversation, ConversationSettings, Effect, Input};
-use duologue::dialogue::judge::{Action, Moment, Verdict};
+use duologue::dialogue::judge::{Action, Verdict};
 use duologue::dialogue::parts::{Ask, Cut, Parts};
 use duologue::dialogue::persona::Persona;
 use duologue::dialogue::stable;
@@ -93,6 +93,8 @@ pub struct VirtualCall<'a> {
     last_voiced: CallTime,
     /// Of the newest tail.
     tail: (CallTime, f64),
+    /// What was told of each turn last.
+    turns: BTreeMap<u32, String>,
     /// Stable words of the open turn.
     agreed: Vec<String>,
     /// All that was heard: 16 kHz.
@@ -132,6 +134,7 @@ impl<'a> VirtualCall<'a> {
             partial: None,
             last_voiced: CallTime::ZERO,
             tail: (CallTime::ZERO, 0.0),
+            turns: BTreeMap::new(),
             agreed: Vec::new(),
             heard: Vec::new(),
             told: Told::default(),
@@ -226,21 +229,24 @@ impl<'a> VirtualCall<'a> {
                 self.recognise(ask, self.ear.utterance()).await;
             }
             Effect::Judge { turn, revision, situation } => {
-                self.turn_is_known(&situation.text);
+                // Asked for a draft too, and of a turn that goes on: what counts is the transcript that is told.
+                drop(situation);
                 let verdict = Verdict::certain(Action::Silence, "measuring");
                 self.talk.on(
                     self.at,
-                    Input::Judged { turn, revision, moment: Moment::EndOfTurn, judge: "nobody", verdict, took_ms: 0.0 },
+                    Input::Judged { turn, revision, moment: situation.moment, judge: "nobody", verdict, took_ms: 0.0 },
                 );
             }
             Effect::VoiceAttention { .. } => {}
             Effect::CloseUtterance => self.ear.close_utterance(),
-            Effect::Emit(event) => {
-                if let Event::Partial { text, stable, .. } = event.event {
+            Effect::Emit(event) => match event.event {
+                Event::Partial { text, stable, .. } => {
                     let words: Vec<String> = normal(stable::prefix(&text, stable));
                     self.agree(words);
                 }
-            }
+                Event::Transcript { turn, text, .. } => self.turn_is_known(turn, &text),
+                _ => {}
+            },
             _ => {}
         }
     }
@@ -259,15 +265,14 @@ impl<'a> VirtualCall<'a> {
         }
     }
 
-    fn turn_is_known(&mut self, text: &str) {
+    /// A turn that goes on is told again, with the words after it.
+    fn turn_is_known(&mut self, turn: u32, text: &str) {
         let words = normal(text);
         let kept = self.agreed.iter().zip(&words).take_while(|(a, b)| a == b).count();
         self.told.changed += self.agreed.len() - kept;
         self.agreed.clear();
-        if !self.told.text.is_empty() {
-            self.told.text.push(' ');
-        }
-        self.told.text.push_str(text);
+        self.turns.insert(turn, text.to_owned());
+        self.told.text = self.turns.values().map(String::as_str).collect::<Vec<_>>().join(" ");
         self.told.tail_cpu_ms.push(self.tail.1);
         self.told.tail_late_ms.push(self.tail.0.since(self.last_voiced).as_secs_f64() * 1_000.0);
     }

@@ -30,6 +30,8 @@ export type CallEvent =
   | { type: "attention"; turn: number; text: string }
   /** Somebody else answers from now on. */
   | { type: "persona"; name: string; title: string }
+  /** The call is recorded from here on, or no more. */
+  | { type: "recording"; on: boolean }
   /** A picture in the agent's text: shown, never spoken. */
   | { type: "express"; turn: number; emoji: string }
   /** What the persona's budget said to something that the agent meant to do. */
@@ -88,6 +90,8 @@ export type ClientMessage =
   | { type: "playout"; rtp_timestamp: number; at_ms: number }
   | { type: "persona"; name: string }
   | { type: "microphone"; echo_cancelled: boolean }
+  /** Not to be recorded: what was recorded of this call goes. */
+  | { type: "record"; on: false }
   | { type: "hangup" };
 
 /** The longest typed turn that the server takes. */
@@ -192,6 +196,7 @@ const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { t
   words: (f) => ({ type: "words", turn: number(f, "turn"), heard: text(f, "heard") }),
   attention: (f) => ({ type: "attention", turn: number(f, "turn"), text: text(f, "text") }),
   persona: (f) => ({ type: "persona", name: text(f, "name"), title: text(f, "title") }),
+  recording: (f) => ({ type: "recording", on: f["on"] === true }),
   express: (f) => ({ type: "express", turn: number(f, "turn"), emoji: text(f, "emoji") }),
   budget: (f) => ({
     type: "budget",

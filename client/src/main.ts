@@ -68,6 +68,7 @@ const controls = new ControlView({
     over("caller-hangup");
   },
   say: (text) => call?.send({ type: "text", text }) ?? false,
+  stopRecording: () => void call?.send({ type: "record", on: false }),
   switchTo: (name) => void call?.send({ type: "persona", name }),
   again: () => redial(byTyping),
   back() {

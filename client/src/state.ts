@@ -87,6 +87,8 @@ export interface ViewState {
   quality: Quality | null;
   /** The newest moment that the server has told, milliseconds since the call began. */
   at_ms: number;
+  /** The server keeps the sound of this call. */
+  recorded: boolean;
   muted: boolean;
   /** False for a call that goes on by typing alone. */
   microphone: boolean;
@@ -117,6 +119,7 @@ export const initial: ViewState = {
   timeline: emptyTimeline,
   quality: null,
   at_ms: 0,
+  recorded: false,
   muted: false,
   microphone: true,
   wavering: false,
@@ -190,6 +193,8 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
     case "attention":
     case "budget":
       return state;
+    case "recording":
+      return { ...state, recorded: event.on };
     case "persona":
       return { ...state, persona: event.name };
     case "express":

@@ -22,6 +22,7 @@ test("the client's messages have the form of the examples", () => {
     { type: "persona", name: "clinic" },
     { type: "microphone", echo_cancelled: true },
     { type: "microphone", echo_cancelled: false },
+    { type: "record", on: false },
     { type: "hangup" },
   ];
   assert.deepEqual(examples, lines("client-messages.jsonl").map((line) => JSON.parse(line)));

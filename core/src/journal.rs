@@ -1,12 +1,14 @@
 //! What a call leaves behind, as values: each entry becomes a row. The store writes them; nobody waits for it.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use duologue_signaling::event::{LatencyParts, Stamped, TurnOutcome};
 
+use crate::dialogue::judge::Situation;
 use crate::media::downlink::LinkReport;
 use crate::media::far_ear::{Evidence, ReportCounts};
-use crate::memory::Gleanings;
+use crate::memory::{Gleanings, Party};
 use crate::time::CallTime;
 
 /// A call's name: a UUID of version 7, so that names sort by time.
@@ -114,8 +116,46 @@ pub enum Entry {
         /// Milliseconds since the Unix epoch.
         at_utc_ms: i64,
     },
+    /// The call's recording begins: the file's name in the folder, and the moment of its first sample.
+    RecordingBegan { call: CallId, file: String, started_ms: u64 },
+    /// The call's recording is whole.
+    RecordingKept {
+        call: CallId,
+        duration_ms: u64,
+        bytes: u64,
+        /// SHA-256 of the file, in hex.
+        sha256: String,
+        /// Sound that the disk did not take.
+        lost_ms: u64,
+    },
+    /// The call's recording is no more.
+    RecordingGone { call: CallId, why: RecordingGone, at_utc_ms: i64 },
+    /// The agent has brought up a promise that is open.
+    Raised { call: CallId, at_ms: u64, who: Party, what: String },
     /// What a call was about, for the next one.
     Summed { call: CallId, text: String },
+}
+
+/// Why a recording is no more: `recordings.removed_why` in SQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RecordingGone {
+    /// It was older than recordings may be.
+    Retention,
+    /// The caller did not want to be recorded.
+    OptOut,
+    /// Taken out from outside.
+    Operator,
+}
+
+impl RecordingGone {
+    /// As it stands in SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retention => "retention",
+            Self::OptOut => "opt-out",
+            Self::Operator => "operator",
+        }
+    }
 }
 
 /// A turn as it is kept.
@@ -165,6 +205,8 @@ pub struct JudgementRow {
     pub rests_on: Option<String>,
     pub probabilities: Vec<(&'static str, f32)>,
     pub took_ms: f32,
+    /// Everything that it was shown, for labelling and training.
+    pub shown: Option<Arc<Situation>>,
 }
 
 /// How far a word has come.

@@ -18,6 +18,9 @@ use duologue_core::dialogue::persona::{Persona, QuietHours};
 use duologue_core::dialogue::stable::prefix;
 use duologue_core::journal::{Entry, Speaker, WordFate, WordState};
 use duologue_core::media::far_ear::PlayoutReport;
+use duologue_core::memory::Party;
+use duologue_core::memory::calendar::Day;
+use duologue_core::memory::recollection::Open;
 use duologue_signaling::event::Event;
 use stage::{Line, Record, Script, Sound, Told, play, stretches};
 
@@ -118,6 +121,7 @@ fn statement(script: &mut Script, line: &str) -> Option<()> {
             script.persona.ladder.push(Rung { after_ms: after.parse().ok()?, say: say.into(), hang_up });
         }
         "judge" => return verdict(script, rest),
+        "silences" => script.persona.budgets.silences_in_a_row = rest.parse().ok()?,
         "silence_ttl_ms" => script.persona.silence_ttl_ms = rest.parse().ok()?,
         "reply" => script.replies.push_back(Line::Says(rest.into())),
         "reply-fails" => script.replies.push_back(Line::Fails(rest.into())),
@@ -232,6 +236,14 @@ fn happening(script: &mut Script, at: u64, rest: &str) -> Option<()> {
             let (after, words) = rest.split_once(' ')?;
             errand(script, at, after.parse().ok()?, Errand::Remind { words: words.into() });
         }
+        // `1000 promised agent ask the cook`, on the day before
+        "promised" => {
+            let (who, what) = rest.split_once(' ')?;
+            let who = if who == "agent" { Party::Agent } else { Party::Caller };
+            let today = Day::of(2026, 11, 25)?;
+            let open = Open { who, what: what.into(), due: Some(today), made: today.plus(-1) };
+            errand(script, at, 0, Errand::promise(open, today));
+        }
         "news" | "news-quietly" => {
             let (name, text) = rest.split_once(": ")?;
             let speak = verb == "news";
@@ -339,6 +351,7 @@ fn tell_event(event: &Event) -> Option<String> {
             format!("draft {turn} for {caller_turn} {fate} after {tokens} tokens")
         }
         Event::Persona { name, .. } => format!("persona {name}"),
+        Event::Recording { on } => format!("recorded: {on}"),
         Event::Express { turn, emoji } => format!("turn {turn} shows {emoji}"),
         Event::Budget { action, allowed, why, spent, most } => {
             format!("budget {action}: {} ({why}, {spent} of {most})", if *allowed { "allowed" } else { "refused" })

@@ -12,7 +12,7 @@ use std::path::Path;
 pub struct Calibration {
     /// Logits are divided by it, for each floor in the order of `Floor::ALL`.
     pub temperature: [f32; 3],
-    /// How many times likelier than `respond` an action that leaves a question unanswered must be. At least 1.
+    /// How many times likelier than `respond` the actions that leave a question unanswered must be together. At least 1.
     pub decline_margin: f32,
 }
 
@@ -45,15 +45,18 @@ impl Calibration {
         floor.legal().iter().zip(powers).map(|(a, p)| (*a, p / total)).collect()
     }
 
-    /// The likeliest action, unless it leaves a question unanswered and is not enough likelier than `respond`.
+    /// The likeliest action; one that leaves a question unanswered only where such actions together are likely enough beside
+    /// `respond`: whether a caller is to get an answer is asked first, and then how to give none.
     #[must_use]
     pub fn choose(&self, probabilities: &[(Action, f32)]) -> Action {
         let respond = probabilities.iter().find(|(a, _)| *a == Action::Respond).map_or(0.0, |(_, p)| *p);
-        let allowed = |&&(action, p): &&(Action, f32)| !leaves_unanswered(action) || p >= respond * self.decline_margin;
+        let declined: f32 = probabilities.iter().filter(|(a, _)| leaves_unanswered(*a)).map(|(_, p)| p).sum();
+        let declines = declined >= respond * self.decline_margin;
         probabilities
             .iter()
-            .filter(allowed)
-            // Between equals, an answer.
+            .filter(|(action, _)| *action != Action::Respond || !declines || declined == 0.0)
+            .filter(|(action, _)| !leaves_unanswered(*action) || declines)
+            // Between equals, the first.
             .max_by(|a, b| a.1.total_cmp(&b.1).then((a.0 == Action::Respond).cmp(&(b.0 == Action::Respond))))
             .map_or(Action::Listen, |(action, _)| *action)
     }

@@ -3,7 +3,7 @@
 use crate::evaluate::evaluate;
 use crate::situation::read_items;
 use crate::train::{Plan, train};
-use crate::{Fault, Judge, Result, Without, base_folder, build};
+use crate::{Fault, Judge, Result, Without, base_folder, build, card};
 use clap::Subcommand;
 use std::path::{Path, PathBuf};
 
@@ -39,6 +39,9 @@ pub enum Command {
         /// Go on from the head in this folder
         #[arg(long)]
         from: Option<PathBuf>,
+        /// More items to train on, such as `duologue judge export` writes; may be given more than once
+        #[arg(long)]
+        with: Vec<PathBuf>,
         #[arg(long, default_value_t = 6)]
         epochs: usize,
         #[arg(long, default_value_t = 24)]
@@ -54,6 +57,19 @@ pub enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// The figures of the card, measured anew: both held-out splits, what each part is worth, how long it takes
+    Card {
+        #[arg(default_value = "judge/data")]
+        data: PathBuf,
+        /// Whose figures are replaced
+        #[arg(long, default_value = "judge/CARD.md")]
+        card: PathBuf,
+        #[command(flatten)]
+        place: Place,
+        /// Write them into the card
+        #[arg(long)]
+        write: bool,
+    },
 }
 
 #[derive(clap::Args)]
@@ -65,12 +81,16 @@ pub struct Place {
     /// Folder of the trained part
     #[arg(long, default_value = "judge/model")]
     head: PathBuf,
-    /// Threads that compute at once
-    #[arg(long, default_value_t = 1)]
-    threads: usize,
+    /// Threads that compute at once; `eval` takes a list of them, as in 1,2
+    #[arg(long, value_delimiter = ',', default_value = "1")]
+    threads: Vec<usize>,
 }
 
 impl Place {
+    fn first_threads(&self) -> usize {
+        self.threads.first().copied().unwrap_or(1).max(1)
+    }
+
     fn base(&self) -> Result<PathBuf> {
         let missing =
             || Fault::content(Path::new("minilm"), "not here: run `duologue models fetch minilm` or give --base");
@@ -97,12 +117,21 @@ pub fn run(command: Command) -> Result<()> {
             }
         }
         Command::Eval { file, place, lang, without, wrong } => eval(&file, &place, lang, &without, wrong)?,
-        Command::Train { dir, place, from, epochs, batch, rate, head_rate, dropout, smoothing, seed } => {
+        Command::Train { dir, place, from, with, epochs, batch, rate, head_rate, dropout, smoothing, seed } => {
+            let threads = place.first_threads();
             let (base, out) = (place.base()?, place.head);
-            let plan = Plan { data: dir, base, out, from, epochs, batch, rate, head_rate, dropout, smoothing, seed };
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(place.threads).build();
+            let plan =
+                Plan { data: dir, base, out, from, with, epochs, batch, rate, head_rate, dropout, smoothing, seed };
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
             let pool = pool.map_err(|e| Fault::content(&plan.base, e.to_string()))?;
             println!("{}", pool.install(|| train(&plan, |line| println!("{line}")))?);
+        }
+        Command::Card { data, card, place, write } => {
+            let figures = card::figures(&data, &place.base()?, &place.head)?;
+            if write {
+                card::write(&card, &figures)?;
+            }
+            println!("{figures}");
         }
     }
     Ok(())
@@ -119,7 +148,7 @@ fn eval(file: &Path, place: &Place, lang: Option<String>, without: &[Part], wron
             Part::History => left_out.history = true,
         }
     }
-    let judge = Judge::load(&place.base()?, &place.head, place.threads)?;
+    let mut judge = Judge::load(&place.base()?, &place.head, place.first_threads())?;
     let report = evaluate(&judge, &items, left_out, |item, outcome| {
         if wrong && !outcome.right {
             let asked = item.history.last().map_or("", |said| said.text.as_str());
@@ -128,5 +157,9 @@ fn eval(file: &Path, place: &Place, lang: Option<String>, without: &[Part], wron
         }
     })?;
     println!("{report}");
+    for threads in place.threads.iter().skip(1) {
+        judge = Judge::load(&place.base()?, &place.head, *threads)?;
+        println!("{threads} threads:\n{}", evaluate(&judge, &items, left_out, |_, _| {})?.times());
+    }
     Ok(())
 }

@@ -45,6 +45,9 @@ pub struct Report {
     /// Milliseconds an item, sorted: with persona, memory and history read before, and with nothing read before.
     pub warm_ms: Vec<f32>,
     pub cold_ms: Vec<f32>,
+    /// The same in processor time, all threads together.
+    pub warm_cpu_ms: Vec<f32>,
+    pub cold_cpu_ms: Vec<f32>,
 }
 
 /// Expected calibration error over ten bins of equal width, and the bins.
@@ -99,8 +102,35 @@ impl Report {
             honest: (honest.len(), unanswered as f32 / (honest.len() as f32).max(1.0)),
             warm_ms: Vec::new(),
             cold_ms: Vec::new(),
+            warm_cpu_ms: Vec::new(),
+            cold_cpu_ms: Vec::new(),
         }
     }
+
+    /// How long an item took, in words.
+    #[must_use]
+    pub fn times(&self) -> String {
+        let rows = [
+            ("context read before", &self.warm_ms, &self.warm_cpu_ms),
+            ("nothing read before", &self.cold_ms, &self.cold_cpu_ms),
+        ];
+        let mut out = String::new();
+        for (name, ms, cpu) in rows.iter().filter(|(_, ms, _)| !ms.is_empty()) {
+            let at = |sorted: &[f32], share| quantile(sorted, share);
+            let (p50, p95) = (at(ms, 0.5), at(ms, 0.95));
+            let (cpu50, cpu95) = (at(cpu, 0.5), at(cpu, 0.95));
+            out += &format!(
+                "{name}: p50 {p50:.1} ms, p95 {p95:.1} ms an item; processor time {cpu50:.1} and {cpu95:.1} ms\n"
+            );
+        }
+        out
+    }
+}
+
+/// Processor time of this process so far, all threads together, milliseconds.
+fn cpu_ms() -> f32 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    (now.tv_sec as f64 * 1e3 + now.tv_nsec as f64 / 1e6) as f32
 }
 
 /// Judges every item, one at a time. `tell` is told of each.
@@ -111,25 +141,28 @@ pub fn evaluate(
     mut tell: impl FnMut(&Item, &Outcome),
 ) -> Result<Report> {
     let mut outcomes = Vec::with_capacity(items.len());
-    let (mut warm_ms, mut cold_ms) = (Vec::new(), Vec::new());
+    let mut times = [const { Vec::new() }; 4];
     for item in items {
         let situation = without.apply(item.situation());
         judge.forget();
-        let began = Instant::now();
+        let (began, cpu) = (Instant::now(), cpu_ms());
         judge.prepare(&situation)?;
-        let prepared = began.elapsed();
+        let (prepared, cpu_prepared) = (began.elapsed(), cpu_ms() - cpu);
         let decision = judge.decide(&situation)?;
-        warm_ms.push(decision.took.as_secs_f32() * 1e3);
-        cold_ms.push((prepared + decision.took).as_secs_f32() * 1e3);
+        let cpu = cpu_ms() - cpu;
+        times[0].push(decision.took.as_secs_f32() * 1e3);
+        times[1].push((prepared + decision.took).as_secs_f32() * 1e3);
+        times[2].push(cpu - cpu_prepared);
+        times[3].push(cpu);
         let sure = decision.probabilities.iter().find(|(a, _)| *a == decision.action).map_or(0.0, |(_, p)| *p);
         let (chosen, gold) = (decision.action, item.gold);
         let outcome = Outcome { floor: item.floor, gold, chosen, right: item.accepts(chosen), sure };
         tell(item, &outcome);
         outcomes.push(outcome);
     }
-    warm_ms.sort_by(f32::total_cmp);
-    cold_ms.sort_by(f32::total_cmp);
-    Ok(Report { warm_ms, cold_ms, ..Report::of(&outcomes) })
+    times.iter_mut().for_each(|ms| ms.sort_by(f32::total_cmp));
+    let [warm_ms, cold_ms, warm_cpu_ms, cold_cpu_ms] = times;
+    Ok(Report { warm_ms, cold_ms, warm_cpu_ms, cold_cpu_ms, ..Report::of(&outcomes) })
 }
 
 /// The value below which a share of the sorted values lies.
@@ -147,11 +180,15 @@ impl fmt::Display for Report {
             self.items, self.macro_f1, self.accuracy, self.ece
         )?;
         writeln!(f, "honest questions refused {:.1} % of {}", self.honest.1 * 100.0, self.honest.0)?;
-        for (name, ms) in [("context read before", &self.warm_ms), ("nothing read before", &self.cold_ms)] {
-            if !ms.is_empty() {
-                writeln!(f, "{name}: p50 {:.1} ms, p95 {:.1} ms an item", quantile(ms, 0.5), quantile(ms, 0.95))?;
-            }
-        }
+        write!(f, "{}", self.times())?;
+        self.write_confusion(f)?;
+        self.write_bins(f)
+    }
+}
+
+impl Report {
+    /// Gold by row, chosen by column.
+    pub(crate) fn write_confusion(&self, f: &mut impl fmt::Write) -> fmt::Result {
         write!(f, "\n| gold \\ chosen |")?;
         for (action, ..) in &self.per_class {
             write!(f, " {action} |")?;
@@ -164,6 +201,11 @@ impl fmt::Display for Report {
             }
             writeln!(f, " {support} | {f1:.3} |")?;
         }
+        Ok(())
+    }
+
+    /// How often what was said to be so sure was right.
+    pub(crate) fn write_bins(&self, f: &mut impl fmt::Write) -> fmt::Result {
         writeln!(f, "\n| sure | items | mean sureness | share right |\n|---|---|---|---|")?;
         for (at, bin) in self.bins.iter().enumerate().filter(|(_, bin)| bin.count > 0) {
             let (low, high) = (at as f32 / BINS as f32, (at + 1) as f32 / BINS as f32);

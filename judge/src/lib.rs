@@ -8,6 +8,7 @@ pub mod action;
 mod augment;
 pub mod build;
 pub mod calibration;
+pub mod card;
 pub mod cli;
 mod encoder;
 pub mod evaluate;

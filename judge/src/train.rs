@@ -29,6 +29,8 @@ pub struct Plan {
     pub out: PathBuf,
     /// A trained head to go on from; arrays that it lacks begin afresh.
     pub from: Option<PathBuf>,
+    /// Files of items beside those of `data`: labelled decisions of calls.
+    pub with: Vec<PathBuf>,
     pub epochs: usize,
     pub batch: usize,
     /// Highest learning rates of the upper layers and of the heads.
@@ -258,7 +260,10 @@ fn rate_at(step: usize, steps: usize) -> f64 {
 /// so far on the development split: macro-F1 less the share of honest questions refused.
 pub fn train(plan: &Plan, mut tell: impl FnMut(&str)) -> Result<Report> {
     let began = Instant::now();
-    let train = read_items(&plan.data.join("train.jsonl"))?;
+    let mut train = read_items(&plan.data.join("train.jsonl"))?;
+    for more in &plan.with {
+        train.extend(read_items(more)?);
+    }
     let dev = read_items(&plan.data.join("dev.jsonl"))?;
     let mut rng = StdRng::seed_from_u64(plan.seed);
     let (encoder, mut start) = Encoder::load(&plan.base.join(BASE_WEIGHTS))?;

@@ -132,6 +132,8 @@ pub enum Event {
     TurnEnded { turn: u32, outcome: TurnOutcome, heard: String, generated: String, latency: LatencyParts },
     /// Another persona answers from now on.
     Persona { name: String, title: String },
+    /// The call is recorded from here on, or no more: what was recorded of it is gone then.
+    Recording { on: bool },
     /// A picture in the agent's text: shown, never spoken.
     Express { turn: u32, emoji: String },
     /// What the persona's budget, or its quiet hours, said to something that the agent meant to do: `spent` times of `most` it
@@ -194,6 +196,9 @@ pub enum ClientMessage {
     /// What the client knows of its microphone: whether something there takes the agent's voice out of it. A client that
     /// does not know says nothing.
     Microphone { echo_cancelled: bool },
+    /// The caller does not want to be recorded: what was recorded of this call goes. `on` is false; a recording does not begin in
+    /// the middle of a call.
+    Record { on: bool },
     /// The caller hangs up.
     Hangup,
 }

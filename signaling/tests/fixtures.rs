@@ -45,6 +45,7 @@ fn event_name(event: &Event) -> &'static str {
         Event::Draft { .. } => "draft",
         Event::TurnEnded { .. } => "turn-ended",
         Event::Persona { .. } => "persona",
+        Event::Recording { .. } => "recording",
         Event::Express { .. } => "express",
         Event::Budget { .. } => "budget",
         Event::Line { .. } => "line",
@@ -54,7 +55,7 @@ fn event_name(event: &Event) -> &'static str {
     }
 }
 
-const EVENT_NAMES: [&str; 18] = [
+const EVENT_NAMES: [&str; 19] = [
     "call-started",
     "floor",
     "partial",
@@ -67,6 +68,7 @@ const EVENT_NAMES: [&str; 18] = [
     "draft",
     "turn-ended",
     "persona",
+    "recording",
     "express",
     "budget",
     "line",
@@ -126,10 +128,11 @@ fn every_client_message_has_an_example_that_survives_the_way_there_and_back() {
             ClientMessage::Playout { .. } => "playout",
             ClientMessage::Persona { .. } => "persona",
             ClientMessage::Microphone { .. } => "microphone",
+            ClientMessage::Record { .. } => "record",
             ClientMessage::Hangup => "hangup",
         })
         .collect();
-    assert_eq!(seen, BTreeSet::from(["hangup", "microphone", "mute", "persona", "playout", "text"]));
+    assert_eq!(seen, BTreeSet::from(["hangup", "microphone", "mute", "persona", "playout", "record", "text"]));
 }
 
 #[test]
@@ -140,7 +143,7 @@ fn every_example_on_the_protocol_page_is_what_it_says() {
     let described: Vec<&str> = events.iter().map(|stamped| event_name(&stamped.event)).collect();
     assert_eq!(BTreeSet::from_iter(described), BTreeSet::from(EVENT_NAMES));
     let messages: Vec<ClientMessage> = read_and_write_back(&starting("{\"type\":"));
-    assert_eq!(messages.len(), 6, "text, mute, playout, persona, microphone, hangup");
+    assert_eq!(messages.len(), 7, "text, mute, playout, persona, microphone, record, hangup");
     for event in &events {
         assert!(page.contains(&format!("### `{}`", event_name(&event.event))), "{event:?} has its heading");
     }

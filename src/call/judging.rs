@@ -24,12 +24,12 @@ pub async fn ask(
     limit: Duration,
     turn: u32,
     revision: u32,
-    situation: Situation,
+    situation: Arc<Situation>,
     inbox: &mpsc::Sender<Input>,
 ) {
     let asked = Instant::now();
     let moment = situation.moment;
-    let why = match tokio::time::timeout(limit, judge.judge(situation.clone())).await {
+    let why = match tokio::time::timeout(limit, judge.judge(Situation::clone(&situation))).await {
         Ok(Ok(verdict)) => {
             let took_ms = asked.elapsed().as_secs_f32() * 1_000.0;
             let _ = inbox.send(Input::Judged { turn, revision, moment, judge: judge.name(), verdict, took_ms }).await;

@@ -2,14 +2,19 @@
 //! turns are read into the notebook as they are kept; what is known is fetched when the call begins, and what comes to mind
 //! with every transcript. A request is made with what is known by then.
 
+use std::time::Duration;
+
 use tokio::task::AbortHandle;
 
 use super::registry::utc_ms;
 use super::task::{CallTask, Listened};
-use crate::dialogue::conversation::Input;
-use crate::journal::Entry;
+use crate::dialogue::conversation::{Errand, Input};
+use crate::journal::{Entry, Speaker, TurnRow};
 use crate::memory::calendar::Day;
+use crate::memory::keeping::soon;
 use crate::memory::notebook::Notebook;
+use crate::memory::recollection::Open;
+use crate::memory::{Gleanings, Party, promises};
 use crate::store::Reader;
 
 /// What every call of this server shares of it.
@@ -92,9 +97,27 @@ impl CallTask {
             (Some(memory), Entry::Turn(row)) => Some((row.turn, memory.notebook.read(row))),
             _ => None,
         };
+        let soon = match &entry {
+            Entry::Turn(row) => promised_soon(row),
+            _ => Vec::new(),
+        };
         self.recorder.record(entry);
+        for (errand, after) in soon {
+            self.conversation.on(self.now(), Input::Errand { errand, after });
+        }
         if let Some((turn, gleanings)) = gleaned.filter(|(_, gleanings)| !gleanings.is_empty()) {
             self.recorder.record(Entry::Remembered { call: self.call.clone(), turn, gleanings, at_utc_ms: utc_ms() });
+        }
+    }
+
+    /// What is known of the caller is there: promises that this very call keeps are closed.
+    pub(super) fn know(&mut self, input: &Input) {
+        let (Some(memory), Input::Remembered(known)) = (&mut self.work.memory, input) else { return };
+        let closed = memory.notebook.know(&known.open);
+        if !closed.is_empty() {
+            let gleanings = Gleanings { closed, ..Gleanings::default() };
+            let entry = Entry::Remembered { call: self.call.clone(), turn: 0, gleanings, at_utc_ms: utc_ms() };
+            self.recorder.record(entry);
         }
     }
 
@@ -104,4 +127,17 @@ impl CallTask {
             self.recorder.record(Entry::Summed { call: self.call.clone(), text });
         }
     }
+}
+
+/// What the agent has promised for later in this call: "I'll remind you in ten minutes."
+fn promised_soon(row: &TurnRow) -> Vec<(Errand, Duration)> {
+    let heard = row.heard.as_deref().filter(|_| row.speaker == Speaker::Agent);
+    let today = Day::of_utc_ms(utc_ms());
+    let promised = heard.map_or_else(Vec::new, |heard| promises(heard, Party::Agent, today));
+    let timed = promised.into_iter().filter_map(|promise| {
+        let after = soon(&promise.what)?;
+        let open = Open { who: promise.who, what: promise.what, due: promise.due, made: today };
+        Some((Errand::promise(open, today), after))
+    });
+    timed.collect()
 }

@@ -8,6 +8,7 @@ pub mod judging;
 pub mod memory;
 mod mouth;
 pub mod registry;
+mod taping;
 pub mod task;
 pub mod turn;
 pub mod wire;

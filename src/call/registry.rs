@@ -28,6 +28,7 @@ use crate::media::echo::EchoMeans;
 use crate::media::parrot::Parrot;
 use crate::media::recording::Recording;
 use crate::peer::{OfferRefused, Peer, PeerLine, Port, PortCounts};
+use crate::recording::{Consent, RecordingHouse};
 use crate::store::{Reader, Recorder};
 
 /// What every call of this server shares.
@@ -45,6 +46,8 @@ pub struct House {
     /// None: nobody is remembered.
     pub memory: Option<MemoryHouse>,
     pub echo_canceller: EchoCancelling,
+    /// Present where calls are recorded.
+    pub recording: Option<RecordingHouse>,
     pub max_calls: usize,
     pub longest_call: Duration,
 }
@@ -87,6 +90,23 @@ pub struct Registry {
     tasks: TaskTracker,
 }
 
+/// What is asked for with an offer.
+#[derive(Clone, Debug)]
+pub struct Asked<'a> {
+    /// Who should answer; nobody in particular where it is `None` or empty.
+    pub persona: Option<&'a str>,
+    /// A stable name of the caller: what memory hangs on.
+    pub caller: Option<String>,
+    /// False for a caller who does not want to be recorded.
+    pub recorded: bool,
+}
+
+impl Default for Asked<'_> {
+    fn default() -> Self {
+        Self { persona: None, caller: None, recorded: true }
+    }
+}
+
 /// What [`Registry::open`] gives back.
 #[derive(Debug)]
 pub struct Opened {
@@ -101,6 +121,11 @@ impl Registry {
         Arc::new(Self { house, live: Mutex::default(), lines, tasks: TaskTracker::new() })
     }
 
+    /// The way into the store.
+    pub fn recorder(&self) -> &Recorder {
+        &self.house.recorder
+    }
+
     /// The personas that can be asked for.
     pub fn personas(&self) -> &[Arc<Persona>] {
         &self.house.personas
@@ -113,8 +138,7 @@ impl Registry {
     pub async fn open(
         self: &Arc<Self>,
         offer: &str,
-        persona: Option<&str>,
-        caller: Option<String>,
+        Asked { persona, caller, recorded }: Asked<'_>,
     ) -> Result<Opened, OpenError> {
         let began = Instant::now();
         let persona = self.persona(persona)?;
@@ -122,9 +146,10 @@ impl Registry {
         let line = self.lines.clone().try_acquire_owned().map_err(|_| self.refusal())?;
         let (peer, answer) = self.house.port.accept(offer).await?;
         let call = uuid::Uuid::now_v7().to_string();
+        let started_utc_ms = utc_ms();
         self.house.recorder.record(Entry::CallOpened {
             call: call.clone(),
-            started_utc_ms: utc_ms(),
+            started_utc_ms,
             caller: caller.clone(),
             persona: persona.name.clone(),
             transport: "webrtc".into(),
@@ -135,9 +160,15 @@ impl Registry {
         let (control, commands) = wire::control();
         let events = wire::events();
         let way_out = peer.line.clone();
-        let talks = persona.talks();
+        let (talks, name) = (persona.talks(), persona.name.clone());
+        let taping = self.house.recording.as_ref().filter(|_| recorded);
+        let persona = match taping.map(RecordingHouse::consent) {
+            Some(Consent::Announced(words)) => announcing(&persona, words),
+            _ => persona,
+        };
         let mut task = self.task(call.clone(), persona, peer, events.clone(), commands, began)?;
-        task.conversation.began_at(u64::try_from(utc_ms()).unwrap_or(0) / 1_000);
+        task.conversation.began_at(u64::try_from(started_utc_ms).unwrap_or(0) / 1_000);
+        task.tape = taping.map(|house| house.begin(&call, &name, started_utc_ms));
         if let (Some(caller), Some(memory), true) = (caller.clone(), &self.house.memory, talks) {
             task.remember_caller(memory.clone(), caller);
         }
@@ -190,6 +221,7 @@ impl Registry {
             conversation: Conversation::new(call, persona, house.conversation.clone()),
             engines: house.engines.clone(),
             recorder: house.recorder.clone(),
+            tape: None,
             peer,
             events,
             control,
@@ -288,6 +320,13 @@ impl Registry {
         // No code between lock and unlock can panic half-way through a change; a poisoned map is still a map.
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The persona, which says before its greeting that the call is recorded.
+fn announcing(persona: &Arc<Persona>, words: &str) -> Arc<Persona> {
+    let mut persona = Persona::clone(persona);
+    persona.opening = format!("{words} {}", persona.opening).trim_end().to_owned();
+    Arc::new(persona)
 }
 
 /// Runs a call to its end, whatever the end is: a panic closes this call and no other.

@@ -29,6 +29,7 @@ use crate::media::parrot::Parrot;
 use crate::media::quality::QualityWatch;
 use crate::media::recording::Recording;
 use crate::peer::{GoneWhy, Peer, PeerEvent};
+use crate::recording::Tape;
 use crate::store::Recorder;
 use crate::time::{CallTime, TICK};
 
@@ -47,6 +48,8 @@ pub struct CallTask {
     pub conversation: Conversation,
     pub engines: Engines,
     pub recorder: Recorder,
+    /// Present while the call is recorded.
+    pub tape: Option<Tape>,
     pub events: broadcast::Sender<Arc<str>>,
     pub control: mpsc::Receiver<Control>,
     pub inbox: (mpsc::Sender<Input>, mpsc::Receiver<Input>),
@@ -101,7 +104,10 @@ impl CallTask {
                 due = beat.tick() => self.beat(due),
                 event = self.peer.events.recv() => self.on_peer(event),
                 Some(control) = self.control.recv() => self.on_control(control),
-                Some(input) = self.inbox.1.recv() => self.conversation.on(self.now(), input),
+                Some(input) = self.inbox.1.recv() => {
+                    self.know(&input);
+                    self.conversation.on(self.now(), input);
+                }
                 Some(listened) = self.work.listening.join_next() => self.on_listened(listened),
             }
             self.execute();
@@ -109,7 +115,7 @@ impl CallTask {
         self.finish().await
     }
 
-    fn now(&self) -> CallTime {
+    pub(super) fn now(&self) -> CallTime {
         CallTime::ZERO + self.began.elapsed()
     }
 
@@ -142,6 +148,7 @@ impl CallTask {
             }
             self.conversation.frame(at, &mut frame)
         };
+        self.tape_tick(due, &mut frame);
         self.mouth.send(&frame, speech, &self.peer.line);
         // Nobody minds the parrot's own voice.
         if self.parrot.is_none() {
@@ -169,7 +176,7 @@ impl CallTask {
         match effect {
             Effect::Transcribe { turn, revision, purpose } => self.transcribe(turn, revision, purpose),
             Effect::AskTurnModel { turn, revision } => self.ask_turn_model(turn, revision),
-            Effect::Judge { turn, revision, situation } => self.judge(turn, revision, *situation),
+            Effect::Judge { turn, revision, situation } => self.judge(turn, revision, situation),
             Effect::VoiceAttention { text } => self.voice_attention(text),
             Effect::CloseUtterance => self.ear.close_utterance(),
             Effect::Prime(request) => self.prime(request),
@@ -195,7 +202,7 @@ impl CallTask {
     }
 
     /// Asks the judge: the rules at once, another beside the tick.
-    fn judge(&mut self, turn: u32, revision: u32, situation: Situation) {
+    fn judge(&mut self, turn: u32, revision: u32, situation: Arc<Situation>) {
         match self.engines.judge.clone() {
             None => self.conversation.on(self.now(), judging::by_the_rules(turn, revision, &situation)),
             Some(judge) => {
@@ -295,7 +302,7 @@ impl CallTask {
     }
 
     /// To the client, to whoever listens, and into the journal. Words are left out there: turns have them.
-    fn emit(&mut self, event: Stamped) {
+    pub(super) fn emit(&mut self, event: Stamped) {
         if let Ok(json) = serde_json::to_string(&event) {
             // Nobody listening beside the caller is the usual case.
             let _ = self.events.send(json.as_str().into());
@@ -388,6 +395,7 @@ impl CallTask {
                 self.ear.mind_echo(if echo_cancelled { EchoMeans::NONE } else { EchoMeans::BOTH });
             }
             Ok(ClientMessage::Microphone { .. }) => {}
+            Ok(ClientMessage::Record { on }) => self.stop_taping(at, on),
             Ok(ClientMessage::Hangup) => self.end(EndReason::CallerHangup, "The caller hung up."),
             Err(fault) => {
                 let detail = format!("Not a client message ({fault}); see PROTOCOL.md.");
@@ -459,6 +467,7 @@ impl CallTask {
             media: MediaTotals { packets_sent: self.mouth.sent(), ..self.ear.totals() },
         });
         self.work.listening.shutdown().await;
+        self.close_tape().await;
         self.peer.close().await;
         (reason, detail)
     }

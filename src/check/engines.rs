@@ -2,10 +2,13 @@
 
 use crate::assembly;
 use crate::backend::contract::{self, Outcome};
-use crate::config::{AsrBackend, Config, LlmBackend, ModelRef, TtsBackend, TurnKind};
+use crate::config::{AsrBackend, Config, JudgeKind, LlmBackend, ModelRef, TtsBackend, TurnKind};
 use crate::models::{Library, Presence};
 
 use super::{Finding, Verdict};
+
+/// The key that names the judge: without its model the rules judge, and calls are taken.
+const JUDGE: &str = "judge.kind";
 
 /// The models that a configuration needs, each once, with the key that names it.
 fn needed(config: &Config) -> Vec<(&'static str, ModelRef)> {
@@ -29,6 +32,9 @@ fn needed(config: &Config) -> Vec<(&'static str, ModelRef)> {
     }
     if config.tts.backend == TtsBackend::Piper {
         needed.push(("tts.voice", config.tts.voice.clone()));
+    }
+    if config.judge.kind == JudgeKind::Tuned {
+        needed.push((JUDGE, own("minilm")));
     }
     if hears_turns || config.tts.backend == TtsBackend::Piper {
         needed.push(("voice and end of turn", own("onnxruntime")));
@@ -54,6 +60,10 @@ fn model_rows(library: &Library, key: &str, model: &ModelRef) -> Vec<Finding> {
     match model {
         ModelRef::Id(id) => match library.manifest().model(id).map(|known| library.presence(known)) {
             // One line, however many files it has.
+            Ok(Presence::Absent) if key == JUDGE => {
+                let what = format!("{what} is not here: the rules judge, and nothing is refused or deflected");
+                vec![Finding::warn(what, format!("duologue models fetch {id}, or set judge.kind = \"rules\""))]
+            }
             Ok(Presence::Absent) => {
                 vec![Finding::fail(format!("{what} is not here"), format!("duologue models fetch {id}"))]
             }

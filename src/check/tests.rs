@@ -11,7 +11,8 @@ fn sound(folder: &Path) -> Config {
     std::fs::create_dir(folder.join("personas")).expect("a folder");
     std::fs::write(folder.join("personas/default.md"), persona).expect("a persona");
     let text = "[http]\nlisten = \"127.0.0.1:0\"\n[media]\nudp_port = 0\n[asr]\nbackend = \"scripted\"\n\
-                [turn]\nmodel = \"none\"\n[llm]\nbackend = \"scripted\"\n[tts]\nbackend = \"scripted\"\n";
+                [turn]\nmodel = \"none\"\n[llm]\nbackend = \"scripted\"\n[tts]\nbackend = \"scripted\"\n\
+                [judge]\nkind = \"rules\"\n";
     let mut config = Config::parse(text, "test").expect("valid");
     config.store.path = folder.join("duologue.db");
     config.personas.dir = folder.join("personas");
@@ -75,6 +76,17 @@ async fn a_server_that_has_its_own_file_and_ports_is_no_failure() {
     let verdicts: Vec<Verdict> = ground::ports(&config, served).iter().map(|finding| finding.verdict).collect();
     assert_eq!(verdicts, [Verdict::Warn, Verdict::Ok]);
     running.close().await;
+}
+
+#[tokio::test]
+async fn without_its_model_the_judge_is_a_warning_with_both_ways_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut config = sound(folder.path());
+    config.judge.kind = crate::config::JudgeKind::Tuned;
+    let found = engines::models(&config).await;
+    assert_eq!(found.iter().map(|finding| finding.verdict).collect::<Vec<_>>(), [Verdict::Warn], "{found:#?}");
+    let line = found[0].to_string();
+    assert!(line.contains("duologue models fetch minilm") && line.contains("judge.kind = \"rules\""), "{line}");
 }
 
 #[test]

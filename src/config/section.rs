@@ -124,22 +124,22 @@ macro_rules! section {
         }
 
         impl $name {
-            fn read(table: &toml::de::DeTable<'_>, reader: &mut section::Reader<'_>) -> Self {
+            pub(in crate::config) fn read(table: &toml::de::DeTable<'_>, reader: &mut $crate::config::section::Reader<'_>) -> Self {
                 #[allow(unused_imports, reason = "not every section has every kind of limit")]
-                use knob::{ListOf, Optional, Text};
+                use $crate::config::knob::{ListOf, Optional, Text};
                 let mut read = Self::default();
                 reader.unknown(table, $section, &[$( stringify!($key) ),+]);
                 $( if let Some(value) = reader.value::<$type>(table, $section, stringify!($key), &$limit, $unit) { read.$key = value; } )+
                 read
             }
 
-            fn write(&self, out: &mut String) {
+            pub(in crate::config) fn write(&self, out: &mut String) {
                 #[allow(unused_imports, reason = "not every section has every kind of limit")]
-                use knob::{ListOf, Optional, Text};
+                use $crate::config::knob::{ListOf, Optional, Text};
                 out.push('\n');
                 $( out.push_str(&format!("#{}\n", $about)); )+
                 out.push_str(concat!("[", $section, "]\n"));
-                $( section::write_key::<$type>(out, &[$($doc),+], stringify!($key), &self.$key, &$limit, $unit); )+
+                $( $crate::config::section::write_key::<$type>(out, &[$($doc),+], stringify!($key), &self.$key, &$limit, $unit); )+
             }
         }
     };

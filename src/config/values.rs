@@ -70,6 +70,11 @@ choice! {
 }
 
 choice! {
+    /// Whether calls are recorded, and how the caller is told.
+    pub enum RecordCalls { Tone = "tone", Announced = "announced", Silent = "silent", Off = "off", }
+}
+
+choice! {
     /// How log lines look.
     pub enum LogFormat { Text = "text", Json = "json", }
 }

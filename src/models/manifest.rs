@@ -291,10 +291,11 @@ mod tests {
         };
         assert!(!ids(2).contains(&"whisper-base"));
         assert!(ids(4).contains(&"whisper-base"));
-        for id in ["whisper-tiny.en", "piper-joe", "silero-vad", "smart-turn", "qwen2.5-0.5b", "onnxruntime"] {
+        for id in ["whisper-tiny.en", "piper-joe", "silero-vad", "smart-turn", "qwen2.5-0.5b", "onnxruntime", "minilm"]
+        {
             assert!(ids(2).contains(&id), "{id}");
         }
-        assert!(!ids(64).contains(&"minilm"));
+        assert!(!ids(64).contains(&"smollm2-135m"));
     }
 
     #[test]

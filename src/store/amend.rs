@@ -90,8 +90,9 @@ async fn forget(connection: &mut SqliteConnection, caller: &str, fact: i64) -> R
     let Some((_, line)) = found else { return Ok(false) };
     // What a judgement quoted of it goes too; that it was judged stays.
     sqlx::query(
-        "UPDATE judgements SET rests_on = NULL
-         WHERE rests_on = ?1 AND call IN (SELECT calls.id FROM calls JOIN callers ON callers.id = caller_id WHERE name = ?2)",
+        "UPDATE judgements SET rests_on = CASE WHEN rests_on = ?1 THEN NULL ELSE rests_on END, situation = NULL
+         WHERE (rests_on = ?1 OR instr(situation, ?1) > 0)
+           AND call IN (SELECT calls.id FROM calls JOIN callers ON callers.id = caller_id WHERE name = ?2)",
     )
     .bind(line)
     .bind(caller)

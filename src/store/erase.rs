@@ -37,6 +37,8 @@ const STEPS: &[&str] = &[
     "DELETE FROM blocks WHERE caller_id = ?1",
     "DELETE FROM words WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
     "DELETE FROM events WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
+    "UPDATE recordings SET removed_utc_ms = coalesce(removed_utc_ms, unixepoch() * 1000),
+            removed_why = coalesce(removed_why, 'erased') WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
     "UPDATE incidents SET detail = 'erased' WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
     "UPDATE turns SET text = '', heard = CASE WHEN heard IS NULL THEN NULL ELSE '' END
      WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
@@ -44,12 +46,17 @@ const STEPS: &[&str] = &[
     "DELETE FROM callers WHERE id = ?1",
 ];
 
-/// Erases a caller; `None` where there is none of that name.
+/// Erases a caller, the recordings in the folder `recordings` included; `None` where there is none of that name.
 ///
 /// # Errors
 /// When the file cannot be written. Nothing is erased then, or all of it: then only the tidying up of the file has failed,
 /// and the error says so.
-pub async fn erase(path: &Path, caller: &str, asked_by: AskedBy) -> Result<Option<Erased>, StoreError> {
+pub async fn erase(
+    path: &Path,
+    recordings: &Path,
+    caller: &str,
+    asked_by: AskedBy,
+) -> Result<Option<Erased>, StoreError> {
     let of = |error: sqlx::Error| StoreError::of(path, &error);
     let mut connection = options(path)
         .busy_timeout(PATIENCE)
@@ -58,7 +65,19 @@ pub async fn erase(path: &Path, caller: &str, asked_by: AskedBy) -> Result<Optio
         .connect()
         .await
         .map_err(of)?;
-    let Some(erased) = erase_rows(&mut connection, caller, asked_by).await.map_err(of)? else { return Ok(None) };
+    let Some((erased, files)) = erase_rows(&mut connection, caller, asked_by).await.map_err(of)? else {
+        return Ok(None);
+    };
+    // After the rows: a server that stops between the two takes the files away at its next start.
+    for file in files {
+        match std::fs::remove_file(recordings.join(&file)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let why = format!("the caller is erased, but the recording {file} is still there: {error}");
+                return Err(StoreError::Failed { path: recordings.to_path_buf(), why });
+            }
+            _ => {}
+        }
+    }
     for tidy in [
         // One segment without the deleted words.
         "INSERT INTO facts_fts (facts_fts) VALUES ('optimize')",
@@ -81,7 +100,7 @@ async fn erase_rows(
     connection: &mut SqliteConnection,
     caller: &str,
     asked_by: AskedBy,
-) -> Result<Option<Erased>, sqlx::Error> {
+) -> Result<Option<(Erased, Vec<String>)>, sqlx::Error> {
     let mut all_or_nothing = connection.begin_with("BEGIN IMMEDIATE").await?;
     let id: Option<i64> = sqlx::query_scalar("SELECT id FROM callers WHERE name = ?1")
         .bind(caller)
@@ -96,6 +115,10 @@ async fn erase_rows(
     .bind(id)
     .fetch_one(&mut *all_or_nothing)
     .await?;
+    let files = sqlx::query_scalar("SELECT file FROM recordings JOIN calls ON calls.id = call WHERE caller_id = ?1")
+        .bind(id)
+        .fetch_all(&mut *all_or_nothing)
+        .await?;
     for step in STEPS {
         sqlx::query(*step).bind(id).execute(&mut *all_or_nothing).await?;
     }
@@ -112,5 +135,5 @@ async fn erase_rows(
         .execute(&mut *all_or_nothing)
         .await?;
     all_or_nothing.commit().await?;
-    Ok(Some(Erased { facts, turns, calls }))
+    Ok(Some((Erased { facts, turns, calls }, files)))
 }

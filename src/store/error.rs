@@ -51,7 +51,7 @@ pub(super) fn code(error: &sqlx::Error) -> Option<i32> {
 
 impl StoreError {
     /// The error that stands behind an error of SQLite's.
-    pub(super) fn of(path: &Path, error: &sqlx::Error) -> Self {
+    pub(crate) fn of(path: &Path, error: &sqlx::Error) -> Self {
         /// SQLITE_READONLY_DIRECTORY, the one extended code with another way out.
         const READ_ONLY_FOLDER: i32 = 1_544;
         let path = path.to_path_buf();

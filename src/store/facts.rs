@@ -3,10 +3,11 @@
 
 use sqlx::SqliteConnection;
 
-use super::rows::Kept;
+use super::rows::{Kept, whole};
 use super::search::{content_words, find_all};
 use crate::journal::CallId;
-use crate::memory::{Commitment, Fact, Gleanings, Wish};
+use crate::memory::keeping::Closing;
+use crate::memory::{Commitment, Fact, Gleanings, Party, Wish};
 
 /// Whose call it is; `None` for calls without a caller, and where the caller has been erased meanwhile.
 async fn caller_of(connection: &mut SqliteConnection, call: &CallId) -> Result<Option<i64>, sqlx::Error> {
@@ -53,6 +54,54 @@ pub(super) async fn remember(
     for commitment in &gleanings.commitments {
         promise(connection, caller, source, commitment, at_utc_ms).await?;
     }
+    for closing in &gleanings.closed {
+        close(connection, caller, source, closing, at_utc_ms).await?;
+    }
+    Ok(Kept::Yes)
+}
+
+/// A promise has been kept or dropped.
+async fn close(
+    connection: &mut SqliteConnection,
+    caller: i64,
+    source: Option<i64>,
+    closing: &Closing,
+    at_utc_ms: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE commitments SET state = ?4, closed_by = ?5, closed_utc_ms = ?6, closed_turn_id = ?7
+         WHERE caller_id = ?1 AND who = ?2 AND what = ?3 AND state = 'open'",
+    )
+    .bind(caller)
+    .bind(closing.who.as_str())
+    .bind(&closing.what)
+    .bind(closing.end.as_str())
+    .bind(closing.why)
+    .bind(at_utc_ms)
+    .bind(source)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The agent has brought a promise up.
+pub(super) async fn raised(
+    connection: &mut SqliteConnection,
+    call: &CallId,
+    at_ms: u64,
+    who: Party,
+    what: &str,
+) -> Result<Kept, sqlx::Error> {
+    sqlx::query(
+        "UPDATE commitments SET raised_utc_ms = (SELECT started_utc_ms FROM calls WHERE id = ?1) + ?2
+         WHERE caller_id = (SELECT caller_id FROM calls WHERE id = ?1) AND who = ?3 AND what = ?4",
+    )
+    .bind(call)
+    .bind(whole(at_ms))
+    .bind(who.as_str())
+    .bind(what)
+    .execute(connection)
+    .await?;
     Ok(Kept::Yes)
 }
 
@@ -175,6 +224,14 @@ async fn forget(
         Wish::ForgetEverything => forget_all(connection, caller).await?,
         Wish::ForgetAbout(about) => forget_about(connection, caller, about).await?,
     };
+    // What judges were shown of it goes too: it is for training, and would outlive the wish there.
+    sqlx::query(
+        "UPDATE judgements SET rests_on = NULL, situation = json_set(situation, '$.memory', json('[]'))
+         WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1) AND situation IS NOT NULL",
+    )
+    .bind(caller)
+    .execute(&mut *connection)
+    .await?;
     sqlx::query("INSERT INTO erasures (at_utc_ms, asked_by, facts, turns, calls) VALUES (?1, 'caller', ?2, ?3, 0)")
         .bind(at_utc_ms)
         .bind(facts)

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use sqlx::{Connection, FromRow, SqliteConnection};
 
+use super::labels;
 use super::opening::options;
 use super::rows::{Kept, whole};
 use super::{Reader, StoreError};
@@ -13,10 +14,10 @@ use crate::journal::{CallId, JudgementRow};
 pub(super) async fn put_judgement(connection: &mut SqliteConnection, row: &JudgementRow) -> Result<Kept, sqlx::Error> {
     let odds: serde_json::Map<String, serde_json::Value> =
         row.probabilities.iter().map(|(action, p)| ((*action).to_owned(), f64::from(*p).into())).collect();
-    sqlx::query(
+    let judgement = sqlx::query(
         "INSERT INTO judgements (call, turn, at_ms, moment, judge, text, proposed, action, overruled_by, reason, rests_on,
-             probabilities, took_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             probabilities, took_ms, situation)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )
     .bind(&row.call)
     .bind(row.turn)
@@ -31,9 +32,33 @@ pub(super) async fn put_judgement(connection: &mut SqliteConnection, row: &Judge
     .bind(&row.rests_on)
     .bind(serde_json::Value::Object(odds).to_string())
     .bind(f64::from(row.took_ms))
+    .bind(labels::situation(row).map(|shown| shown.to_string()))
+    .execute(&mut *connection)
+    .await?;
+    if let Some(line) = &row.rests_on {
+        rests_on(connection, &row.call, judgement.last_insert_rowid(), line).await?;
+    }
+    Ok(Kept::Yes)
+}
+
+/// The fact that a line is about: the one that holds, else the last that did. A quoted turn is none.
+async fn rests_on(
+    connection: &mut SqliteConnection,
+    call: &CallId,
+    judgement: i64,
+    line: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO judgement_facts (judgement_id, fact_id)
+         SELECT ?1, facts.id FROM facts JOIN calls ON calls.caller_id = facts.caller_id
+         WHERE calls.id = ?2 AND facts.text = ?3 ORDER BY valid_to_utc_ms IS NOT NULL, facts.id DESC LIMIT 1",
+    )
+    .bind(judgement)
+    .bind(call)
+    .bind(line)
     .execute(connection)
     .await?;
-    Ok(Kept::Yes)
+    Ok(())
 }
 
 /// A caller without a name cannot be refused: the call has ended, and that is all.

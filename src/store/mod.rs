@@ -6,9 +6,11 @@ mod erase;
 mod error;
 mod facts;
 mod judging;
+mod labels;
 mod opening;
 mod read;
 mod recall;
+mod recordings;
 mod remembered;
 mod rows;
 mod search;
@@ -27,8 +29,11 @@ pub use amend::{correct_fact, forget_fact};
 pub use erase::{AskedBy, Erased, erase};
 pub use error::{NotKept, StoreError};
 pub use judging::{BlockView, lift_block};
+pub use labels::{Decided, Label, LabelFault, label};
+pub use opening::reading;
 pub use opening::{Probe, probe};
 pub use read::{CallSummary, CallView, MediaView, MemoryView, Reader, TurnView};
+pub use recordings::RecordingView;
 pub use remembered::{CallerMemory, CallerSummary, CommitmentView, FactView, SummaryView};
 
 /// Entries that may wait for the disk: some 10 s of the events of 100 calls, at most some 4 MiB.

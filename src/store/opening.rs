@@ -46,6 +46,11 @@ pub(super) fn options(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
 }
 
+/// How a connection sees the file that only reads.
+pub fn reading(path: &Path) -> SqliteConnectOptions {
+    options(path).read_only(true)
+}
+
 /// Opens the file for writing, makes or migrates its tables and closes the calls that a crash left open.
 pub(super) async fn open(path: &Path) -> Result<Opened, StoreError> {
     let of = |error: sqlx::Error| StoreError::of(path, &error);

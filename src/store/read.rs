@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{ConnectOptions as _, Connection as _, FromRow, Row as _, SqliteConnection};
 
 use super::error::StoreError;
-use super::opening::options;
+use super::opening::reading;
 
 /// Reads from the file. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -170,7 +170,7 @@ impl Reader {
     }
 
     pub(super) async fn connect(&self) -> Result<SqliteConnection, StoreError> {
-        options(&self.path).read_only(true).connect().await.map_err(|error| StoreError::of(&self.path, &error))
+        reading(&self.path).connect().await.map_err(|error| StoreError::of(&self.path, &error))
     }
 
     pub(super) async fn done<T>(

@@ -42,6 +42,8 @@ pub struct CommitmentView {
     pub what: String,
     pub due: Option<String>,
     pub state: String,
+    /// How it ended, where it has: `done`, `dropped`, `told`, `reminded`, `called`.
+    pub closed_by: Option<String>,
     pub made_utc_ms: i64,
     pub call: Option<String>,
     pub turn: Option<i64>,

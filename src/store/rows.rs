@@ -4,7 +4,7 @@ use sqlx::SqliteConnection;
 
 use duologue_signaling::event::{Stamped, TurnOutcome};
 
-use super::{error, facts, judging};
+use super::{error, facts, judging, recordings};
 use crate::journal::{CallId, DownlinkRow, EndReason, Entry, MediaTotals, Speaker, TurnRow, WordFate};
 use crate::media::far_ear::{Evidence, ReportCounts};
 use crate::time::CallTime;
@@ -38,7 +38,13 @@ pub(super) async fn put(connection: &mut SqliteConnection, entry: &Entry) -> Res
         Entry::Remembered { call, turn, gleanings, at_utc_ms } => {
             facts::remember(connection, call, *turn, gleanings, *at_utc_ms).await
         }
+        Entry::Raised { call, at_ms, who, what } => facts::raised(connection, call, *at_ms, *who, what).await,
         Entry::Summed { call, text } => facts::sum_up(connection, call, text).await,
+        Entry::RecordingBegan { call, file, started_ms } => {
+            recordings::began(connection, call, file, *started_ms).await
+        }
+        Entry::RecordingKept { .. } => recordings::kept(connection, entry).await,
+        Entry::RecordingGone { call, why, at_utc_ms } => recordings::gone(connection, call, *why, *at_utc_ms).await,
     };
     match done {
         Err(error) if error::code(&error).is_some_and(|code| AT_FAULT.contains(&(code & 0xff))) => {
@@ -71,7 +77,9 @@ fn kind(entry: &Entry) -> &'static str {
         Entry::Blocked { .. } => "a block",
         Entry::Event { .. } => "an event",
         Entry::Remembered { .. } => "a memory",
+        Entry::Raised { .. } => "a promise",
         Entry::Summed { .. } => "the summary",
+        Entry::RecordingBegan { .. } | Entry::RecordingKept { .. } | Entry::RecordingGone { .. } => "the recording",
     }
 }
 
@@ -84,6 +92,10 @@ fn call_of(entry: &Entry) -> &CallId {
         | Entry::Blocked { call, .. }
         | Entry::Event { call, .. }
         | Entry::Remembered { call, .. }
+        | Entry::RecordingBegan { call, .. }
+        | Entry::RecordingKept { call, .. }
+        | Entry::RecordingGone { call, .. }
+        | Entry::Raised { call, .. }
         | Entry::Summed { call, .. } => call,
         Entry::Turn(turn) => &turn.call,
         Entry::Downlink(row) => &row.call,

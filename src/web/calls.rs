@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
 use super::{BODY_LIMIT_BYTES, Web};
-use crate::call::registry::OpenError;
+use crate::call::registry::{self, OpenError};
 use crate::call::wire::Control;
 use crate::journal::EndReason;
 use crate::peer::OfferRefused;
@@ -21,6 +21,8 @@ pub struct Asked {
     persona: Option<String>,
     /// A stable name of the caller: what memory hangs on.
     caller: Option<String>,
+    /// `record=false`: the caller does not want to be recorded.
+    record: Option<bool>,
 }
 
 /// Longest caller name taken from a URL, characters.
@@ -43,7 +45,9 @@ pub async fn open(
             fix,
         ));
     }
-    let opened = web.registry.open(&offer, asked.persona.as_deref(), asked.caller).await?;
+    let recorded = asked.record.unwrap_or(true);
+    let wanted = registry::Asked { persona: asked.persona.as_deref(), caller: asked.caller, recorded };
+    let opened = web.registry.open(&offer, wanted).await?;
     let location = format!("/v1/calls/{}", opened.call);
     let headers = [(header::CONTENT_TYPE, "application/sdp".to_owned()), (header::LOCATION, location)];
     Ok((StatusCode::CREATED, headers, opened.answer).into_response())

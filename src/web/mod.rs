@@ -5,7 +5,9 @@ mod calls;
 mod errands;
 mod events;
 mod page;
+mod recordings;
 mod refusal;
+mod review;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +21,8 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::call::registry::Registry;
 use crate::store::Reader;
 
+pub use review::Reviewers;
+
 /// Longest request body: a browser's offer with one audio line is 3 to 6 kB.
 pub const BODY_LIMIT_BYTES: usize = 64 * 1024;
 
@@ -29,6 +33,10 @@ pub struct Web {
     pub store: Reader,
     /// Where the built call page lies.
     pub page: PathBuf,
+    /// Where recordings lie.
+    pub recordings: PathBuf,
+    /// Who may read everything.
+    pub reviewers: Reviewers,
     /// Other sites whose pages may call this server; `*` is any.
     pub origins: Arc<[String]>,
 }
@@ -37,7 +45,8 @@ pub struct Web {
 pub fn router(web: Web) -> Router {
     let headers = |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     Router::new()
-        .route("/v1/calls", get(calls::list).post(calls::open).options(calls::preflight).fallback(refusal::method))
+        .merge(reviewing(&web))
+        .route("/v1/calls", post(calls::open).options(calls::preflight).fallback(refusal::method))
         .route(
             "/v1/calls/{id}",
             get(calls::show)
@@ -71,6 +80,17 @@ pub fn router(web: Web) -> Router {
         .layer(headers(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(headers(header::REFERRER_POLICY, "no-referrer"))
         .with_state(web)
+}
+
+/// What shows everything that was said.
+fn reviewing(web: &Web) -> Router<Web> {
+    Router::new()
+        .route("/v1/calls", get(calls::list))
+        .route("/v1/calls/{id}/recording", get(recordings::play).delete(recordings::remove).fallback(refusal::method))
+        .route("/v1/sql", post(review::sql).fallback(refusal::method))
+        .route("/v1/review", get(review::list).fallback(refusal::method))
+        .route("/v1/review/{name}", get(review::run).fallback(refusal::method))
+        .route_layer(axum::middleware::from_fn_with_state(web.clone(), review::guard))
 }
 
 /// Verbs that other sites' pages may use here.

@@ -1,6 +1,8 @@
 //! Entries as calls make them, and a file to keep them in.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod morning;
+
 use std::path::PathBuf;
 
 use duologue::journal::{EndReason, Entry, JudgementRow, MediaTotals, Speaker, TurnRow, WordFate};
@@ -144,6 +146,7 @@ pub fn judgement(
         rests_on: Some("The house is closed on Sundays.".into()),
         probabilities: vec![("respond", 0.25), (action, 0.75)],
         took_ms: 21.0,
+        shown: None,
     }
 }
 

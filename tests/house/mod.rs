@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // each test program uses its own part of it
 
+pub mod stage;
 pub mod typed;
 
 use std::path::{Path, PathBuf};
@@ -23,10 +24,11 @@ impl House {
         Self::scripted_with("").await
     }
 
-    /// The same with `more` settings.
+    /// The same with `more` settings. The rules judge, unless they name another one.
     pub async fn scripted_with(more: &str) -> Self {
         let scripted = "[asr]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\n[tts]\nbackend = \"scripted\"\n";
-        Self::open(&format!("{scripted}{more}")).await
+        let judge = if more.contains("[judge]") { "" } else { "[judge]\nkind = \"rules\"\n" };
+        Self::open(&format!("{scripted}{judge}{more}")).await
     }
 
     /// Opens with `more` settings than ports and database; see [`config`].
@@ -70,8 +72,10 @@ pub fn keep_screenshots(out: &Path) {
 /// Ports of the system's choice, the database in `folder`. `more` may begin with keys of `[media]`.
 pub fn config(folder: &Path, more: &str) -> Config {
     let database = folder.join("calls.db");
+    // Nothing but the greeting is to be heard, unless a test is about recordings.
+    let recording = if more.contains("[recording]") { "" } else { "[recording]\ncalls = \"off\"\n" };
     let text = format!(
-        "[http]\nlisten = \"127.0.0.1:0\"\n[store]\npath = {:?}\n[media]\nudp_port = 0\n{more}",
+        "[http]\nlisten = \"127.0.0.1:0\"\n[store]\npath = {:?}\n{recording}[media]\nudp_port = 0\n{more}",
         database.display().to_string()
     );
     Config::parse(&text, "the test's configuration").unwrap_or_else(|faults| panic!("{faults}"))

@@ -10,6 +10,8 @@ export interface ControlOrders {
   hangUp(): void;
   /** False when it could not be sent: the text stays in the box. */
   say(text: string): boolean;
+  /** What was recorded of this call is to go. */
+  stopRecording(): void;
   /** Somebody else is to answer. */
   switchTo(persona: string): void;
   again(): void;
@@ -40,6 +42,7 @@ export class ControlView {
     this.#mute.addEventListener("click", () => this.#toggleMute());
     this.#hangUp.addEventListener("click", () => orders.hangUp());
     this.#again.addEventListener("click", () => orders.again());
+    byId("record-stop", HTMLButtonElement).addEventListener("click", () => orders.stopRecording());
     byId("back", HTMLButtonElement).addEventListener("click", () => orders.back());
     this.#switch.addEventListener("change", () => {
       orders.switchTo(this.#switch.value);
@@ -66,6 +69,7 @@ export class ControlView {
     const running = state.phase === "connecting" || state.phase === "live";
     byId("conversation", HTMLElement).hidden = !running && state.phase !== "ended";
     byId("controls", HTMLElement).hidden = !running;
+    byId("recorded", HTMLParagraphElement).hidden = !running || !state.recorded;
     byId("ending", HTMLElement).hidden = state.phase !== "ended";
     byId("ending-sentence", HTMLParagraphElement).textContent = state.ending?.sentence ?? "";
     this.#text.disabled = this.#send.disabled = state.phase !== "live";

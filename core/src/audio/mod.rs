@@ -9,6 +9,7 @@ pub mod resample;
 #[cfg(test)]
 pub(crate) mod score;
 pub mod stretch;
+pub mod tone;
 pub mod vad;
 pub mod wav;
 

@@ -2,11 +2,15 @@
 //!
 //! Nothing that arrives can stop the decoder: a packet that makes no sense is counted and concealed like a lost one.
 
+mod stereo;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::{LINE_FRAME, LINE_RATE};
+
+pub use stereo::{STEREO_BITRATE_BPS, StereoDecoder, StereoEncoder};
 
 /// The largest Opus frame (RFC 6716, section 3.2.1); a 20 ms packet holds one frame.
 pub const MAX_PACKET_BYTES: usize = 1275;

@@ -154,6 +154,9 @@ impl Judge for RulesJudge {
         if situation.moment == Moment::Caller {
             return Verdict::certain(Action::Listen, "caller-speaks");
         }
+        if situation.moment == Moment::Idle {
+            return Verdict::certain(Action::Initiate, "due");
+        }
         if words(&situation.text).is_empty() {
             return Verdict::certain(Action::Silence, "nothing-said");
         }

@@ -82,6 +82,12 @@ impl Ladder {
         rung
     }
 
+    /// This was not the moment: the rung that was taken last comes again after its own wait.
+    pub fn put_off(&mut self, at: CallTime, patience: f32) {
+        self.next = self.next.saturating_sub(1);
+        self.arm(at, patience);
+    }
+
     /// Is a timer running?
     pub fn armed(&self) -> bool {
         self.due.is_some()
@@ -118,6 +124,16 @@ mod tests {
         ladder.reset();
         ladder.arm(CallTime::from_ms(6_000), 1.0);
         assert_eq!(ladder.climb(CallTime::from_ms(10_000)).unwrap().say, "Are you there?");
+    }
+
+    #[test]
+    fn a_rung_that_is_put_off_comes_again() {
+        let mut ladder = ladder();
+        ladder.arm(CallTime::ZERO, 1.0);
+        assert!(ladder.climb(CallTime::from_ms(4_000)).is_some());
+        ladder.put_off(CallTime::from_ms(4_200), 1.0);
+        assert!(ladder.climb(CallTime::from_ms(8_180)).is_none());
+        assert_eq!(ladder.climb(CallTime::from_ms(8_200)).unwrap().say, "Are you there?");
     }
 
     #[test]

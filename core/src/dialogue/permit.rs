@@ -59,6 +59,8 @@ pub struct Permits {
     /// The turns in which the agent interrupted, of late.
     interrupts: VecDeque<u32>,
     silences_in_a_row: u32,
+    /// How often in a row the agent has put off to speak first.
+    put_off: u32,
     /// The caller has been told that it must not go on like this.
     warned: bool,
     attention: Option<CallTime>,
@@ -84,6 +86,11 @@ impl Permits {
                 if persona.never(NeverRule::SilenceSafety) && is_about_safety(text) =>
             {
                 Some((Action::Respond, NeverRule::SilenceSafety.as_str()))
+            }
+            // Somebody who waits is not left alone for ever.
+            Action::Silence if moment == Moment::Idle => {
+                let spent = self.put_off >= persona.budgets.silences_in_a_row;
+                spent.then_some((Action::Initiate, "silence-budget"))
             }
             // What has no words is no turn to be answered.
             Action::Silence if !words(text).is_empty() => {
@@ -126,7 +133,11 @@ impl Permits {
             Action::Backchannel => self.attention = Some(at),
             _ => {}
         }
+        if moment == Moment::Idle {
+            self.put_off = if action == Action::Silence { self.put_off + 1 } else { 0 };
+        }
         if moment == Moment::EndOfTurn {
+            self.put_off = 0;
             self.turns += 1;
             self.silences_in_a_row = if action == Action::Silence { self.silences_in_a_row + 1 } else { 0 };
             self.warned |= proposed == Action::Block;

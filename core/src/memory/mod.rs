@@ -5,6 +5,7 @@
 
 pub mod calendar;
 mod clauses;
+pub mod keeping;
 pub mod notebook;
 mod numbers;
 mod past;
@@ -14,9 +15,11 @@ mod rules;
 mod values;
 
 pub use crate::dialogue::words::words;
+pub use promises::promises;
 pub use rules::glean;
 
 use calendar::Day;
+use keeping::Closing;
 
 /// What sort of knowledge a fact is: `facts.kind` in SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -216,11 +219,17 @@ pub struct Gleanings {
     /// No longer so: what these say ends now.
     pub ended: Vec<Fact>,
     pub commitments: Vec<Commitment>,
+    /// Promises that have been kept or dropped.
+    pub closed: Vec<Closing>,
     pub wishes: Vec<Wish>,
 }
 
 impl Gleanings {
     pub fn is_empty(&self) -> bool {
-        self.facts.is_empty() && self.ended.is_empty() && self.commitments.is_empty() && self.wishes.is_empty()
+        self.facts.is_empty()
+            && self.ended.is_empty()
+            && self.commitments.is_empty()
+            && self.closed.is_empty()
+            && self.wishes.is_empty()
     }
 }

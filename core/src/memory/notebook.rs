@@ -1,13 +1,16 @@
 //! One call's notebook: it reads the finished turns, both sides', gives what they leave to remember, and sums the call up.
 
 use super::calendar::Day;
+use super::keeping::{self, Closing, End};
 use super::promises::promises;
-use super::recollection::worth_telling;
+use super::recollection::{Open, worth_telling};
 use super::{Fact, Gleanings, Party, glean};
 use crate::journal::{Speaker, TurnRow};
 
 /// Longest summary of a call, characters.
 const SUMMARY_CHARS: usize = 300;
+/// Promises that are watched in one call.
+const OPEN_MOST: usize = 32;
 /// Questions that a summary quotes.
 const QUESTIONS: usize = 3;
 
@@ -20,17 +23,39 @@ pub struct Notebook {
     learned: Vec<Fact>,
     asked: Vec<String>,
     promised: Vec<String>,
+    /// Promises that are open, those of this call too, and the one that the agent has brought up last.
+    open: Vec<Open>,
+    raised: Option<usize>,
 }
 
 impl Notebook {
     /// For a call on this day.
     pub fn new(today: Day) -> Self {
-        Self { today, agent: None, learned: Vec::new(), asked: Vec::new(), promised: Vec::new() }
+        Self {
+            today,
+            agent: None,
+            learned: Vec::new(),
+            asked: Vec::new(),
+            promised: Vec::new(),
+            open: Vec::new(),
+            raised: None,
+        }
+    }
+
+    /// Promises of the calls before; those that are kept by this very call close.
+    pub fn know(&mut self, open: &[Open]) -> Vec<Closing> {
+        let (kept, open): (Vec<&Open>, Vec<&Open>) =
+            open.iter().partition(|open| keeping::kept_by_calling(open, self.today));
+        // What this call has promised meanwhile stands behind.
+        self.open.splice(0..0, open.into_iter().cloned());
+        self.raised = None;
+        kept.into_iter().map(|open| Closing::of(open, End::Kept, "called")).collect()
     }
 
     /// A turn is over: what it gives to remember.
     pub fn read(&mut self, turn: &TurnRow) -> Gleanings {
-        let gleanings = match turn.speaker {
+        let closed = self.closed_by(turn);
+        let mut gleanings = match turn.speaker {
             Speaker::Agent => {
                 let heard = turn.heard.clone().unwrap_or_default();
                 let commitments = promises(&heard, Party::Agent, self.today);
@@ -46,9 +71,20 @@ impl Notebook {
                 glean(&turn.text, self.agent.as_deref(), self.today)
             }
         };
+        gleanings.closed = closed;
         if !gleanings.wishes.is_empty() {
             self.learned.clear();
             self.asked.clear();
+        }
+        self.open.extend(gleanings.commitments.iter().map(|promise| Open {
+            who: promise.who,
+            what: promise.what.clone(),
+            due: promise.due,
+            made: self.today,
+        }));
+        if self.open.len() > OPEN_MOST {
+            self.open.drain(..self.open.len() - OPEN_MOST);
+            self.raised = None;
         }
         self.learned.extend(gleanings.facts.iter().cloned());
         self.promised.extend(gleanings.commitments.iter().map(|promise| {
@@ -56,6 +92,35 @@ impl Notebook {
             format!("{who} promised to {}", promise.what)
         }));
         gleanings
+    }
+
+    /// Promises that this turn ends: the caller says so of the one that was brought up, or the agent has told what it promised.
+    fn closed_by(&mut self, turn: &TurnRow) -> Vec<Closing> {
+        let mut closed = Vec::new();
+        if turn.speaker == Speaker::Caller {
+            if let Some(open) = self.raised.take().filter(|at| *at < self.open.len())
+                && let Some(end) = keeping::answer(&turn.text)
+            {
+                let why = if end == End::Kept { "done" } else { "dropped" };
+                closed.push(Closing::of(&self.open.remove(open), end, why));
+            }
+            return closed;
+        }
+        let heard = turn.heard.as_deref().unwrap_or_default();
+        if turn.reason.as_deref() == Some("promise") {
+            self.raised = self.open.iter().position(|open| !heard.is_empty() && keeping::raised(open) == turn.text);
+            // A reminder is kept by giving it.
+            if let Some(at) = self.raised.filter(|at| keeping::is_reminder(&self.open[*at].what)) {
+                self.raised = None;
+                closed.push(Closing::of(&self.open.remove(at), End::Kept, "reminded"));
+            }
+            return closed;
+        }
+        if let Some(at) = self.open.iter().position(|open| keeping::told(open, heard)) {
+            self.raised = None;
+            closed.push(Closing::of(&self.open.remove(at), End::Kept, "told"));
+        }
+        closed
     }
 
     /// What the call was about, in one line; `None` where nothing is worth a line.

@@ -76,7 +76,9 @@ pub struct Told {
 
 impl Told {
     fn is_for(&self, situation: &Situation) -> bool {
-        self.moment == situation.moment && situation.text.contains(&self.words)
+        // Nobody speaks: what is due stands last in memory, if it is a promise.
+        let shown = if situation.moment == Moment::Idle { situation.memory.last() } else { Some(&situation.text) };
+        self.moment == situation.moment && shown.map_or("", String::as_str).contains(self.words.trim_matches('-'))
     }
 
     fn verdict(&self) -> Verdict {

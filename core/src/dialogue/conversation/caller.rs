@@ -1,6 +1,8 @@
 //! The caller's turn: from onset to the moment the agent is heard answering. It may pause, go on and be transcribed again;
 //! each time it goes on, its revision rises and what was asked about the revision before is stale.
 
+use std::sync::Arc;
+
 use duologue_signaling::event::{Event, FloorState, LatencyParts};
 
 use super::reply::{Owed, Reply};
@@ -8,7 +10,7 @@ use super::{Conversation, Effect};
 use crate::backend::AsrPurpose;
 use crate::dialogue::endpoint::{EndEvidence, Shape};
 use crate::dialogue::floor::Hearing;
-use crate::dialogue::judge::{Action, Verdict};
+use crate::dialogue::judge::{Action, Situation, Verdict};
 use crate::dialogue::question::Asked;
 use crate::dialogue::stable::Stable;
 use crate::dialogue::suspicion::Suspicion;
@@ -55,6 +57,9 @@ pub(super) struct CallerTurn {
     /// The judge is reading along, and what it was last shown.
     pub running_judged: bool,
     pub running_text: String,
+    /// What the judge was shown last: of the whole turn, and of a partial.
+    pub shown: Option<Arc<Situation>>,
+    pub running_shown: Option<Arc<Situation>>,
     /// Drafts that were begun for this turn.
     pub drafts: u32,
     pub typed: bool,
@@ -88,6 +93,8 @@ impl CallerTurn {
             verdict: None,
             running_judged: false,
             running_text: String::new(),
+            shown: None,
+            running_shown: None,
             drafts: 0,
             typed,
             latency: LatencyParts::default(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use duologue_signaling::event::{Event, FloorState, TurnOutcome};
 
 use super::attention::Attention;
+use super::idle::Due;
 use super::reply::Reply;
 use super::{Conversation, Effect};
 use crate::dialogue::budget::may_initiate;
@@ -14,6 +15,10 @@ use crate::dialogue::judge::Action;
 use crate::dialogue::ladder::Ladder;
 use crate::dialogue::persona::Persona;
 use crate::dialogue::timers::Timers;
+use crate::journal::Entry;
+use crate::memory::calendar::Day;
+use crate::memory::keeping;
+use crate::memory::recollection::Open;
 use crate::time::CallTime;
 
 /// Something that the agent is to say of its own accord.
@@ -23,22 +28,36 @@ pub enum Errand {
     Say { words: String, interrupt: bool, hang_up: bool },
     /// These words, as was promised.
     Remind { words: String },
+    /// A promise whose time has come is raised; with it goes the line that a judge reads.
+    Promise { open: Open, words: String, line: String },
     /// Something has happened: the model is told, and speaks of it if it should.
     News { name: String, text: String, speak: bool },
 }
 
 impl Errand {
+    /// What was promised is raised on this day.
+    pub fn promise(open: Open, today: Day) -> Self {
+        let (words, line) = (keeping::raised(&open), keeping::due_line(&open, today));
+        Self::Promise { open, words, line }
+    }
+
     const fn reason(&self) -> &'static str {
         match self {
             Self::Say { .. } => "told-to-say",
             Self::Remind { .. } => "reminder",
+            Self::Promise { .. } => "promise",
             Self::News { .. } => "news",
         }
     }
 
     /// Does it take of what the persona may do?
     const fn is_budgeted(&self) -> bool {
-        matches!(self, Self::Remind { .. } | Self::News { .. })
+        matches!(self, Self::Remind { .. } | Self::Promise { .. } | Self::News { .. })
+    }
+
+    /// Does the judge say whether this is the moment? What comes from outside has been decided there.
+    const fn is_judged(&self) -> bool {
+        matches!(self, Self::Promise { .. })
     }
 }
 
@@ -48,12 +67,30 @@ pub(super) struct Waiting {
     errand: Errand,
     /// The budget has been asked, and the model told.
     begun: bool,
+    /// The judge has said that it is the moment.
+    judged: bool,
     /// How often it was begun and nothing of it heard.
     revoked: u32,
 }
 
+impl Waiting {
+    const fn new(errand: Errand) -> Self {
+        Self { errand, begun: false, judged: false, revoked: 0 }
+    }
+
+    /// What a judge is told of it.
+    pub fn told(&self) -> Option<String> {
+        match &self.errand {
+            Errand::Promise { line, .. } => Some(line.clone()),
+            _ => None,
+        }
+    }
+}
+
 /// Errands that may wait for a free floor; more is more than anybody wants to hear at once.
 const WAITING_MOST: usize = 16;
+/// A promise is raised when nobody has spoken for so long: the greeting is the caller's to answer.
+const PAUSE: Duration = Duration::from_millis(1_500);
 /// A caller who goes first so often does not want to hear it.
 const REVOKED_MOST: u32 = 5;
 
@@ -68,6 +105,18 @@ pub(super) struct Initiative {
     began_unix_s: Option<u64>,
     /// The last words were a rung of the ladder: what they ask is no question to think about.
     pub rung_spoke: bool,
+}
+
+impl Initiative {
+    /// Whoever spoke goes first; it waits for the next free floor.
+    pub(super) fn put_back(&mut self, waiting: Waiting) {
+        self.waiting.push_front(Waiting { judged: false, ..waiting });
+    }
+
+    /// Not now: it comes again. One too many is forgotten, as with every timer.
+    pub(super) fn put_off(&mut self, until: CallTime, waiting: Waiting) {
+        let _ = self.timers.schedule(until, waiting.errand);
+    }
 }
 
 impl Conversation {
@@ -85,12 +134,12 @@ impl Conversation {
         }
     }
 
-    fn await_floor(&mut self, at: CallTime, errand: Errand) {
+    pub(super) fn await_floor(&mut self, at: CallTime, errand: Errand) {
         match errand {
             Errand::News { name, text, speak: false } => self.history.news(&name, &text, false),
             Errand::Say { words, interrupt: true, hang_up } => self.say_over(at, &words, hang_up),
             errand if self.initiative.waiting.len() < WAITING_MOST => {
-                self.initiative.waiting.push_back(Waiting { errand, begun: false, revoked: 0 });
+                self.initiative.waiting.push_back(Waiting::new(errand));
             }
             _ => self.trouble(at, "too-many-errands", "Too much waits to be said; the newest is forgotten."),
         }
@@ -110,15 +159,22 @@ impl Conversation {
             self.await_floor(at, errand);
         }
         let free = self.floor.state() == FloorState::Idle && self.reply.is_none() && self.caller.is_none();
-        if !free || self.closing || self.over || self.floor.is_voice(self.heard) {
+        if !free || self.closing || self.over || self.pending.is_some() || self.floor.is_voice(self.heard) {
             return;
         }
-        if let Some(waiting) = self.initiative.waiting.pop_front() {
+        let Some(next) = self.initiative.waiting.front() else { return };
+        if next.errand.is_judged() && at.since(self.floor.since()) < PAUSE {
+            return;
+        }
+        let Some(mut waiting) = self.initiative.waiting.pop_front() else { return };
+        if waiting.errand.is_judged() && !std::mem::replace(&mut waiting.judged, true) {
+            self.ask_idle(at, Due::Errand(waiting));
+        } else {
             self.do_errand(at, waiting);
         }
     }
 
-    fn do_errand(&mut self, at: CallTime, mut waiting: Waiting) {
+    pub(super) fn do_errand(&mut self, at: CallTime, mut waiting: Waiting) {
         if !std::mem::replace(&mut waiting.begun, true) {
             if let Errand::News { name, text, .. } = &waiting.errand {
                 self.history.news(name, text, true);
@@ -130,7 +186,9 @@ impl Conversation {
         let reason = waiting.errand.reason();
         match &waiting.errand {
             Errand::Say { words, hang_up, .. } => self.initiate(at, reason, &words.clone(), *hang_up),
-            Errand::Remind { words } => self.initiate(at, reason, &words.clone(), false),
+            Errand::Remind { words } | Errand::Promise { words, .. } => {
+                self.initiate(at, reason, &words.clone(), false);
+            }
             Errand::News { .. } => self.speak_first(at, Action::Initiate, reason),
         }
         if let Some(reply) = &mut self.reply {
@@ -163,6 +221,12 @@ impl Conversation {
 
     /// An errand that the caller did not let begin is done when the floor is free again.
     pub(super) fn close_errand(&mut self, at: CallTime, errand: Option<Waiting>, outcome: TurnOutcome) {
+        if outcome != TurnOutcome::Revoked
+            && let Some(Waiting { errand: Errand::Promise { open, .. }, .. }) = &errand
+        {
+            let (call, who, what) = (self.call.clone(), open.who, open.what.clone());
+            self.effects.push(Effect::Keep(Entry::Raised { call, at_ms: at.ms(), who, what }));
+        }
         let Some(mut waiting) = errand.filter(|_| outcome == TurnOutcome::Revoked && !self.over) else { return };
         waiting.revoked += 1;
         if waiting.revoked < REVOKED_MOST {

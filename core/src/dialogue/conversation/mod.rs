@@ -14,6 +14,7 @@ mod doubt;
 mod draft;
 mod ending;
 mod express;
+mod idle;
 mod initiative;
 mod manner;
 mod recall;
@@ -45,6 +46,7 @@ use arriving::Arriving;
 use attention::Attention;
 use caller::CallerTurn;
 pub use draft::DraftSettings;
+use idle::{Due, Pending};
 pub use initiative::Errand;
 use initiative::Initiative;
 use recall::Mind;
@@ -146,7 +148,7 @@ pub enum Effect {
     /// Ask the turn model about the open utterance.
     AskTurnModel { turn: u32, revision: u32 },
     /// Ask the judge.
-    Judge { turn: u32, revision: u32, situation: Box<Situation> },
+    Judge { turn: u32, revision: u32, situation: Arc<Situation> },
     /// Make the sound of a sign of attention, for later.
     VoiceAttention { text: String },
     /// The open utterance has been dealt with: the next onset begins a new one.
@@ -211,6 +213,8 @@ pub struct Conversation {
     /// An answer that was put off: when it is due.
     deferred: Option<CallTime>,
     attention: Attention,
+    /// The judge has been asked whether this is the moment to speak first.
+    pending: Option<Pending>,
     effects: Vec<Effect>,
 }
 
@@ -243,6 +247,7 @@ impl Conversation {
             permits: Permits::default(),
             deferred: None,
             attention: Attention::default(),
+            pending: None,
             effects: Vec::new(),
             persona,
             settings,
@@ -314,6 +319,9 @@ impl Conversation {
             Input::Judged { turn, moment: Moment::Caller, judge, verdict, took_ms, .. } => {
                 self.on_running_verdict(at, turn, judge, &verdict, took_ms);
             }
+            Input::Judged { turn, moment: Moment::Idle, judge, verdict, took_ms, .. } => {
+                self.on_idle_verdict(at, turn, judge, &verdict, took_ms);
+            }
             Input::Judged { turn, revision, judge, verdict, took_ms, .. } => {
                 self.on_verdict(at, (turn, revision), judge, verdict, took_ms);
             }
@@ -328,7 +336,7 @@ impl Conversation {
             // Counted there; a report that is not believed is no trouble of the call's.
             Input::Playout(report) => drop(self.far_ear.report(at, report)),
             Input::RoundTrip(rtt) => self.far_ear.round_trip(rtt),
-            Input::Remembered(recollection) => self.remember(*recollection),
+            Input::Remembered(recollection) => self.remember(at, *recollection),
             Input::Recalled(lines) => self.mind.recollection.recalled = lines,
             Input::Errand { errand, after } => self.send_on(at, errand, after),
             Input::Persona(persona) => self.switch_persona(at, persona),
@@ -373,17 +381,27 @@ impl Conversation {
     /// Invariant 9, nobody waits for ever: somebody speaks or works, a timer runs, or the call is closing. Personas
     /// without a ladder have chosen to wait.
     pub fn is_live(&self) -> bool {
-        let works = self.reply.is_some() || self.caller.is_some() || self.ladder.armed() || self.deferred.is_some();
+        let works = self.reply.is_some()
+            || self.caller.is_some()
+            || self.ladder.armed()
+            || self.deferred.is_some()
+            || self.pending.is_some();
         works || self.closing || self.persona.ladder.is_empty() || self.floor() != FloorState::Idle
     }
 
     /// The ladder while nobody speaks, a limit to turns without end, and the watchdog over a thinking agent.
     fn watch(&mut self, at: CallTime) {
+        self.watch_pending(at);
         self.watch_errands(at);
         if self.floor.state() == FloorState::Idle
+            && self.pending.is_none()
             && let Some(rung) = self.ladder.climb(at)
         {
-            self.initiate(at, "silence", &rung.say, rung.hang_up);
+            if rung.hang_up {
+                self.initiate(at, "silence", &rung.say, true);
+            } else {
+                self.ask_idle(at, Due::Rung(rung));
+            }
         }
         self.answer_deferred(at);
         let turn_s = self.caller.as_ref().map_or(0, |caller| at.since(caller.opened).as_secs());

@@ -1,13 +1,18 @@
 //! What the conversation knows of its caller. The digest stands in the system prompt and stays as it was for the whole call,
 //! so that the model's prefix cache stays warm; what comes to mind about a turn stands right before the caller's words.
 
-use super::Conversation;
+use super::{Conversation, Errand};
 use crate::backend::{ChatMessage, Role};
 use crate::memory::calendar::Day;
-use crate::memory::recollection::Recollection;
+use crate::memory::keeping::is_due;
+use crate::memory::recollection::{Open, Recollection};
+use crate::time::CallTime;
 
 /// Facts that a judge reads beside what comes to mind: each is a line that it reads anew with the turn.
 const JUDGED_FACTS: usize = 8;
+
+/// Promises that are raised in one call; more would be a lecture.
+const PROMISES_RAISED: usize = 2;
 
 /// What is known of the caller, and how it is told to the model.
 #[derive(Clone, Debug, Default)]
@@ -42,12 +47,29 @@ impl Conversation {
     }
 
     /// The caller is known: the model reads it at once, so that no turn waits for that.
-    pub(super) fn remember(&mut self, recollection: Recollection) {
+    pub(super) fn remember(&mut self, at: CallTime, recollection: Recollection) {
         let Some(today) = self.mind.today else { return };
         self.mind.digest = recollection.digest(today, self.mind.budget_chars);
         self.mind.recollection = recollection;
+        self.raise_promises(at, today);
         if self.reply.is_none() {
             self.prime();
+        }
+    }
+
+    /// Promises whose time has come wait for the first free moment, the most overdue first.
+    fn raise_promises(&mut self, at: CallTime, today: Day) {
+        let due: Vec<Open> = self
+            .mind
+            .recollection
+            .open
+            .iter()
+            .filter(|open| is_due(open, today))
+            .take(PROMISES_RAISED)
+            .cloned()
+            .collect();
+        for open in due {
+            self.await_floor(at, Errand::promise(open, today));
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is done about a turn: the judge is asked, also ahead of the end, and its verdict carried out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use duologue_signaling::event::{Event, FloorState};
@@ -14,11 +15,20 @@ use crate::journal::{Entry, JudgementRow};
 use crate::time::CallTime;
 
 /// History that a judge sees, in turns.
-const JUDGE_TURNS: usize = 8;
+pub(super) const JUDGE_TURNS: usize = 8;
 /// With fewer words nobody knows where a turn is going.
 const RUNNING_WORDS: usize = 4;
 /// What a caller is told who is blocked: that it happens is never a surprise, and nothing is left to a model here.
 const BLOCK_WORDS: &str = "I am ending this call now, and I will not take your calls for a while. Goodbye.";
+
+/// What a judgement is about.
+pub(super) struct Judged {
+    pub turn: u32,
+    pub moment: Moment,
+    /// What the judge was shown of the turn, and everything else.
+    pub text: String,
+    pub shown: Option<Arc<Situation>>,
+}
 
 impl Conversation {
     pub(super) fn ask_judge(&mut self, at: CallTime) {
@@ -45,7 +55,7 @@ impl Conversation {
 
     fn put_to_judge(&mut self, at: CallTime, moment: Moment) {
         let Some(caller) = &self.caller else { return };
-        let situation = Situation {
+        let situation = Arc::new(Situation {
             moment,
             persona: self.persona.clone(),
             relation: self.mind.recollection.relation,
@@ -55,9 +65,13 @@ impl Conversation {
             speaking_s: caller.speaking_ms as f32 / 1_000.0,
             silence_s: at.since(caller.speech_end).as_secs_f32(),
             typed: caller.typed,
-        };
+        });
         let (turn, revision) = (caller.turn, caller.revision);
-        self.effects.push(Effect::Judge { turn, revision, situation: Box::new(situation) });
+        if let Some(caller) = &mut self.caller {
+            let shown = if moment == Moment::Caller { &mut caller.running_shown } else { &mut caller.shown };
+            *shown = Some(situation.clone());
+        }
+        self.effects.push(Effect::Judge { turn, revision, situation });
     }
 
     /// What the judge thinks of an open partial.
@@ -76,7 +90,9 @@ impl Conversation {
             return;
         }
         let permit = self.permit(at, Moment::Caller, verdict);
-        self.tell_judgement(at, Moment::Caller, judge, verdict, permit, took_ms);
+        if let Some(about) = self.judged(Moment::Caller) {
+            self.tell_judgement(at, about, judge, verdict, permit, took_ms);
+        }
         self.permits.spend(at, Moment::Caller, permit.action, verdict.action);
         match permit.action {
             Action::Interrupt => self.interrupt(at, verdict, cutting_in(verdict)),
@@ -95,20 +111,26 @@ impl Conversation {
         self.permits.check(&self.persona, Proposal { at, moment, action: verdict.action, text, asked })
     }
 
-    fn tell_judgement(
+    /// What the present judgement of the caller's turn is about.
+    fn judged(&self, moment: Moment) -> Option<Judged> {
+        let caller = self.caller.as_ref()?;
+        let (text, shown) = match moment {
+            Moment::Caller => (caller.running_text.clone(), caller.running_shown.clone()),
+            _ => (caller.words.clone(), caller.shown.clone()),
+        };
+        Some(Judged { turn: caller.turn, moment, text, shown })
+    }
+
+    pub(super) fn tell_judgement(
         &mut self,
         at: CallTime,
-        moment: Moment,
+        about: Judged,
         judge: &'static str,
         verdict: &Verdict,
         permit: Permit,
         took_ms: f32,
     ) {
-        let Some(caller) = &self.caller else { return };
-        let (turn, text) = match moment {
-            Moment::Caller => (caller.turn, caller.running_text.clone()),
-            _ => (caller.turn, caller.words.clone()),
-        };
+        let Judged { turn, moment, text, shown } = about;
         let (proposed, action) = (verdict.action.as_str(), permit.action.as_str());
         self.emit(
             at,
@@ -139,6 +161,7 @@ impl Conversation {
             rests_on: verdict.rests_on.clone(),
             probabilities: verdict.probabilities.iter().map(|(action, p)| (action.as_str(), *p)).collect(),
             took_ms,
+            shown,
         })));
     }
 
@@ -177,7 +200,9 @@ impl Conversation {
             self.emit(at, Event::Transcript { turn, text, typed });
         }
         let permit = self.permit(at, Moment::EndOfTurn, verdict);
-        self.tell_judgement(at, Moment::EndOfTurn, judge, verdict, permit, took_ms);
+        if let Some(about) = self.judged(Moment::EndOfTurn) {
+            self.tell_judgement(at, about, judge, verdict, permit, took_ms);
+        }
         if !nothing_said {
             self.permits.spend(at, Moment::EndOfTurn, permit.action, verdict.action);
         }

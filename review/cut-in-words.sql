@@ -1,0 +1,4 @@
+-- After which word did callers cut in, and how much was still to come?
+
+SELECT call, turn, after_word, words_before, words_over, words_lost, caller_said
+FROM cut_ins ORDER BY call DESC, turn LIMIT 50;

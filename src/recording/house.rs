@@ -1,0 +1,151 @@
+//! What all recordings of a server share: their folder, how callers are told, how long they are kept.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use super::ogg_file::length_of;
+use super::tape::Tape;
+use super::thread::{self, Order, Place};
+use crate::audio::tone::RecordingTone;
+use crate::journal::{CallId, Entry, RecordingGone};
+use crate::store::{Reader, Recorder};
+
+/// How a caller learns that the call is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Consent {
+    /// By the event alone: the client shows it.
+    Silent,
+    /// By a short tone at the beginning.
+    Tone,
+    /// By these words, before the greeting.
+    Announced(String),
+}
+
+/// What every call of this server shares of it.
+pub struct RecordingHouse {
+    folder: PathBuf,
+    consent: Consent,
+    orders: SyncSender<Order>,
+    next: AtomicU64,
+}
+
+impl RecordingHouse {
+    /// Makes the folder, if it is not there, and the thread.
+    ///
+    /// # Errors
+    /// When neither can be had; the text names the way out.
+    pub fn open(folder: &Path, consent: Consent) -> Result<Self, String> {
+        let cannot = |why: std::io::Error| {
+            format!("cannot record into {}: {why}; set recording.dir, or recording.calls = \"off\"", folder.display())
+        };
+        std::fs::create_dir_all(folder).map_err(cannot)?;
+        let orders = thread::start().map_err(cannot)?;
+        Ok(Self { folder: folder.to_path_buf(), consent, orders, next: AtomicU64::new(0) })
+    }
+
+    /// How callers are told.
+    pub const fn consent(&self) -> &Consent {
+        &self.consent
+    }
+
+    /// Waits until everything that was ordered so far is done.
+    #[cfg(test)]
+    pub(super) fn settle(&self) {
+        let (done, settled) = std::sync::mpsc::sync_channel(1);
+        if self.orders.send(Order::Settle(done)).is_ok() {
+            let _ = settled.recv();
+        }
+    }
+
+    /// Begins a call's recording; its file is made at the first tick's time.
+    pub fn begin(&self, call: &CallId, persona: &str, started_utc_ms: i64) -> Tape {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let comments = vec![
+            ("CALL", call.clone()),
+            ("PERSONA", persona.to_owned()),
+            ("STARTED_UTC_MS", started_utc_ms.to_string()),
+        ];
+        let place = Place { path: self.folder.join(file_of(call)), comments };
+        let tone = (self.consent == Consent::Tone).then(RecordingTone::default);
+        Tape::new(self.orders.clone(), id, place, tone)
+    }
+}
+
+/// The name of a call's file in the folder.
+pub fn file_of(call: &CallId) -> String {
+    format!("{call}.ogg")
+}
+
+/// Takes a recording out of the folder and says so in its row. True where there was one.
+///
+/// # Errors
+/// When the file is there and cannot be taken away.
+pub fn remove(
+    folder: &Path,
+    file: &str,
+    call: CallId,
+    why: RecordingGone,
+    recorder: &Recorder,
+    at_utc_ms: i64,
+) -> std::io::Result<()> {
+    match std::fs::remove_file(folder.join(file)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    recorder.record(Entry::RecordingGone { call, why, at_utc_ms });
+    Ok(())
+}
+
+/// Keeps the folder: files whose server died get their rows' numbers, old ones go.
+pub struct Housekeeping {
+    pub folder: PathBuf,
+    pub store: Reader,
+    pub recorder: Recorder,
+    /// Recordings older than this go; `None` keeps all of them.
+    pub keep: Option<Duration>,
+}
+
+/// How often old recordings are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
+
+impl Housekeeping {
+    /// Looks after the folder until it is dropped.
+    pub async fn run(self) {
+        self.mend().await;
+        loop {
+            self.sweep(crate::call::registry::utc_ms()).await;
+            tokio::time::sleep(SWEEP_EVERY).await;
+        }
+    }
+
+    /// Files that a crash broke off: what they hold becomes known. Files whose rows say that they are gone go.
+    pub async fn mend(&self) {
+        for (_, file) in self.store.removed_recordings().await.unwrap_or_default() {
+            // An erasure that was cut short.
+            let _ = std::fs::remove_file(self.folder.join(file));
+        }
+        let Ok(broken) = self.store.unfinished_recordings().await else { return };
+        for (call, file) in broken {
+            let path = self.folder.join(file);
+            let Ok(Ok((duration_ms, bytes, sha256))) = tokio::task::spawn_blocking(move || length_of(&path)).await
+            else {
+                continue;
+            };
+            self.recorder.record(Entry::RecordingKept { call, duration_ms, bytes, sha256, lost_ms: 0 });
+        }
+    }
+
+    /// Takes out what is older than it may be at `now_utc_ms`.
+    pub async fn sweep(&self, now_utc_ms: i64) {
+        let Some(keep) = self.keep else { return };
+        let before = now_utc_ms - i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
+        let Ok(old) = self.store.recordings_before(before).await else { return };
+        for (call, file) in old {
+            if let Err(why) = remove(&self.folder, &file, call, RecordingGone::Retention, &self.recorder, now_utc_ms) {
+                tracing::warn!(%why, file, "a recording stays longer than it may");
+            }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Ring 3: every call as a sound file, caller left and agent right, on the call's own clock. The tick hands over what was heard
+//! and what was sent and goes on; one thread encodes and writes for all calls.
+//!
+//! A file is Ogg/Opus (RFC 7845), a page a second, so that what was written before a crash is played by any player.
+
+mod house;
+mod ogg_file;
+mod tape;
+mod thread;
+
+pub use house::{Consent, Housekeeping, RecordingHouse, file_of, remove};
+pub use ogg_file::{OggFile, length_of, read};
+pub use tape::{Finished, Tape};
+
+use std::time::Duration;
+
+/// Ticks of all calls that may wait for the disk: some 4 s of 100 calls at 2.6 kB each, 50 MB. More are lost and counted.
+pub const TICKS_WAITING: usize = 20_000;
+
+/// How long the end of a call waits for its file. A disk that is behind by more is told by a row without a hash.
+pub const FINISH_WITHIN: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! `duologue sql` and `duologue review`.
+
+use std::io::Read as _;
+
+use super::ask::{Limits, Table, ask};
+use super::queries::{QUERIES, find};
+use crate::config::Config;
+
+/// How an answer is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Form {
+    /// Columns for people, long values cut
+    Table,
+    /// RFC 4180
+    Csv,
+    /// An array of objects
+    Json,
+}
+
+/// Ask the call database: one statement that reads
+#[derive(clap::Args, Debug)]
+pub struct SqlArguments {
+    /// The statement; standard input where it is left out
+    statement: Option<String>,
+    #[arg(long, value_enum, default_value = "table")]
+    form: Form,
+}
+
+/// Questions with names
+#[derive(clap::Subcommand, Debug)]
+pub enum ReviewCommand {
+    /// All of them
+    List,
+    /// Ask one
+    Run {
+        /// Its name, as `review list` shows it
+        name: String,
+        #[arg(long, value_enum, default_value = "table")]
+        form: Form,
+    },
+    /// Print one as SQL, to go on from
+    Show {
+        /// Its name
+        name: String,
+    },
+}
+
+/// Asks and prints.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn sql(config: &Config, arguments: SqlArguments) -> anyhow::Result<()> {
+    let statement = match arguments.statement {
+        Some(statement) => statement,
+        None => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text)?;
+            text
+        }
+    };
+    answer(config, &statement, arguments.form).await
+}
+
+/// Lists or asks.
+///
+/// # Errors
+/// When there is no such question, or as [`ask`].
+pub async fn review(config: &Config, command: ReviewCommand) -> anyhow::Result<()> {
+    let named = |name: &str| {
+        find(name).ok_or_else(|| anyhow::anyhow!("there is no question '{name}'; `duologue review list` names them"))
+    };
+    match command {
+        ReviewCommand::List => QUERIES.iter().for_each(|query| println!("{:<24} {}", query.name, query.question())),
+        ReviewCommand::Show { name } => println!("{}", named(&name)?.sql()),
+        ReviewCommand::Run { name, form } => answer(config, named(&name)?.sql(), form).await?,
+    }
+    Ok(())
+}
+
+async fn answer(config: &Config, statement: &str, form: Form) -> anyhow::Result<()> {
+    let path = &config.store.path;
+    anyhow::ensure!(path.exists(), "there is no database {}: nobody has called yet, or set store.path", path.display());
+    // Whoever sits at the machine may wait longer than a request over HTTP.
+    let limits = Limits { time: std::time::Duration::from_secs(60), rows: 1_000_000, bytes: 1 << 30 };
+    let table: Table = ask(path, statement, limits).await?;
+    match form {
+        Form::Table => print!("{}", table.text()),
+        Form::Csv => print!("{}", table.csv()),
+        Form::Json => println!("{}", serde_json::to_string_pretty(&table.objects())?),
+    }
+    if table.cut {
+        eprintln!("there is more");
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! The call database is read by whoever may, with any statement that reads, and with questions that have names.
+
+mod common;
+mod house;
+
+use std::path::Path;
+use std::time::Duration;
+
+use common::morning::a_morning;
+use common::place;
+use duologue::review::{AskFault, Limits, QUERIES, ask};
+use duologue::store::Store;
+use house::{House, config};
+use reqwest::{Client, StatusCode, header};
+use serde_json::{Value, json};
+
+async fn filled() -> (tempfile::TempDir, std::path::PathBuf) {
+    let (folder, path) = place();
+    let store = Store::open(&path).await.expect("a database");
+    a_morning().into_iter().for_each(|entry| store.recorder().record(entry));
+    store.close().await;
+    (folder, path)
+}
+
+#[tokio::test]
+async fn every_question_with_a_name_is_answered() {
+    let (_folder, path) = filled().await;
+    assert!(QUERIES.len() >= 25, "{}", QUERIES.len());
+    let files = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("review")).expect("a folder").count();
+    assert_eq!(files, QUERIES.len(), "a file that nobody lists");
+    let mut empty = Vec::new();
+    for query in QUERIES {
+        assert!(query.question().ends_with(['?', ')']), "{}: {}", query.name, query.question());
+        let table = ask(&path, query.sql(), Limits::default()).await;
+        let table = table.unwrap_or_else(|fault| panic!("{}: {fault}", query.name));
+        assert!(table.columns.len() >= 2, "{}", query.name);
+        if table.rows.is_empty() {
+            empty.push(query.name);
+        }
+    }
+    // What did not happen on that morning.
+    assert_eq!(empty, ["talked-over-the-caller", "deflections", "agent-interruptions"]);
+}
+
+#[tokio::test]
+async fn what_is_not_for_reading_is_refused_and_changes_nothing() {
+    let (folder, path) = filled().await;
+    let other = folder.path().join("other.db");
+    for text in [
+        "DELETE FROM calls".to_owned(),
+        format!("ATTACH '{}' AS other", other.display()),
+        format!("VACUUM INTO '{}'", other.display()),
+        "PRAGMA query_only = OFF".into(),
+        "SELECT 1; DELETE FROM calls".into(),
+    ] {
+        assert!(matches!(ask(&path, &text, Limits::default()).await, Err(AskFault::NotOne(_))), "{text}");
+    }
+    // These begin as reading does.
+    for text in ["WITH gone AS (SELECT 1) DELETE FROM turns", "SELECT load_extension('x')", "SELECT nothing FROM calls"]
+    {
+        assert!(matches!(ask(&path, text, Limits::default()).await, Err(AskFault::Sql(_))), "{text}");
+    }
+    assert!(!other.exists());
+    let left = ask(&path, "SELECT count(*) FROM turns", Limits::default()).await.expect("an answer");
+    assert!(left.rows[0][0].as_i64().is_some_and(|turns| turns > 5), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_question_that_takes_too_long_or_gives_too_much_is_cut_off() {
+    let (_folder, path) = filled().await;
+    let endless = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n) SELECT count(*) FROM n";
+    let limits = Limits { time: Duration::from_millis(50), ..Limits::default() };
+    assert!(matches!(ask(&path, endless, limits).await, Err(AskFault::TooLong(_))));
+    let many =
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 5000) SELECT n, 'words' AS w FROM n";
+    let rows = ask(&path, many, Limits { rows: 7, ..Limits::default() }).await.expect("an answer");
+    assert_eq!((rows.rows.len(), rows.cut), (7, true));
+    let bytes = ask(&path, many, Limits { bytes: 1_300, ..Limits::default() }).await.expect("an answer");
+    assert_eq!((bytes.rows.len(), bytes.cut), (100, true));
+}
+
+#[tokio::test]
+async fn an_answer_keeps_the_types_and_is_told_in_three_forms() {
+    let (_folder, path) = filled().await;
+    let text = "SELECT 1 AS whole, 0.5 AS part, 'a \"b\", c' AS words, NULL AS \"none\", x'00ff' AS bytes";
+    let table = ask(&path, text, Limits::default()).await.expect("an answer");
+    assert_eq!(Value::Array(table.rows[0].clone()), json!([1, 0.5, "a \"b\", c", null, "00ff"]));
+    assert_eq!(table.csv(), "whole,part,words,none,bytes\r\n1,0.5,\"a \"\"b\"\", c\",,00ff\r\n");
+    assert_eq!(table.objects()[0]["words"], "a \"b\", c");
+    assert!(table.text().starts_with("whole  part  words"), "{}", table.text());
+    let none = ask(&path, "SELECT call, turn FROM turns WHERE 0", Limits::default()).await.expect("an answer");
+    assert_eq!((none.columns, none.rows.len()), (vec!["call".to_owned(), "turn".to_owned()], 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_on_this_machine_only_shows_everything() {
+    let house = House::scripted().await;
+    let client = Client::new();
+    let asked = |sql: &str| client.post(format!("{}/v1/sql", house.url)).json(&json!({"sql": sql}));
+    let table: Value =
+        asked("SELECT count(*) AS calls FROM calls").send().await.expect("an answer").json().await.expect("JSON");
+    assert_eq!(table, json!({"columns": ["calls"], "rows": [[0]], "cut": false}));
+    let csv = asked("SELECT 1 AS one").header(header::ACCEPT, "text/csv").send().await.expect("an answer");
+    assert_eq!(csv.text().await.expect("a body"), "one\r\n1\r\n");
+    let refused = asked("DROP TABLE calls").send().await.expect("an answer");
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+    assert!(refused.text().await.expect("a problem").contains("bad-sql"));
+    let list: Vec<Value> =
+        client.get(format!("{}/v1/review", house.url)).send().await.expect("an answer").json().await.expect("JSON");
+    assert_eq!(list.len(), QUERIES.len());
+    let one: Value = client
+        .get(format!("{}/v1/review/endings", house.url))
+        .send()
+        .await
+        .expect("an answer")
+        .json()
+        .await
+        .expect("JSON");
+    assert_eq!(one["columns"][0], "end_reason");
+    house.server.stop().await;
+}
+
+/// With a key, and, reached from outside, without one.
+#[tokio::test(flavor = "multi_thread")]
+async fn others_need_the_key() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = folder.path().join("key");
+    std::fs::write(&key, "open sesame\n").expect("a file");
+    let scripted = "[asr]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\n[tts]\nbackend = \"scripted\"\n";
+    let mut wanted =
+        config(folder.path(), &format!("{scripted}[review]\nkey_file = {:?}\n", key.display().to_string()));
+    let server = duologue::serve::Server::start(&wanted).await.expect("the server starts");
+    let client = Client::new();
+    for (token, status) in [(None, 401), (Some("open"), 401), (Some("open sesamE"), 401), (Some("open sesame"), 200)] {
+        for path in ["calls", "review", "review/endings"] {
+            let mut request = client.get(format!("http://{}/v1/{path}", server.http));
+            if let Some(token) = token {
+                request = request.bearer_auth(token);
+            }
+            assert_eq!(request.send().await.expect("an answer").status().as_u16(), status, "{path} with {token:?}");
+        }
+    }
+    server.stop().await;
+
+    wanted.review.key_file = None;
+    wanted.http.listen = "0.0.0.0:0".parse().expect("an address");
+    let server = duologue::serve::Server::start(&wanted).await.expect("the server starts");
+    let url = format!("http://127.0.0.1:{}/v1", server.http.port());
+    let refused = client.get(format!("{url}/calls")).send().await.expect("an answer");
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    assert!(refused.text().await.expect("a problem").contains("review.key_file"));
+    assert_eq!(client.get(format!("{url}/personas")).send().await.expect("an answer").status(), StatusCode::OK);
+    server.stop().await;
+}
