@@ -82,6 +82,10 @@ bench-knowledge: system ## How long it takes to look something up in what a pers
 bench-floor: build models ## Turn-taking: latency with cut-ins, barge-in, selectivity, beside two baselines (SET="--set floor.hold_ms=200")
 	cargo bench --profile release --workspace --bench floor -- $(SET)
 
+.PHONY: bench-echo
+bench-echo: models ## The agent's own echo: false stops an hour and missed interruptions, canceller off and on (ARGS="--mode both")
+	cargo bench --profile release --workspace --bench echo -- $(ARGS)
+
 .PHONY: corpus
 corpus: build models ## The labelled duplex corpus as WAV and JSON files, for listening (CORPUS=folder)
 	cargo bench --profile release --workspace --bench floor -- --render $(or $(CORPUS),$(HOME)/.cache/duologue/corpus/scenes)

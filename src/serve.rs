@@ -103,12 +103,8 @@ impl Server {
             redundancy_most: config.media.redundancy_most as u8,
             knowledge: knowledge_house(config, &store),
             web: web.map(|provider| SearchHouse { provider, results: config.search.results as usize }),
-            memory: config.memory.enabled.then(|| MemoryHouse {
-                store: store.reader(),
-                digest_chars: config.memory.digest_chars as usize,
-                recalled: config.memory.recalled,
-                asks_model: config.memory.extractor == Extractor::Llm,
-            }),
+            memory: memory_house(config, &store),
+            echo_canceller: config.media.echo_canceller,
             recording,
             max_calls: config.calls.max as usize,
             longest_call: Duration::from_secs(u64::from(config.calls.max_minutes) * 60),
@@ -129,16 +125,7 @@ impl Server {
             }
         });
         let indexing = tokio::spawn(read_in(config.store.path.clone(), shelves));
-        let keep = config.recording.keep_days;
-        let keeping = tokio::spawn(
-            Housekeeping {
-                folder: config.recording.dir.clone(),
-                store: store.reader(),
-                recorder: store.recorder(),
-                keep: (keep > 0).then(|| Duration::from_secs(u64::from(keep) * 86_400)),
-            }
-            .run(),
-        );
+        let keeping = tokio::spawn(housekeeping(config, &store).run());
         Ok(Self { http, media, registry, store, stop, web, indexing, keeping })
     }
 
@@ -184,6 +171,28 @@ fn reviewers(config: &Config, http: SocketAddr) -> Result<Reviewers, ServeError>
         None if http.ip().is_loopback() => Reviewers::Anybody,
         None => Reviewers::Nobody,
     })
+}
+
+/// What calls remember of callers, where they do.
+fn memory_house(config: &Config, store: &Store) -> Option<MemoryHouse> {
+    let memory = &config.memory;
+    memory.enabled.then(|| MemoryHouse {
+        store: store.reader(),
+        digest_chars: memory.digest_chars as usize,
+        recalled: memory.recalled,
+        asks_model: memory.extractor == Extractor::Llm,
+    })
+}
+
+/// Keeps the folder of recordings.
+fn housekeeping(config: &Config, store: &Store) -> Housekeeping {
+    let keep = config.recording.keep_days;
+    Housekeeping {
+        folder: config.recording.dir.clone(),
+        store: store.reader(),
+        recorder: store.recorder(),
+        keep: (keep > 0).then(|| Duration::from_secs(u64::from(keep) * 86_400)),
+    }
 }
 
 /// Where calls are recorded, and how callers are told.
@@ -280,6 +289,7 @@ pub fn conversation_settings(config: &Config) -> ConversationSettings {
             insist_ms: floor.insist_ms,
             background_db: floor.background_db,
             echo_likelihood: floor.echo_likelihood,
+            others_ms: floor.others_ms,
         },
         endpoint: EndpointSettings {
             endpoint_ms: floor.endpoint_ms,

@@ -11,7 +11,7 @@ use duologue::backend::scripted_voice::{WordCode, heard};
 use duologue::call::registry::Asked;
 use duologue::call::wire::Control;
 use duologue::call_client::conductor::Pace;
-use duologue::call_client::conversation::converse;
+use duologue::call_client::conversation::{Handset, converse};
 use duologue::journal::EndReason;
 use duologue::peer::Port;
 use duologue::peer::client::Caller;
@@ -75,8 +75,8 @@ async fn a_caller_who_reports_what_it_plays_is_known_to_the_word() {
         patience: Duration::from_secs(9),
         hang_up_after: Some(Duration::from_secs(9)),
     };
-    let delay = Duration::from_millis(200);
-    converse(&mut peer, &[], pace, delay, |_, _| {}).await.expect("a call");
+    let set = Handset { playout_delay: Duration::from_millis(200), echo: None };
+    converse(&mut peer, &[], pace, set, |_, _| {}).await.expect("a call");
     peer.close().await;
     stage.registry.shut_down().await;
     let ways = ways(&stage).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use duologue::audio::opus::{OpusEncoder, OpusSettings};
 use duologue::audio::{LINE_FRAME, LINE_RATE};
 use duologue::call_client::conductor::Pace;
-use duologue::call_client::conversation::{Outcome, Utterance, converse};
+use duologue::call_client::conversation::{Handset, Outcome, Utterance, converse};
 use duologue::call_client::ear::{Stretch, responses};
 use duologue::peer::client::Caller;
 use duologue::peer::net::Memory;
@@ -82,7 +82,7 @@ async fn call(caller_says: &[Utterance], agent_says: Utterance, agent_hangs_up: 
     let mut peer = caller.answered(&answer).await.expect("a usable answer");
     let mut messages = Vec::new();
     let told = |_: Duration, text: &str| messages.push(text.to_owned());
-    let outcome = converse(&mut peer, caller_says, pace, Duration::ZERO, told).await.expect("a call");
+    let outcome = converse(&mut peer, caller_says, pace, Handset::default(), told).await.expect("a call");
     peer.close().await;
     Made { outcome, messages, heard_by_agent: agent.await.expect("the agent ends") }
 }

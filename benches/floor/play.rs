@@ -10,6 +10,7 @@ use duologue::audio::resample::Resampler;
 use duologue::audio::vad::{SileroVad, SileroWeights};
 use duologue::audio::{HEAR_RATE, LINE_FRAME, LINE_RATE};
 use duologue::media::ear::{Ear, EarSettings};
+use duologue::media::echo::EchoMeans;
 use duologue::media::rtp::RtpPacket;
 use duologue::media::segment::Heard;
 use duologue::time::CallTime;
@@ -126,6 +127,10 @@ pub fn play(
     models: &mut Models,
 ) -> anyhow::Result<Played> {
     let mut ear = Ear::new(ear, Box::new(SileroVad::new(weights.clone())), OPUS)?;
+    if caller.echo.is_some() {
+        // As where the client says that nobody there cancels.
+        ear.mind_echo(EchoMeans::BOTH);
+    }
     let mut encoder = OpusEncoder::new(OpusSettings::default())?;
     let delay = (NETWORK_MS * 48) as usize;
     let mut heard = vec![0.0; delay];
@@ -146,6 +151,7 @@ pub fn play(
         if let Some(reply) = reply {
             note(replies.entry(reply).or_default(), &frame, heard.len());
         }
+        ear.played(&frame);
         heard.extend_from_slice(&frame);
     }
     replies.retain(|_, reply| reply.sounding_ms > 0.0);

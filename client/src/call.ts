@@ -81,6 +81,9 @@ export class Call {
     this.#channel.addEventListener("message", ({ data }) => {
       if (typeof data === "string") listener.message(data);
     });
+    this.#channel.addEventListener("open", () => {
+      if (source.echoCancelled !== undefined) this.send({ type: "microphone", echo_cancelled: source.echoCancelled });
+    });
     this.#channel.addEventListener("close", () => {
       if (!this.#leaving) listener.link("failed");
     });

@@ -111,6 +111,7 @@ export type ClientMessage =
   | { type: "playout"; rtp_timestamp: number; at_ms: number }
   | { type: "new-topic" }
   | { type: "persona"; name: string }
+  | { type: "microphone"; echo_cancelled: boolean }
   /** Not to be recorded: what was recorded of this call goes. */
   | { type: "record"; on: false }
   | { type: "hangup" };

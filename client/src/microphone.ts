@@ -6,6 +6,8 @@ export interface Source {
   track: MediaStreamTrack;
   /** False when the track carries silence for want of a microphone. */
   microphone: boolean;
+  /** Whether the browser takes the agent's voice out of the track; undefined where it does not say. */
+  echoCancelled: boolean | undefined;
   close(): void;
 }
 
@@ -28,11 +30,21 @@ export async function openMicrophone(raw: boolean): Promise<Source> {
     });
     const track = stream.getAudioTracks()[0];
     if (!track) throw new DOMException("The stream has no audio track.", "NotFoundError");
-    return { track, microphone: true, close: () => track.stop() };
+    return { track, microphone: true, echoCancelled: echoCancelled(track), close: () => track.stop() };
   } catch (error) {
     const { name, message } = error instanceof Error ? error : { name: "", message: String(error) };
     throw new Refused(problemOfMicrophone(name, message));
   }
+}
+
+/**
+ * What became of the constraint: a device may refuse it. Newer browsers name what is cancelled ("all", "remote-only")
+ * instead of saying that something is.
+ */
+export function echoCancelled(track: Pick<MediaStreamTrack, "getSettings">): boolean | undefined {
+  const setting: unknown = track.getSettings().echoCancellation;
+  if (typeof setting === "string") return true;
+  return typeof setting === "boolean" ? setting : undefined;
 }
 
 /** A track of silence, so that a call without a microphone has the same form as any other. */
@@ -44,6 +56,8 @@ export async function openSilence(): Promise<Source> {
   return {
     track,
     microphone: false,
+    // Silence has no echo.
+    echoCancelled: true,
     close: () => {
       track.stop();
       void context.close();

@@ -21,6 +21,8 @@ test("the client's messages have the form of the examples", () => {
     { type: "playout", rtp_timestamp: 2_871_331_520, at_ms: 48_213 },
     { type: "new-topic" },
     { type: "persona", name: "clinic" },
+    { type: "microphone", echo_cancelled: true },
+    { type: "microphone", echo_cancelled: false },
     { type: "record", on: false },
     { type: "hangup" },
   ];

@@ -182,6 +182,7 @@ fn set(script: &mut Script, rest: &str) -> Option<()> {
         "again_ms" => script.settings.floor.again_ms = ms,
         "background_db" => script.settings.floor.background_db = value as f32,
         "duck_db" => script.settings.floor.duck_db = -(value as f32),
+        "others_ms" => script.settings.floor.others_ms = ms,
         "echo_percent" => script.settings.floor.echo_likelihood = value as f32 / 100.0,
         "ceiling_ms" => script.settings.endpoint.ceiling_ms = ms,
         "tail_ms" => script.settings.endpoint.tail_ms = ms,

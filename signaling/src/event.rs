@@ -262,6 +262,9 @@ pub enum ClientMessage {
     NewTopic,
     /// Somebody else is asked for; what was said stays.
     Persona { name: String },
+    /// What the client knows of its microphone: whether something there takes the agent's voice out of it. A client that
+    /// does not know says nothing.
+    Microphone { echo_cancelled: bool },
     /// The caller does not want to be recorded: what was recorded of this call goes. `on` is false; a recording does not begin in
     /// the middle of a call.
     Record { on: bool },

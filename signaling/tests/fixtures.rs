@@ -138,11 +138,15 @@ fn every_client_message_has_an_example_that_survives_the_way_there_and_back() {
             ClientMessage::Playout { .. } => "playout",
             ClientMessage::NewTopic => "new-topic",
             ClientMessage::Persona { .. } => "persona",
+            ClientMessage::Microphone { .. } => "microphone",
             ClientMessage::Record { .. } => "record",
             ClientMessage::Hangup => "hangup",
         })
         .collect();
-    assert_eq!(seen, BTreeSet::from(["hangup", "mute", "new-topic", "persona", "playout", "record", "text"]));
+    assert_eq!(
+        seen,
+        BTreeSet::from(["hangup", "microphone", "mute", "new-topic", "persona", "playout", "record", "text"])
+    );
 }
 
 #[test]
@@ -153,7 +157,7 @@ fn every_example_on_the_protocol_page_is_what_it_says() {
     let described: Vec<&str> = events.iter().map(|stamped| event_name(&stamped.event)).collect();
     assert_eq!(BTreeSet::from_iter(described), BTreeSet::from(EVENT_NAMES));
     let messages: Vec<ClientMessage> = read_and_write_back(&starting("{\"type\":"));
-    assert_eq!(messages.len(), 7, "text, mute, playout, new-topic, persona, record, hangup");
+    assert_eq!(messages.len(), 8, "text, mute, playout, new-topic, persona, microphone, record, hangup");
     for event in &events {
         assert!(page.contains(&format!("### `{}`", event_name(&event.event))), "{event:?} has its heading");
     }

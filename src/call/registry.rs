@@ -18,13 +18,15 @@ use super::task::{CallTask, Work};
 use super::wire::{self, Control};
 use crate::audio::opus::OpusError;
 use crate::audio::resample::UnsupportedRates;
+use crate::config::EchoCancelling;
 use crate::dialogue::conversation::{Conversation, ConversationSettings};
 use crate::dialogue::persona::Persona;
 use crate::journal::{CallId, EndReason, Entry, MediaTotals};
 use crate::knowledge::KnowledgeHouse;
 use crate::media::downlink::{DownlinkSettings, Level};
-use crate::media::ear::{Ear, EarSettings};
-use crate::media::echo::Echo;
+use crate::media::ear::{Ear, EarError, EarSettings};
+use crate::media::echo::EchoMeans;
+use crate::media::parrot::Parrot;
 use crate::media::recording::Recording;
 use crate::peer::{OfferRefused, Peer, PeerLine, Port, PortCounts};
 use crate::recording::{Consent, RecordingHouse};
@@ -48,6 +50,7 @@ pub struct House {
     pub web: Option<SearchHouse>,
     /// None: nobody is remembered.
     pub memory: Option<MemoryHouse>,
+    pub echo_canceller: EchoCancelling,
     /// Present where calls are recorded.
     pub recording: Option<RecordingHouse>,
     pub max_calls: usize,
@@ -69,6 +72,8 @@ pub enum OpenError {
     Offer(#[from] OfferRefused),
     #[error("no audio codec: {0}")]
     Codec(#[from] OpusError),
+    #[error(transparent)]
+    Ear(#[from] EarError),
     #[error(transparent)]
     Rates(#[from] UnsupportedRates),
 }
@@ -200,16 +205,21 @@ impl Registry {
         began: Instant,
     ) -> Result<CallTask, OpenError> {
         let house = &self.house;
+        let mut ear =
+            Ear::new(house.ear, house.engines.voice_detector(), peer.agreed.opus)?.with_redundancy(peer.agreed.red);
+        if house.echo_canceller == EchoCancelling::On && !persona.echo {
+            ear.mind_echo(EchoMeans::BOTH);
+        }
         Ok(CallTask {
             call: call.clone(),
-            ear: Ear::new(house.ear, house.engines.voice_detector(), peer.agreed.opus)?
-                .with_redundancy(peer.agreed.red),
+            ear,
+            echo_by_client: house.echo_canceller == EchoCancelling::Auto && !persona.echo,
             mouth: Mouth::new(
                 rand::random(),
                 rand::random(),
                 DownlinkSettings { red: peer.agreed.red.is_some(), most: house.redundancy_most },
             )?,
-            echo: if persona.echo { Some(Echo::new()?) } else { None },
+            parrot: if persona.echo { Some(Parrot::new()?) } else { None },
             recording: persona.recording.clone().and_then(Recording::new),
             hotwords: persona.recogniser_prompt().map(Into::into),
             personas: house.personas.clone(),

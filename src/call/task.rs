@@ -26,8 +26,9 @@ use crate::journal::{CallId, DownlinkRow, EndReason, Entry, MediaTotals};
 use crate::knowledge::KnowledgeHouse;
 use crate::media::downlink::LinkReport;
 use crate::media::ear::Ear;
-use crate::media::echo::Echo;
+use crate::media::echo::EchoMeans;
 use crate::media::far_ear::PlayoutReport;
+use crate::media::parrot::Parrot;
 use crate::media::quality::QualityWatch;
 use crate::media::recording::Recording;
 use crate::memory::meaning::Meaning;
@@ -44,9 +45,11 @@ pub struct CallTask {
     pub ear: Ear,
     pub mouth: Mouth,
     /// Present when the persona only sends the caller's sound back.
-    pub echo: Option<Echo>,
+    pub parrot: Option<Parrot>,
     /// Present when the persona only plays a recording.
     pub recording: Option<Recording>,
+    /// The client's word says whether our echo is cancelled here.
+    pub echo_by_client: bool,
     pub conversation: Conversation,
     pub engines: Engines,
     pub recorder: Recorder,
@@ -145,10 +148,10 @@ impl CallTask {
         self.transcribe_part();
         self.watch_extraction();
         let mut frame = [0.0; LINE_FRAME];
-        let speech = if let Some(echo) = &mut self.echo {
+        let speech = if let Some(parrot) = &mut self.parrot {
             // Nobody will ask for the utterance: it need not be kept.
             self.ear.close_utterance();
-            echo.frame(self.ear.frame(), &mut frame)
+            parrot.frame(self.ear.frame(), &mut frame)
         } else if let Some(recording) = &mut self.recording {
             self.ear.close_utterance();
             recording.frame(&mut frame)
@@ -162,6 +165,10 @@ impl CallTask {
         };
         self.tape_tick(due, &mut frame);
         self.mouth.send(&frame, speech, &self.peer.line);
+        // Nobody minds the parrot's own voice.
+        if self.parrot.is_none() {
+            self.ear.played(&frame);
+        }
         if self.mouth.tick(at) {
             self.tell_line(at, None);
         }
@@ -391,14 +398,18 @@ impl CallTask {
                 self.conversation.on(at, Input::Typed(text));
             }
             Ok(ClientMessage::Mute { on }) => self.conversation.on(at, Input::Muted(on)),
-            // An echo sends no words of ours whose hearing could be of interest.
-            Ok(ClientMessage::Playout { .. }) if self.echo.is_some() => {}
+            // A parrot sends no words of ours whose hearing could be of interest.
+            Ok(ClientMessage::Playout { .. }) if self.parrot.is_some() => {}
             Ok(ClientMessage::Playout { rtp_timestamp, at_ms }) => {
                 let report = PlayoutReport { line: self.mouth.line(rtp_timestamp), at_ms };
                 self.conversation.on(at, Input::Playout(report));
             }
             Ok(ClientMessage::NewTopic) => self.conversation.on(at, Input::NewTopic),
             Ok(ClientMessage::Persona { name }) => self.ask_for(at, &name),
+            Ok(ClientMessage::Microphone { echo_cancelled }) if self.echo_by_client => {
+                self.ear.mind_echo(if echo_cancelled { EchoMeans::NONE } else { EchoMeans::BOTH });
+            }
+            Ok(ClientMessage::Microphone { .. }) => {}
             Ok(ClientMessage::Record { on }) => self.stop_taping(at, on),
             Ok(ClientMessage::Hangup) => self.end(EndReason::CallerHangup, "The caller hung up."),
             Err(fault) => {
@@ -422,7 +433,7 @@ impl CallTask {
 
     /// Neither an echo nor a recording.
     const fn talks(&self) -> bool {
-        self.echo.is_none() && self.recording.is_none()
+        self.parrot.is_none() && self.recording.is_none()
     }
 
     /// An echo or a recording is nobody who could be relieved.

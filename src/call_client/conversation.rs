@@ -7,6 +7,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::conductor::{Conductor, Cue, Pace};
 use super::ear::Stretch;
+use super::feedback::Feedback;
 use super::tape::{Listener, Received, Track, samples};
 use crate::audio::LINE_FRAME;
 use crate::audio::opus::{OpusEncoder, OpusError, OpusSettings};
@@ -56,6 +57,15 @@ struct Playing<'a> {
     began: u64,
 }
 
+/// What the caller holds in his hand.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Handset {
+    /// Zero: the agent is heard as it arrives. Otherwise by its timestamps, this long after the first packet.
+    pub playout_delay: Duration,
+    /// What is heard comes back through the microphone.
+    pub echo: Option<Feedback>,
+}
+
 /// Plays `utterances` into a call and listens. `told` gets each message from the data channel with its moment.
 ///
 /// # Errors
@@ -64,14 +74,19 @@ pub async fn converse(
     peer: &mut Peer,
     utterances: &[Utterance],
     pace: Pace,
-    playout_delay: Duration,
+    set: Handset,
     mut told: impl FnMut(Duration, &str),
 ) -> Result<Outcome, ConversationFault> {
     let answered = Instant::now();
     connected(peer).await?;
     let begun = Instant::now();
-    let mut caller = Caller::new(utterances, pace)?;
-    let mut listener = Listener::new(playout_delay)?;
+    let mut caller = Caller::new(utterances, pace, set.echo)?;
+    if set.echo.is_some()
+        && let Ok(message) = serde_json::to_string(&ClientMessage::Microphone { echo_cancelled: false })
+    {
+        peer.line.send_message(message);
+    }
+    let mut listener = Listener::new(set.playout_delay)?;
     let mut gone = None;
     let mut reported = Duration::ZERO;
     let mut tick = tokio::time::interval(TICK);
@@ -98,7 +113,7 @@ pub async fn converse(
                 None => break,
             },
             due = tick.tick() => {
-                if !caller.tick(peer, due.duration_since(begun), begun.elapsed(), listener.heard())? {
+                if !caller.tick(peer, due.duration_since(begun), begun.elapsed(), &listener)? {
                     break;
                 }
                 report_playout(peer, &listener, begun.elapsed(), &mut reported);
@@ -149,6 +164,7 @@ async fn connected(peer: &mut Peer) -> Result<(), ConversationFault> {
 struct Caller<'a> {
     utterances: &'a [Utterance],
     conductor: Conductor,
+    echo: Option<Feedback>,
     playing: Option<Playing<'a>>,
     encoder: OpusEncoder,
     track: Track,
@@ -160,10 +176,11 @@ struct Caller<'a> {
 }
 
 impl<'a> Caller<'a> {
-    fn new(utterances: &'a [Utterance], pace: Pace) -> Result<Self, OpusError> {
+    fn new(utterances: &'a [Utterance], pace: Pace, echo: Option<Feedback>) -> Result<Self, OpusError> {
         Ok(Self {
             utterances,
             conductor: Conductor::new(utterances.len(), pace),
+            echo,
             playing: None,
             encoder: OpusEncoder::new(OpusSettings::default())?,
             track: Track::default(),
@@ -177,9 +194,9 @@ impl<'a> Caller<'a> {
     }
 
     /// Sends the frame that is due; false when the call is over.
-    fn tick(&mut self, peer: &Peer, due: Duration, now: Duration, heard: Option<Duration>) -> Result<bool, OpusError> {
+    fn tick(&mut self, peer: &Peer, due: Duration, now: Duration, heard: &Listener) -> Result<bool, OpusError> {
         let place = samples(due);
-        match self.conductor.cue(due, heard) {
+        match self.conductor.cue(due, heard.heard()) {
             Cue::HangUp => return Ok(false),
             Cue::Play(turn) => {
                 let utterance = &self.utterances[turn];
@@ -189,7 +206,10 @@ impl<'a> Caller<'a> {
             }
             Cue::GoOn => {}
         }
-        let frame = self.frame();
+        let mut frame = self.frame();
+        if let Some(echo) = self.echo {
+            echo.mix(&heard.track, place, &mut frame);
+        }
         self.track.put(place, &frame);
         let payload = self.encoder.encode(&frame)?;
         let first = self.sent == 0;

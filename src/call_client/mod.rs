@@ -1,12 +1,13 @@
 //! Ring 3: `duologue call`, a real caller: plays WAVs into a call, records both sides, tells how long it waited.
 //!
-//! [`ear`] and [`conductor`] are pure; [`tape`] keeps the recording; [`conversation`] is the call itself, over any
+//! [`ear`], [`feedback`] and [`conductor`] are pure; [`tape`] keeps the recording; [`conversation`] is the call itself, over any
 //! [`crate::peer::Port`], in memory too; [`dial`] is the HTTP in front of it.
 
 pub mod conductor;
 pub mod conversation;
 pub mod dial;
 pub mod ear;
+pub mod feedback;
 pub mod tape;
 
 use std::collections::BTreeMap;
@@ -26,10 +27,11 @@ use crate::peer::client::Caller;
 use crate::peer::relay::{Relay, RelayConfig, RelayCounts};
 use crate::peer::{OfferRefused, Peer, Port, PortConfig, PortError};
 use conductor::Pace;
-use conversation::{ConversationFault, Outcome, Utterance};
+use conversation::{ConversationFault, Handset, Outcome, Utterance};
 use dial::{DialFault, dial};
 use duologue_signaling::detour;
 use ear::{Label, Response, Stretch, Summary};
+use feedback::Feedback;
 
 /// `duologue call`.
 #[derive(Clone, Debug, clap::Args)]
@@ -77,6 +79,10 @@ pub struct CallArguments {
     /// The seed of its trace
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub impair_seed: u64,
+    /// Be a telephone without an echo canceller: send what is heard back, so many dB weaker and so many ms later, as in
+    /// 10,120, and tell the server that nothing here cancels it
+    #[arg(long, value_name = "DB,DELAY_MS", allow_hyphen_values = true)]
+    pub echo: Option<Feedback>,
 }
 
 /// Why a call could not be made.
@@ -126,9 +132,9 @@ pub async fn run(args: CallArguments) -> Result<(Vec<Response>, Summary), CallFa
             return Err(fault);
         }
     };
-    let playout_delay = Duration::from_millis(args.playout_delay_ms);
+    let set = Handset { playout_delay: Duration::from_millis(args.playout_delay_ms), echo: args.echo };
     let told = |at: Duration, text: &str| print_event(args.json, at, text);
-    let outcome = conversation::converse(&mut peer, &utterances, pace, playout_delay, told).await;
+    let outcome = conversation::converse(&mut peer, &utterances, pace, set, told).await;
     dialled.hang_up().await;
     peer.close().await;
     let relayed = match relay {

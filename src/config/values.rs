@@ -45,6 +45,11 @@ choice! {
 }
 
 choice! {
+    /// When the agent's own voice is taken out of what is heard.
+    pub enum EchoCancelling { Auto = "auto", On = "on", Off = "off", }
+}
+
+choice! {
     /// What hears whether a turn is complete.
     pub enum TurnKind { SmartTurn = "smart-turn", None = "none", }
 }

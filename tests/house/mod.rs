@@ -31,7 +31,7 @@ impl House {
         Self::open(&format!("{scripted}{judge}{more}")).await
     }
 
-    /// Opens with `more` settings than ports and database.
+    /// Opens with `more` settings than ports and database; see [`config`].
     pub async fn open(more: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().expect("a folder");
@@ -69,13 +69,13 @@ pub fn keep_screenshots(out: &Path) {
     }
 }
 
-/// Ports of the system's choice, the database in `folder`.
+/// Ports of the system's choice, the database in `folder`. `more` may begin with keys of `[media]`.
 pub fn config(folder: &Path, more: &str) -> Config {
     let database = folder.join("calls.db");
     // Nothing but the greeting is to be heard, unless a test is about recordings.
     let recording = if more.contains("[recording]") { "" } else { "[recording]\ncalls = \"off\"\n" };
     let text = format!(
-        "[http]\nlisten = \"127.0.0.1:0\"\n[media]\nudp_port = 0\n[store]\npath = {:?}\n{recording}{more}",
+        "[http]\nlisten = \"127.0.0.1:0\"\n[store]\npath = {:?}\n{recording}[media]\nudp_port = 0\n{more}",
         database.display().to_string()
     );
     Config::parse(&text, "the test's configuration").unwrap_or_else(|faults| panic!("{faults}"))

@@ -10,6 +10,7 @@ use duologue::backend::scripted_asr::{Lines, ScriptedAsr};
 use duologue::backend::scripted_voice::ScriptedVoice;
 use duologue::call::engines::Engines;
 use duologue::call::registry::{Asked, House, Registry};
+use duologue::config::EchoCancelling;
 use duologue::dialogue::conversation::ConversationSettings;
 use duologue::dialogue::persona::Persona;
 use duologue::knowledge::{AsFound, KnowledgeHouse};
@@ -86,6 +87,7 @@ async fn stage_with(opening: &str, asks: &[&str], network: Memory, consent: Opti
         conversation: ConversationSettings::default(),
         ear: EAR,
         redundancy_most: 4,
+        echo_canceller: EchoCancelling::Auto,
         memory: None,
         knowledge: KnowledgeHouse { store: store.reader(), ranker: Arc::new(AsFound), passages: 0 },
         web: None,

@@ -1,6 +1,7 @@
 //! Ring 0: sound as numbers. Mono `f32` in -1.0..=1.0 throughout; two rates, named here.
 
 pub mod comfort;
+pub mod echo;
 pub mod level;
 pub mod log_mel;
 pub mod opus;

@@ -46,6 +46,9 @@ pub struct FloorSettings {
     pub background_db: f32,
     /// A sound this likely to be our own voice is not the caller's: 0.0..=1.0.
     pub echo_likelihood: f32,
+    /// Voiced sound of a doubt that was clearly somebody else's, after which it is no echo any more whatever follows,
+    /// milliseconds: 20..=1000.
+    pub others_ms: u32,
 }
 
 impl Default for FloorSettings {
@@ -62,6 +65,7 @@ impl Default for FloorSettings {
             insist_ms: 700,
             background_db: 10.0,
             echo_likelihood: 0.6,
+            others_ms: 140,
         }
     }
 }
@@ -142,8 +146,11 @@ impl Floor {
             (Suspect, Some(Ruling::Reject(why))) => (Agent, Turnover::Reject(why)),
             _ => return None,
         };
-        if matches!(turnover, Turnover::Reject(_)) {
-            self.spare(heard, self.settings.again_ms);
+        match turnover {
+            // Whether it is one is told anew every tick.
+            Turnover::Reject(NotMeant::Echo) => self.spared_ms = 0,
+            Turnover::Reject(_) => self.spare(heard, self.settings.again_ms),
+            _ => {}
         }
         self.enter(at, next);
         Some(turnover)

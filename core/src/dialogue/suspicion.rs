@@ -6,7 +6,9 @@
 use super::backchannel::{Reading, read};
 use super::floor::{FloorSettings, Hearing};
 use super::words::words;
-use crate::time::CallTime;
+use crate::time::{CallTime, TICK};
+
+const TICK_MS: u32 = TICK.as_millis() as u32;
 
 /// What follows from what is known of a suspicion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +71,9 @@ pub struct Suspicion {
     pub since: CallTime,
     /// The longest stretch of voiced sound in it, milliseconds.
     pub voiced_ms: u32,
+    /// Voiced milliseconds of it that were clearly not our own voice. The pauses of a caller who talks over us hold nothing but
+    /// our echo: they do not take back what was heard before.
+    pub others_ms: u32,
     /// What the last tick heard.
     pub heard: Hearing,
     /// The newest words; `None` while nothing was recognised yet.
@@ -89,6 +94,7 @@ impl Suspicion {
             onset: at - std::time::Duration::from_millis(u64::from(heard.speech_ms)),
             since: at,
             voiced_ms: heard.speech_ms,
+            others_ms: 0,
             heard,
             partial: None,
             asked_at_ms: None,
@@ -99,7 +105,12 @@ impl Suspicion {
 
     /// The next tick of it.
     pub fn hear(&mut self, heard: Hearing) {
+        /// A likelihood that says so.
+        const CLEARLY_OTHERS: f32 = 0.3;
         self.voiced_ms = self.voiced_ms.max(heard.speech_ms);
+        if heard.speech && heard.silence_ms == 0 && heard.echo_likelihood < CLEARLY_OTHERS {
+            self.others_ms += TICK_MS;
+        }
         // The level is known while there is a voice; what it was stands afterwards.
         let level_dbfs = if heard.level_dbfs < 0.0 { heard.level_dbfs } else { self.heard.level_dbfs };
         self.heard = Hearing { level_dbfs, ..heard };
@@ -157,7 +168,7 @@ impl FloorSettings {
         if reading == Some(Reading::Address) {
             return Ruling::Yield(Meant::Address);
         }
-        if doubt.heard.echo_likelihood >= self.echo_likelihood {
+        if doubt.heard.echo_likelihood >= self.echo_likelihood && doubt.others_ms < self.others_ms {
             return Ruling::Reject(NotMeant::Echo);
         }
         let late = at.since(doubt.since).as_millis() >= u128::from(self.decide_ms);

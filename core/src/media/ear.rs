@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use super::echo::{Echo, EchoMeans};
 use super::jitter::JitterSettings;
 use super::receiver::{Receiver, ReceiverSettings};
 use super::red::{RedCounts, Unpacker};
 use super::rtp::RtpPacket;
 use super::segment::{Heard, SegmentSettings, Segmenter, Utterance, VadWindow};
-use crate::audio::HEAR_FRAME;
 use crate::audio::opus::OpusError;
+use crate::audio::resample::UnsupportedRates;
 use crate::audio::vad::Vad;
+use crate::audio::{HEAR_FRAME, LINE_FRAME};
 use crate::dialogue::floor::Hearing;
 use crate::journal::MediaTotals;
 use crate::time::{CallTime, TICK};
@@ -29,6 +31,15 @@ pub struct EarSettings {
     pub part_pause_ms: u32,
 }
 
+/// Why there is no ear.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EarError {
+    #[error(transparent)]
+    Codec(#[from] OpusError),
+    #[error(transparent)]
+    Rates(#[from] UnsupportedRates),
+}
+
 /// One call's ear.
 pub struct Ear {
     /// The payload type that the peers agreed on for Opus.
@@ -39,6 +50,7 @@ pub struct Ear {
     receiver: Receiver,
     vad: VadWindow,
     segmenter: Segmenter,
+    echo: Echo,
     frame: [f32; HEAR_FRAME],
 }
 
@@ -47,7 +59,7 @@ impl Ear {
     ///
     /// # Errors
     /// When libopus gives no decoder: it is out of memory.
-    pub fn new(settings: EarSettings, vad: Box<dyn Vad>, opus: u8) -> Result<Self, OpusError> {
+    pub fn new(settings: EarSettings, vad: Box<dyn Vad>, opus: u8) -> Result<Self, EarError> {
         let jitter = JitterSettings {
             min_ms: settings.jitter_min_ms,
             max_ms: settings.jitter_max_ms,
@@ -67,6 +79,7 @@ impl Ear {
             receiver: Receiver::new(ReceiverSettings { jitter, stretch_speech: settings.stretch_speech })?,
             vad: VadWindow::new(vad),
             segmenter: Segmenter::new(segment),
+            echo: Echo::new()?,
             frame: [0.0; HEAR_FRAME],
         })
     }
@@ -89,6 +102,17 @@ impl Ear {
         }
     }
 
+    /// From here on this is done about the echo of our voice; nothing at first.
+    pub fn mind_echo(&mut self, means: EchoMeans) {
+        self.echo.mind(means);
+    }
+
+    /// What went out in this tick, as it was sent: ducked, faded and silent frames included. Once a tick, after
+    /// [`Self::tick`]: none of it can come back before the next.
+    pub fn played(&mut self, frame: &[f32; LINE_FRAME]) {
+        self.echo.played(frame);
+    }
+
     /// Hears the next 20 ms. Once a tick.
     pub fn tick(&mut self, at: CallTime) -> Hearing {
         self.listen(at).hearing()
@@ -97,10 +121,11 @@ impl Ear {
     /// As [`Self::tick`], with everything that is known of the frame.
     pub fn listen(&mut self, at: CallTime) -> Heard {
         self.receiver.frame(at, &mut self.frame);
+        let echo_likelihood = self.echo.hear(&mut self.frame);
         let probability = self.vad.feed(&self.frame);
         let heard = self.segmenter.feed(at, &self.frame, probability);
         self.receiver.judged(&self.frame, !heard.speech && probability < QUIET_PROBABILITY);
-        heard
+        Heard { probability, echo_likelihood, ..heard }
     }
 
     /// What was heard in the last tick: 320 samples.

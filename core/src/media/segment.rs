@@ -79,6 +79,8 @@ pub struct Heard {
     /// A part of the utterance has been cut off and waits in [`Segmenter::take_part`]: it has reached its longest, or goes on
     /// after a pause.
     pub part: bool,
+    /// The probability, 0.0..=1.0, that the frame is our own voice coming back. The ear fills it in.
+    pub echo_likelihood: f32,
 }
 
 impl Heard {
@@ -89,7 +91,7 @@ impl Heard {
             speech_ms: self.speech_ms,
             silence_ms: self.silence_ms,
             level_dbfs: self.level_dbfs,
-            echo_likelihood: 0.0,
+            echo_likelihood: self.echo_likelihood,
         }
     }
 }
@@ -234,6 +236,7 @@ impl Segmenter {
             speech_end: self.speech_end,
             level_dbfs: self.level_dbfs(),
             part,
+            echo_likelihood: 0.0,
         }
     }
 
