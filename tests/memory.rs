@@ -308,7 +308,8 @@ async fn the_language_model_finds_what_the_rules_miss_and_only_what_was_said() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = serve_with(folder.path(), "[judge]\nkind = \"rules\"\n[memory]\nextractor = \"llm\"\n").await;
     let said = ["Well, we all grew up in Bergen as children.", "That is no form of speech for me."];
-    let talk = typed_call(&server, "?caller=ada", &[said[0], said[1], ""]);
+    let texts = [said[0], said[1], ""];
+    let talk = typed_call(&server, "?caller=ada", &texts);
     let watch = async {
         let query = "SELECT facts || ' ' || refused, outcome FROM extractions WHERE outcome = 'facts'";
         let found_facts = found(folder.path(), query).await;
