@@ -12,6 +12,7 @@ use duologue::call::engines::Engines;
 use duologue::call::registry::{Asked, House, Registry};
 use duologue::dialogue::conversation::ConversationSettings;
 use duologue::dialogue::persona::Persona;
+use duologue::knowledge::{AsFound, KnowledgeHouse};
 use duologue::media::ear::EarSettings;
 use duologue::media::red;
 use duologue::media::rtp::RtpPacket;
@@ -84,6 +85,8 @@ async fn stage_with(opening: &str, asks: &[&str], network: Memory, consent: Opti
         conversation: ConversationSettings::default(),
         ear: EAR,
         redundancy_most: 4,
+        knowledge: KnowledgeHouse { store: store.reader(), ranker: Arc::new(AsFound), passages: 3 },
+        web: None,
         memory: None,
         recording,
         max_calls: 4,
