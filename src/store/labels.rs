@@ -19,8 +19,9 @@ pub(super) fn situation(row: &JudgementRow) -> Option<Value> {
         .iter()
         .map(|line| json!({"who": if line.who == Speaker::Caller { "caller" } else { "agent" }, "text": line.text}))
         .collect();
-    let priors: BTreeMap<&str, f32> =
-        shown.persona.priors.iter().map(|(action, prior)| (action.as_str(), *prior)).collect();
+    let hundredths = |prior: f32| (f64::from(prior) * 100.0).round() / 100.0;
+    let priors: BTreeMap<&str, f64> =
+        shown.persona.priors.iter().map(|(action, prior)| (action.as_str(), hundredths(*prior))).collect();
     let mut persona = json!({"name": shown.persona.title, "role": shown.persona.role, "stance": shown.persona.stance});
     if !priors.is_empty() {
         persona["priors"] = json!(priors);
