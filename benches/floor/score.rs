@@ -4,7 +4,7 @@ use duologue::audio::LINE_FRAME;
 use duologue::audio::level;
 
 use super::play::{AUDIBLE, Played};
-use super::recipe::Kind;
+use super::recipe::{Kind, Scene};
 use super::render::{Labels, Span};
 
 /// A cut-in shorter than this is a revoked one: a breath of the agent rather than a word.
@@ -20,11 +20,14 @@ const AFTERMATH_MS: f32 = 2_000.0;
 #[derive(Clone, Debug)]
 pub struct Row {
     pub scene: String,
+    pub half: char,
     pub kind: Kind,
     pub synthetic: bool,
     pub policy: &'static str,
     /// From the end of the last word to the first audible sample; negative where the agent cut in.
     pub latency_ms: Option<f32>,
+    /// From the end of the last word until the turn was judged over, for that answer.
+    pub endpoint_ms: Option<f32>,
     pub pauses: usize,
     pub cut_heard: usize,
     pub cut_brief: usize,
@@ -53,13 +56,16 @@ fn ms(sample: usize) -> f32 {
     sample as f32 / 16.0
 }
 
-pub fn score(kind: Kind, labels: &Labels, policy: &'static str, run: &Played, undisturbed: Option<&Played>) -> Row {
+pub fn score(scene: &Scene, labels: &Labels, policy: &'static str, run: &Played, undisturbed: Option<&Played>) -> Row {
+    let kind = scene.kind;
     let mut row = Row {
         scene: labels.scene.clone(),
+        half: scene.half,
         kind,
         synthetic: labels.synthetic,
         policy,
         latency_ms: None,
+        endpoint_ms: None,
         pauses: 0,
         cut_heard: 0,
         cut_brief: 0,
@@ -94,6 +100,8 @@ fn turn(row: &mut Row, labels: &Labels, run: &Played) {
     let resumed = labels.pauses.last().map_or(0.0, |pause| ms(pause.to) + COLLISION_MS);
     let answer = replies().map(|reply| reply.first_ms).filter(|first| *first >= resumed).reduce(f32::min);
     row.latency_ms = answer.map(|first| first - ms(labels.turn_end));
+    let judged = |first: f32| run.judged.iter().rfind(|at| **at < first);
+    row.endpoint_ms = answer.and_then(judged).map(|at| at - ms(labels.turn_end));
 }
 
 /// `None` when the agent was not speaking at the onset: there was nothing to stop.
