@@ -5,6 +5,8 @@ use std::io::Write;
 
 use duologue::audio::{LINE_FRAME, level};
 use duologue::backend::AsrPurpose;
+use duologue::dialogue::endpoint::Shape;
+use duologue::dialogue::question::asked;
 use duologue::dialogue::parts::{Cut, Parts};
 use duologue::media::ear::Ear;
 use duologue::media::segment::Heard;
@@ -46,7 +48,7 @@ pub struct Listener {
 impl Listener {
     /// # Errors
     /// When the file cannot be written.
-    pub fn write(&self, scene: &Scene, labels: &Labels, out: &mut impl Write) -> anyhow::Result<()> {
+    pub fn write(&self, scene: &Scene, question: &str, labels: &Labels, out: &mut impl Write) -> anyhow::Result<()> {
         let ms = |sample: usize| sample as u64 / 16;
         let (kind, half, ask) = (scene.kind.name(), scene.half, scene.ask.as_deref());
         if let Some(event) = &labels.event {
@@ -60,10 +62,12 @@ impl Listener {
             writeln!(out, "{line}")?;
             return Ok(());
         }
+        let asked = asked(question);
         for pause in self.pauses.iter().chain(&self.open) {
+            let shape = format!("{:?}", Shape::of(&pause.text, asked));
             let line = serde_json::json!({
                 "scene": scene.name, "kind": kind, "half": half, "synthetic": labels.synthetic, "ask": ask,
-                "over": pause.length_ms.is_none(), "turn_end_ms": ms(labels.turn_end), "pause": pause,
+                "shape": shape, "over": pause.length_ms.is_none(), "turn_end_ms": ms(labels.turn_end), "pause": pause,
             });
             writeln!(out, "{line}")?;
         }

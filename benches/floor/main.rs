@@ -224,7 +224,8 @@ impl Rig {
             let mut listener = evidence::Listener::default();
             let caller = Caller::new(&track.samples, None)?;
             play(&caller, &mut listener, self.ear, &self.weights, &mut self.models)?;
-            listener.write(&scene, &track.labels, &mut out)?;
+            let question = scene.ask.as_deref().map(|ask| self.recipe.says(ask).to_owned()).unwrap_or_default();
+            listener.write(&scene, &question, &track.labels, &mut out)?;
         }
         Ok(())
     }

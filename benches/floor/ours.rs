@@ -225,6 +225,9 @@ impl Agent for Ours {
             }
         }
         self.hear_part(at, ear, models)?;
+        if self.talk.floor() == FloorState::Suspect && at.ms() % 200 == 0 {
+            let _ = write!(self.trace, " {}:{:.0}dB", at.ms(), heard.level_dbfs);
+        }
         self.talk.tick(at, heard.hearing());
         self.execute(at, ear, models)
     }

@@ -107,22 +107,25 @@ fn overs<'a>(rows: &'a [Row], policy: &'a str, kind: Kind) -> impl Iterator<Item
 }
 
 fn barge_in(out: &mut String, rows: &[Row], policies: &[&'static str]) {
-    let _ = writeln!(out, "\n| interruptions | yield | softer by 6 dB, p50 ms | p95 | silent, p50 ms | p95 |");
-    let _ = writeln!(out, "|---|---|---|---|---|---|");
+    let _ = writeln!(out, "\n| interruptions | yield | softer by 6 dB, p50 ms | p95 | silent, p50 ms | p95 | from the onset of the voice, p50 ms | p95 |");
+    let _ = writeln!(out, "|---|---|---|---|---|---|---|---|");
     for policy in policies {
         let all: Vec<Over> = overs(rows, policy, Kind::Interrupt).collect();
         let duck: Vec<f32> = all.iter().filter_map(|over| over.duck_ms).collect();
         let stop: Vec<f32> = all.iter().filter_map(|over| over.stop_ms).collect();
+        let voice: Vec<f32> = all.iter().filter_map(|over| over.voice_ms).collect();
         let yielded: Vec<bool> = all.iter().map(|over| over.stopped).collect();
         let _ = writeln!(
             out,
-            "| {policy} | {} of {} | {} | {} | {} | {} |",
+            "| {policy} | {} of {} | {} | {} | {} | {} | {} | {} |",
             share(&yielded),
             all.len(),
             millis(&duck, 0.5),
             millis(&duck, 0.95),
             millis(&stop, 0.5),
             millis(&stop, 0.95),
+            millis(&voice, 0.5),
+            millis(&voice, 0.95),
         );
     }
 }
@@ -164,14 +167,14 @@ fn selectivity(out: &mut String, rows: &[Row], policies: &[&'static str]) {
 
 pub fn csv(rows: &[Row]) -> String {
     let mut out =
-        "scene,half,kind,synthetic,policy,latency_ms,endpoint_ms,pauses,cut_heard,cut_brief,stopped,stop_ms,duck_ms,hole_ms,trace\n"
+        "scene,half,kind,synthetic,policy,latency_ms,endpoint_ms,pauses,cut_heard,cut_brief,stopped,stop_ms,voice_ms,duck_ms,hole_ms,trace\n"
             .to_owned();
     for row in rows {
         let number = |value: Option<f32>| value.map_or(String::new(), |value| format!("{value:.0}"));
         let over = row.over;
         let _ = writeln!(
             out,
-            "{},{},{},{},{},{},{},{},{},{},{},{},{},{},\"{}\"",
+            "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},\"{}\"",
             row.scene,
             row.half,
             row.kind.name(),
@@ -184,6 +187,7 @@ pub fn csv(rows: &[Row]) -> String {
             row.cut_brief,
             over.map_or(String::new(), |over| over.stopped.to_string()),
             number(over.and_then(|over| over.stop_ms)),
+            number(over.and_then(|over| over.voice_ms)),
             number(over.and_then(|over| over.duck_ms)),
             number(over.map(|over| over.hole_ms)),
             row.trace.replace('"', "'"),

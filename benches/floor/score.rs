@@ -44,6 +44,8 @@ pub struct Over {
     pub stops: usize,
     /// Onset to the last audible sample of the stopped reply.
     pub stop_ms: Option<f32>,
+    /// The same from the onset of the voice.
+    pub voice_ms: Option<f32>,
     /// Onset to the first 20 ms that are softer by 6 dB than without the event.
     pub duck_ms: Option<f32>,
     /// Sound that is missing, compared with the call without the event, until 2 s after it.
@@ -76,9 +78,9 @@ pub fn score(scene: &Scene, labels: &Labels, policy: &'static str, run: &Played,
         let sounding_ms = run.replies.values().map(|reply| reply.sounding_ms).sum();
         let stopped = !run.stopped.is_empty();
         row.over =
-            Some(Over { stopped, stops: run.stopped.len(), stop_ms: None, duck_ms: None, hole_ms: 0.0, sounding_ms });
+            Some(Over { stopped, stops: run.stopped.len(), stop_ms: None, voice_ms: None, duck_ms: None, hole_ms: 0.0, sounding_ms });
     } else if let (Some(event), Some(undisturbed)) = (&labels.event, undisturbed) {
-        row.over = over(event, run, undisturbed);
+        row.over = over(event, labels.voice.map_or(0.0, ms), run, undisturbed);
     } else {
         turn(&mut row, labels, run);
     }
@@ -105,7 +107,7 @@ fn turn(row: &mut Row, labels: &Labels, run: &Played) {
 }
 
 /// `None` when the agent was not speaking at the onset: there was nothing to stop.
-fn over(event: &Span, run: &Played, undisturbed: &Played) -> Option<Over> {
+fn over(event: &Span, voice: f32, run: &Played, undisturbed: &Played) -> Option<Over> {
     let (onset, end) = (ms(event.from), ms(event.to));
     let (number, reply) = run.replies.iter().rfind(|(_, reply)| reply.first_ms < onset)?;
     let would = undisturbed.replies.get(number)?;
@@ -129,6 +131,7 @@ fn over(event: &Span, run: &Played, undisturbed: &Played) -> Option<Over> {
         stopped,
         stops: run.stopped.len(),
         stop_ms: stopped.then_some(reply.last_ms - onset),
+        voice_ms: stopped.then_some(reply.last_ms - voice),
         duck_ms: duck.map(|n| (n as f32 * 20.0 - onset).max(0.0)),
         hole_ms: (audible(undisturbed) - audible(run)).max(0.0) * 20.0,
         sounding_ms: reply.sounding_ms,

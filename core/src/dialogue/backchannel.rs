@@ -27,12 +27,16 @@ static SIGNS: Phrases = Phrases::new(
      yep, yup, yes, ya, okay, ok, k, alright, all right, right, sure, of course, i see, i see what you mean, \
      i know, i understand, understood, got it, gotcha, makes sense, that makes sense, exactly, absolutely, \
      totally, true, indeed, fine, good, great, perfect, nice, cool, lovely, wow, no problem, no worries, \
-     thank you, thanks, haha, ha, hah, heh, you, uh, um, er, erm, ja, jaja, genau, stimmt, verstehe, \
+     thank you, thanks, cheers, haha, ha, hah, heh, you, uh, um, er, erm, ja, jaja, genau, stimmt, verstehe, \
      ich verstehe, klar, gut, aha, ach so, achso, mhmm, richtig, danke, sí, si, claro, vale, ya, ajá, \
      entiendo, de acuerdo, bueno, bien, exacto, gracias, oui, ouais, d accord, daccord, je vois, \
      je comprends, bien, bien sûr, très bien, exactement, merci, voilà, 嗯, 哦, 啊, 对, 是, 是的, 好, 好的, 行, 明白, \
      明白了, 知道了, 没错, 哈, 可以, 谢谢",
 );
+
+/// Nobody says these in a call.
+static INVENTED: Phrases =
+    Phrases::new("thanks for watching, thank you for watching, please subscribe, bye bye bye, see you next time, subtitles by");
 
 /// Yes and no in short: answers after a question that wants one.
 static ASSENTS: Phrases = Phrases::new(
@@ -65,8 +69,12 @@ pub fn read(text: &str, names: &[String]) -> Reading {
     if words.is_empty() {
         return Reading::Nothing;
     }
-    if SIGNS.make_up(&words) {
+    if SIGNS.make_up(&words) || words.len() <= 3 && words.iter().all(|word| is_letter(word)) {
         return Reading::Backchannel;
+    }
+    // What recognisers make of a breath at the end of a sound: they have read subtitles.
+    if INVENTED.is(&words) {
+        return Reading::Nothing;
     }
     let named = names.iter().any(|name| find(&words, name));
     if named || ADDRESSES.within(&words) {
@@ -77,6 +85,11 @@ pub fn read(text: &str, names: &[String]) -> Reading {
         return Reading::Objection;
     }
     Reading::Content
+}
+
+/// A hum is written as letters: "H.", "E.R."
+fn is_letter(word: &str) -> bool {
+    word.len() == 1 && word.chars().all(|c| c.is_ascii_alphabetic())
 }
 
 /// Is this, after a question that wants yes or no, an answer to it?

@@ -17,10 +17,8 @@ impl Conversation {
         let hang_up = reply.hang_up;
         self.initiative.rung_spoke = reply.reason == "silence";
         let outcome = if reply.failed { TurnOutcome::Failed } else { TurnOutcome::Completed };
-        let silent = reply.started.is_none();
-        if silent {
-            self.commit_caller(at);
-        }
+        // Nothing was heard of it, or too little for the caller's turn to be settled by now.
+        self.commit_caller(at);
         self.close_reply(at, reply, outcome);
         if let Some(doubt) = doubt {
             self.floor.caller_takes(at);
