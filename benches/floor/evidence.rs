@@ -6,8 +6,8 @@ use std::io::Write;
 use duologue::audio::{LINE_FRAME, level};
 use duologue::backend::AsrPurpose;
 use duologue::dialogue::endpoint::Shape;
-use duologue::dialogue::question::asked;
 use duologue::dialogue::parts::{Cut, Parts};
+use duologue::dialogue::question::asked;
 use duologue::media::ear::Ear;
 use duologue::media::segment::Heard;
 use duologue::time::CallTime;
@@ -129,7 +129,13 @@ impl Agent for Listener {
         Ok(())
     }
 
-    fn frame(&mut self, _: CallTime, _: &mut [f32; LINE_FRAME], _: &mut Ear, _: &mut Models) -> anyhow::Result<Option<u32>> {
+    fn frame(
+        &mut self,
+        _: CallTime,
+        _: &mut [f32; LINE_FRAME],
+        _: &mut Ear,
+        _: &mut Models,
+    ) -> anyhow::Result<Option<u32>> {
         Ok(None)
     }
 

@@ -163,7 +163,8 @@ impl Rig {
         let wanted = |scene: &&Scene| {
             let kinds = &self.arguments.only;
             let kind = kinds.is_empty() || kinds.iter().any(|kind| kind == scene.kind.name());
-            kind && self.arguments.half.is_none_or(|half| half == scene.half) && self.arguments.scene.as_ref().is_none_or(|name| scene.name.starts_with(name.as_str()))
+            kind && self.arguments.half.is_none_or(|half| half == scene.half)
+                && self.arguments.scene.as_ref().is_none_or(|name| scene.name.starts_with(name.as_str()))
         };
         let mut turn_of = |scene: &&Scene| {
             let n = seen.entry(scene.kind).or_default();

@@ -107,7 +107,10 @@ fn overs<'a>(rows: &'a [Row], policy: &'a str, kind: Kind) -> impl Iterator<Item
 }
 
 fn barge_in(out: &mut String, rows: &[Row], policies: &[&'static str]) {
-    let _ = writeln!(out, "\n| interruptions | yield | softer by 6 dB, p50 ms | p95 | silent, p50 ms | p95 | from the onset of the voice, p50 ms | p95 |");
+    let _ = writeln!(
+        out,
+        "\n| interruptions | yield | softer by 6 dB, p50 ms | p95 | silent, p50 ms | p95 | from the onset of the voice, p50 ms | p95 |"
+    );
     let _ = writeln!(out, "|---|---|---|---|---|---|---|---|");
     for policy in policies {
         let all: Vec<Over> = overs(rows, policy, Kind::Interrupt).collect();

@@ -77,8 +77,15 @@ pub fn score(scene: &Scene, labels: &Labels, policy: &'static str, run: &Played,
     if kind == Kind::Echo {
         let sounding_ms = run.replies.values().map(|reply| reply.sounding_ms).sum();
         let stopped = !run.stopped.is_empty();
-        row.over =
-            Some(Over { stopped, stops: run.stopped.len(), stop_ms: None, voice_ms: None, duck_ms: None, hole_ms: 0.0, sounding_ms });
+        row.over = Some(Over {
+            stopped,
+            stops: run.stopped.len(),
+            stop_ms: None,
+            voice_ms: None,
+            duck_ms: None,
+            hole_ms: 0.0,
+            sounding_ms,
+        });
     } else if let (Some(event), Some(undisturbed)) = (&labels.event, undisturbed) {
         row.over = over(event, labels.voice.map_or(0.0, ms), run, undisturbed);
     } else {

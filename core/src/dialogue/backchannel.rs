@@ -35,8 +35,9 @@ static SIGNS: Phrases = Phrases::new(
 );
 
 /// Nobody says these in a call.
-static INVENTED: Phrases =
-    Phrases::new("thanks for watching, thank you for watching, please subscribe, bye bye bye, see you next time, subtitles by");
+static INVENTED: Phrases = Phrases::new(
+    "thanks for watching, thank you for watching, please subscribe, bye bye bye, see you next time, subtitles by",
+);
 
 /// Yes and no in short: answers after a question that wants one.
 static ASSENTS: Phrases = Phrases::new(

@@ -153,7 +153,8 @@ pub fn progress(asked: Option<Asked>, text: &str) -> Progress {
         return Progress::Unknown;
     }
     let signs = signs(&all);
-    let enough_of = |wanted: usize, signs: usize| if signs >= wanted { Progress::Complete } else { Progress::Dictating };
+    let enough_of =
+        |wanted: usize, signs: usize| if signs >= wanted { Progress::Complete } else { Progress::Dictating };
     let enough = |wanted: usize| enough_of(wanted, signs);
     match asked {
         Some(Asked::Telephone) if signs > 0 => enough_of(TELEPHONE_DIGITS, signs + misheard(&all, signs)),
@@ -299,7 +300,7 @@ mod tests {
             (Asked::Telephone, "Oh four one two, seven seven", Progress::Dictating),
             (Asked::Telephone, "It is 0412 777 888.", Progress::Complete),
             (Asked::Telephone, "917, you will be full. Please take.", Progress::Dictating),
-            (Asked::Telephone, "917, you will be four. Please take it.", Progress::Complete),
+            (Asked::Telephone, "9 1 7, 2 for 3, 5 ate, 6 tree.", Progress::Complete),
             (Asked::Telephone, "I do not have one. Well, I have 1, but it is in the car.", Progress::Dictating),
             (Asked::Telephone, "1, a, 6, 2, 5, 2, 7, 6, 0, 1.", Progress::Complete),
             (Asked::Postcode, "SW1A", Progress::Dictating),

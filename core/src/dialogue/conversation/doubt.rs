@@ -18,7 +18,8 @@ impl Conversation {
         let (duck_ms, duck_db) = (self.settings.floor.duck_ms, self.settings.floor.duck_db);
         let Some(reply) = self.reply.as_mut().filter(|_| self.floor.state() == FloorState::Agent) else { return };
         // Speech that goes on is what was doubted before and found not to be meant.
-        let begins = !heard.speech && heard.run_ms >= duck_ms && heard.echo_likelihood < self.settings.floor.echo_likelihood;
+        let begins =
+            !heard.speech && heard.run_ms >= duck_ms && heard.echo_likelihood < self.settings.floor.echo_likelihood;
         reply.playout.duck(if begins { duck_db } else { 0.0 });
     }
 
