@@ -57,7 +57,7 @@ fn every_setting_changes_a_scenario() {
         ("54-draft-from-too-little", "draft_lag_ms 0"),
         ("04-caller-goes-on", "resume_ms 400"),
         ("02-cough", "duck_db 0"),
-        ("02-cough", "hold_ms 100"),
+        ("02-cough", "hold_ms 200"),
         ("03-barge-in", "words_ms 500"),
         ("27-slow-recogniser", "barge_in_ms 2000"),
         ("02-cough", "reject_ms 400"),
