@@ -49,9 +49,12 @@ static ASSENTS: Phrases = Phrases::new(
 /// Said to make somebody stop.
 static ADDRESSES: Phrases = Phrases::new(
     "stop, wait, hold on, hang on, excuse me, pardon me, one moment, one second, \
-     shut up, be quiet, halt, stopp, warte, warten sie, moment, entschuldigung, espera, espere, perdón, \
+     shut up, be quiet, halt, stopp, warte, warten sie, moment bitte, moment mal, einen moment, entschuldigung, espera, espere, perdón, \
      un momento, attends, attendez, arrête, arrêtez, pardon, excusez moi, 等, 停, 等一下, 不好意思, 打断一下",
 );
+
+/// The same where nothing else is said: "at the moment" stops nobody.
+static ALONE: Phrases = Phrases::new("moment, moment moment");
 
 /// What contradicts or asks, at the beginning of what is said.
 static OBJECTIONS: Phrases = Phrases::new(
@@ -78,7 +81,7 @@ pub fn read(text: &str, names: &[String]) -> Reading {
         return Reading::Nothing;
     }
     let named = names.iter().any(|name| find(&words, name));
-    if named || ADDRESSES.within(&words) {
+    if named || ADDRESSES.within(&words) || ALONE.is(&words) {
         return Reading::Address;
     }
     let lead_ins = LEAD_INS.lead(&words);
@@ -161,6 +164,7 @@ mod tests {
         ] {
             assert_eq!(reading(text), Reading::Address, "{text}");
         }
+        assert_eq!(reading("I'm not having crashes at the moment."), Reading::Content);
         for text in ["No.", "No, no.", "Sorry?", "What?", "How much?", "Nein, danke.", "不是", "Non merci.", "¿Qué?"]
         {
             assert_eq!(reading(text), Reading::Objection, "{text}");

@@ -69,8 +69,10 @@ pub struct Suspicion {
     pub onset: CallTime,
     /// When it was first suspected.
     pub since: CallTime,
-    /// The longest stretch of voiced sound in it, milliseconds.
+    /// Voiced sound in it, short pauses left out, milliseconds.
     pub voiced_ms: u32,
+    /// So much of it lies before the present stretch.
+    before_ms: u32,
     /// What the last tick heard.
     pub heard: Hearing,
     /// The newest words; `None` while nothing was recognised yet.
@@ -93,6 +95,7 @@ impl Suspicion {
             onset: at - std::time::Duration::from_millis(u64::from(heard.speech_ms)),
             since: at,
             voiced_ms: heard.speech_ms,
+            before_ms: 0,
             heard,
             partial: None,
             asked_at_ms: None,
@@ -104,7 +107,10 @@ impl Suspicion {
 
     /// The next tick of it.
     pub fn hear(&mut self, heard: Hearing) {
-        self.voiced_ms = self.voiced_ms.max(heard.speech_ms);
+        if heard.speech_ms < self.heard.speech_ms {
+            self.before_ms = self.voiced_ms;
+        }
+        self.voiced_ms = self.before_ms.saturating_add(heard.speech_ms);
         // The level is known while there is a voice; what it was stands afterwards.
         let level_dbfs = if heard.level_dbfs < 0.0 { heard.level_dbfs } else { self.heard.level_dbfs };
         self.heard = Hearing { level_dbfs, ..heard };
