@@ -102,22 +102,29 @@ section! {
         /// The least silence that ends a turn. Less answers sooner and cuts off more thinkers.
         endpoint_ms: u32 = 240, 80..=2_000, "ms";
         /// Silence that ends a turn whatever anybody thinks. Not below endpoint_ms.
-        endpoint_ceiling_ms: u32 = 1_200, 200..=5_000, "ms";
+        endpoint_ceiling_ms: u32 = 1_500, 200..=5_000, "ms";
         /// The same after "hold on" or "let me think". At least endpoint_ceiling_ms counts.
         wait_ms: u32 = 2_000, 200..=10_000, "ms";
         /// The same while a number, a code or a date is being dictated. At least endpoint_ceiling_ms counts.
         dictation_ms: u32 = 1_800, 200..=10_000, "ms";
+        /// The same where the words break off in the middle of a clause. At least endpoint_ceiling_ms counts.
+        unfinished_ms: u32 = 2_000, 200..=10_000, "ms";
         /// A turn is over when silence, voice and words make it this likely. Higher waits longer.
-        end_probability: f32 = 0.8, 0.5..=0.99, "";
+        end_probability: f32 = 0.7, 0.5..=0.99, "";
+        /// The reply to it is heard when they make it this likely. Meanwhile it is made ready, and a caller who goes on has
+        /// heard nothing of it. At least end_probability counts.
+        speak_probability: f32 = 0.985, 0.5..=0.999, "";
         /// Silence after which the words of the turn are recognised, ahead of the decision. At most endpoint_ms counts.
         tail_ms: u32 = 100, 60..=1_000, "ms";
         /// Silence after which the turn model is asked, ahead of the decision. At most endpoint_ms counts.
         ask_ms: u32 = 140, 60..=1_000, "ms";
         /// Replies that are drafted for one turn while it is only probably over; 0 begins none before the end. A draft that
         /// turns out right is an answer without a wait; one that does not is thrown away unheard.
-        drafts: u32 = 2, 0..=8, "drafts";
+        drafts: u32 = 3, 0..=8, "drafts";
         /// A turn this likely to be over is drafted for. Lower is earlier and wastes more.
         draft_probability: f32 = 0.4, 0.05..=0.99, "";
+        /// So is one that will be over within so long if the caller stays silent: about what a reply takes.
+        draft_ahead_ms: u32 = 500, 0..=2_000, "ms";
         /// Words from before the last so much of a turn are good enough to draft from.
         draft_lag_ms: u32 = 160, 0..=1_000, "ms";
         /// A caller who talks for longer than this in one turn is cut in on, politely.
@@ -126,23 +133,29 @@ section! {
         insist_ms: u32 = 700, 100..=5_000, "ms";
         /// Caller speech that takes back a reply of which nothing was heard yet.
         resume_ms: u32 = 120, 20..=1_000, "ms";
+        /// So much of a sound over the agent, and it is softer.
+        duck_ms: u32 = 40, 20..=1_000, "ms";
         /// How much softer the agent is from the moment a sound is heard over it, until it is clear what the sound is.
         duck_db: f32 = -18.0, -60.0..=0.0, "dB";
         /// So much of that sound, and the agent is silent until it is clear. Less stops sooner for real interruptions and
         /// leaves more holes for coughs and "mm-hm".
-        hold_ms: u32 = 160, 60..=1_000, "ms";
+        hold_ms: u32 = 100, 60..=1_000, "ms";
         /// So much of it, and the recogniser is asked for its words.
         words_ms: u32 = 160, 60..=1_000, "ms";
         /// So much of it stops the agent when it must be decided and no words are known. Not below onset_ms.
         barge_in_ms: u32 = 300, 60..=2_000, "ms";
-        /// Quiet after a sound without words, and the agent goes on.
+        /// Words of so much of it are believed while it goes on; of less, when it is over.
+        sure_ms: u32 = 400, 60..=2_000, "ms";
+        /// A sound that begins so soon after the agent has is the caller going on with his turn: the agent is silent at once.
+        collide_ms: u32 = 300, 0..=1_000, "ms";
+        /// Quiet after a sound that was no turn, and the agent goes on.
         reject_ms: u32 = 200, 60..=2_000, "ms";
         /// The longest doubt: then it is decided by what is known.
-        decide_ms: u32 = 500, 200..=2_000, "ms";
+        decide_ms: u32 = 700, 200..=2_000, "ms";
         /// A sound that goes on after it was found not to be meant is doubted again after so much more of it.
         again_ms: u32 = 400, 100..=5_000, "ms";
         /// A voice so far below the caller's usual level is somebody in the background.
-        background_db: f32 = 10.0, 3.0..=40.0, "dB";
+        background_db: f32 = 8.0, 3.0..=40.0, "dB";
         /// A sound this likely to be the agent's own voice is not the caller's.
         echo_likelihood: f32 = 0.6, 0.05..=1.0, "";
         /// Who has stopped the agent and hears nothing of its answer for so long after the end of the turn hears a phrase first

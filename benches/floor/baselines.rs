@@ -53,6 +53,7 @@ pub struct Baseline {
     replies: u32,
     answered: bool,
     stopped: Vec<u32>,
+    judged: Vec<f32>,
     trace: String,
 }
 
@@ -69,6 +70,7 @@ impl Baseline {
             replies: 0,
             answered: false,
             stopped: Vec::new(),
+            judged: Vec::new(),
             trace: String::new(),
         }
     }
@@ -152,6 +154,7 @@ impl Agent for Baseline {
         };
         if over {
             self.open = false;
+            self.judged.push(at.ms() as f32);
             let audio = ear.utterance();
             // The first 0.1 s are the least that the recogniser takes.
             if audio.len() >= 1_600 {
@@ -204,6 +207,10 @@ impl Agent for Baseline {
 
     fn stopped(&self) -> &[u32] {
         &self.stopped
+    }
+
+    fn judged(&self) -> &[f32] {
+        &self.judged
     }
 
     fn trace(&self) -> String {

@@ -5,6 +5,7 @@
 //! docs/CORPUS.md says what is in the corpus and what of it is synthetic.
 
 mod baselines;
+mod evidence;
 mod models;
 mod ours;
 mod play;
@@ -55,6 +56,12 @@ struct Arguments {
     /// Leave the other two policies out
     #[arg(long)]
     alone: bool,
+    /// Only one half of the scenes, a or b: no speaker, words or noise of the one is in the other
+    #[arg(long)]
+    half: Option<char>,
+    /// Writes what is known at each pause of a caller's turn, one JSON line each, and stops
+    #[arg(long, value_name = "FILE")]
+    evidence: Option<PathBuf>,
     /// Every n-th scene of each kind
     #[arg(long, default_value_t = 1)]
     every: usize,
@@ -119,6 +126,9 @@ fn main() -> anyhow::Result<()> {
     if let Some(folder) = rig.arguments.render.clone() {
         return rig.write_corpus(&mut renderer, &folder);
     }
+    if let Some(file) = rig.arguments.evidence.clone() {
+        return rig.write_evidence(&mut renderer, &file);
+    }
     let policies: Vec<&'static str> = if rig.arguments.alone { vec![OURS] } else { vec![OURS, SILENCE, CLEAN] };
     let began = std::time::Instant::now();
     let before = load();
@@ -153,7 +163,8 @@ impl Rig {
         let wanted = |scene: &&Scene| {
             let kinds = &self.arguments.only;
             let kind = kinds.is_empty() || kinds.iter().any(|kind| kind == scene.kind.name());
-            kind && self.arguments.scene.as_ref().is_none_or(|name| scene.name.starts_with(name.as_str()))
+            kind && self.arguments.half.is_none_or(|half| half == scene.half)
+                && self.arguments.scene.as_ref().is_none_or(|name| scene.name.starts_with(name.as_str()))
         };
         let mut turn_of = |scene: &&Scene| {
             let n = seen.entry(scene.kind).or_default();
@@ -182,7 +193,7 @@ impl Rig {
             }
             let played = self.play(scene, policy, &caller)?;
             let undisturbed = track.labels.event.as_ref().and_then(|_| self.undisturbed.get(&(question, policy)));
-            rows.push(score(scene.kind, &track.labels, policy, &played, undisturbed));
+            rows.push(score(scene, &track.labels, policy, &played, undisturbed));
         }
         Ok(rows)
     }
@@ -202,7 +213,22 @@ impl Rig {
             SILENCE => Box::new(Baseline::new(Rules::Silence, lines)),
             _ => Box::new(Baseline::new(Rules::CleanS2s, lines)),
         };
-        play(caller, agent.as_mut(), self.ear, &self.weights, &mut self.models)
+        // The others hear a turn in one piece.
+        let part_ms = if policy == OURS { self.ear.part_ms } else { u32::MAX };
+        play(caller, agent.as_mut(), EarSettings { part_ms, ..self.ear }, &self.weights, &mut self.models)
+    }
+
+    fn write_evidence(&mut self, renderer: &mut Renderer<'_>, file: &Path) -> anyhow::Result<()> {
+        let mut out = std::io::BufWriter::new(std::fs::File::create(file)?);
+        for scene in self.scenes() {
+            let track = renderer.render(&scene, &mut self.models)?;
+            let mut listener = evidence::Listener::default();
+            let caller = Caller::new(&track.samples, None)?;
+            play(&caller, &mut listener, self.ear, &self.weights, &mut self.models)?;
+            let question = scene.ask.as_deref().map(|ask| self.recipe.says(ask).to_owned()).unwrap_or_default();
+            listener.write(&scene, &question, &track.labels, &mut out)?;
+        }
+        Ok(())
     }
 
     fn write_corpus(&mut self, renderer: &mut Renderer<'_>, folder: &Path) -> anyhow::Result<()> {

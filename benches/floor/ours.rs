@@ -8,6 +8,7 @@ use duologue::audio::LINE_FRAME;
 use duologue::backend::{AsrPurpose, Speech, WordMark};
 use duologue::dialogue::conversation::{Conversation, ConversationSettings, Effect, Input};
 use duologue::dialogue::judge::{Judge, RulesJudge};
+use duologue::dialogue::parts::{Ask, Cut, Parts};
 use duologue::dialogue::persona::Persona;
 use duologue::media::ear::Ear;
 use duologue::media::segment::Heard;
@@ -17,18 +18,27 @@ use duologue_signaling::event::{Event, FloorState, TurnOutcome};
 use super::models::Models;
 use super::play::{Agent, Lines};
 
+/// What a back end has answered.
+enum Due {
+    Words(Ask, String),
+    Other(Input),
+}
+
 pub struct Ours {
     talk: Conversation,
     lines: Lines,
     /// Answers under way by the microsecond at which they arrive; the number keeps those of one moment in order.
-    due: BTreeMap<(u64, u64), Input>,
+    due: BTreeMap<(u64, u64), Due>,
     count: u64,
+    /// As in a call: what lies before a pause is recognised once.
+    parts: Parts,
     /// Which reply is sounding.
     sounding: Option<u32>,
     /// An answer has been heard, the opening not counted.
     answered: bool,
     openings: u32,
     stopped: Vec<u32>,
+    judged: Vec<f32>,
     trace: String,
     texts: HashMap<u32, String>,
 }
@@ -44,17 +54,30 @@ impl Ours {
             lines,
             due: BTreeMap::new(),
             count: 0,
+            parts: Parts::default(),
             sounding: None,
             answered: false,
             stopped: Vec::new(),
+            judged: Vec::new(),
             trace: String::new(),
             texts: HashMap::new(),
         }
     }
 
     fn later(&mut self, at: CallTime, ms: f32, input: Input) {
+        self.come(at, ms, Due::Other(input));
+    }
+
+    fn come(&mut self, at: CallTime, ms: f32, due: Due) {
         self.count += 1;
-        self.due.insert((at.us() + (ms.max(0.0) * 1_000.0) as u64, self.count), input);
+        self.due.insert((at.us() + (ms.max(0.0) * 1_000.0) as u64, self.count), due);
+    }
+
+    fn recognise(&mut self, at: CallTime, ask: Ask, audio: &Arc<[f32]>, models: &mut Models) -> anyhow::Result<()> {
+        let (text, ms) = models.transcribe(audio, ask.purpose)?;
+        let _ = write!(self.trace, " {}:{}'{text}'", at.ms(), short(ask.purpose));
+        self.come(at, ms, Due::Words(ask, text));
+        Ok(())
     }
 
     fn execute(&mut self, at: CallTime, ear: &mut Ear, models: &mut Models) -> anyhow::Result<()> {
@@ -72,14 +95,15 @@ impl Ours {
     fn perform(&mut self, at: CallTime, effect: Effect, ear: &mut Ear, models: &mut Models) -> anyhow::Result<()> {
         match effect {
             Effect::Transcribe { turn, revision, purpose } => {
-                // As in a call: the newest request overtakes a partial.
-                self.due.retain(|_, due| !matches!(due, Input::Transcribed { purpose: AsrPurpose::Partial, .. }));
-                let (text, ms) = models.transcribe(&ear.utterance(), purpose)?;
-                let _ = write!(self.trace, " {}:{}'{text}'", at.ms(), short(purpose));
-                self.later(at, ms, Input::Transcribed { turn, revision, purpose, text: Ok(text) });
+                // As in a call: the newest passing request overtakes the one before it.
+                if purpose.is_passing() {
+                    self.due.retain(|_, due| !matches!(due, Due::Words(ask, _) if ask.purpose.is_passing()));
+                }
+                let ask = self.parts.ask(turn, revision, purpose, ear.heard());
+                self.recognise(at, ask, &ear.utterance(), models)?;
             }
             Effect::AskTurnModel { turn, revision } => {
-                let (probability, ms) = models.complete(&ear.utterance())?;
+                let (probability, ms) = models.complete(&ear.turn_audio())?;
                 let _ = write!(self.trace, " {}:p={probability:.2}", at.ms());
                 self.later(at, ms, Input::Complete { turn, revision, probability });
             }
@@ -97,6 +121,16 @@ impl Ours {
             _ => {}
         }
         Ok(())
+    }
+
+    fn hear_part(&mut self, at: CallTime, ear: &mut Ear, models: &mut Models) -> anyhow::Result<()> {
+        let Some(part) = ear.take_part() else { return Ok(()) };
+        let Some(turn) = self.talk.caller_turn() else { return Ok(()) };
+        let end = part.first_sample + part.audio.len() as u64;
+        match self.parts.cut(turn, part.voiced_until, end, ear.heard()) {
+            Cut::Ask(ask) => self.recognise(at, ask, &part.audio, models),
+            Cut::Asked => Ok(()),
+        }
     }
 
     fn generate(&mut self, at: CallTime, turn: u32) {
@@ -138,6 +172,9 @@ impl Ours {
         match event {
             Event::Floor { state } => {
                 let _ = write!(self.trace, " {}:{}", at.ms(), floor(*state));
+                if *state == FloorState::Thinking {
+                    self.judged.push(at.ms() as f32);
+                }
             }
             Event::TurnStarted { turn, .. } => {
                 self.sounding = Some(*turn);
@@ -176,11 +213,20 @@ impl Agent for Ours {
         while let Some((&(when, n), _)) = self.due.first_key_value()
             && when <= at.us()
         {
-            if let Some(input) = self.due.remove(&(when, n)) {
-                let when = CallTime::from_us(when);
+            let when = CallTime::from_us(when);
+            let inputs = match self.due.remove(&(when.us(), n)) {
+                Some(Due::Words(ask, text)) => self.parts.answer(ask, Ok(text)),
+                Some(Due::Other(input)) => vec![input],
+                None => Vec::new(),
+            };
+            for input in inputs {
                 self.talk.on(when, input);
                 self.execute(when, ear, models)?;
             }
+        }
+        self.hear_part(at, ear, models)?;
+        if self.talk.floor() == FloorState::Suspect && at.ms() % 200 == 0 {
+            let _ = write!(self.trace, " {}:{:.0}dB", at.ms(), heard.level_dbfs);
         }
         self.talk.tick(at, heard.hearing());
         self.execute(at, ear, models)
@@ -201,6 +247,10 @@ impl Agent for Ours {
 
     fn stopped(&self) -> &[u32] {
         &self.stopped
+    }
+
+    fn judged(&self) -> &[f32] {
+        &self.judged
     }
 
     fn trace(&self) -> String {

@@ -51,6 +51,8 @@ pub trait Agent {
     ) -> anyhow::Result<Option<u32>>;
     /// The replies that the caller stopped.
     fn stopped(&self) -> &[u32];
+    /// When a turn of the caller's was judged over, milliseconds.
+    fn judged(&self) -> &[f32];
     /// What happened, for people.
     fn trace(&self) -> String;
 }
@@ -114,6 +116,7 @@ pub struct Played {
     pub heard: Vec<f32>,
     pub replies: BTreeMap<u32, Audible>,
     pub stopped: Vec<u32>,
+    pub judged: Vec<f32>,
     pub trace: String,
 }
 
@@ -155,7 +158,13 @@ pub fn play(
         heard.extend_from_slice(&frame);
     }
     replies.retain(|_, reply| reply.sounding_ms > 0.0);
-    Ok(Played { heard, replies, stopped: agent.stopped().to_vec(), trace: agent.trace() })
+    Ok(Played {
+        heard,
+        replies,
+        stopped: agent.stopped().to_vec(),
+        judged: agent.judged().to_vec(),
+        trace: agent.trace(),
+    })
 }
 
 fn note(reply: &mut Audible, frame: &[f32; LINE_FRAME], offset: usize) {

@@ -52,10 +52,33 @@ pub enum Source {
     Formula { kind: String, seed: u32 },
 }
 
+impl Source {
+    /// What sort it is, and what it must not share with the other half: the speaker, the words, the kind of noise.
+    fn group(&self) -> (String, String) {
+        match self {
+            Self::Words(text) => ("words".into(), text.clone()),
+            Self::Formula { kind, seed } => (kind.clone(), seed.to_string()),
+            Self::Recording { path, .. } => {
+                let (folder, file) = path.split_once('/').unwrap_or(("", path));
+                let mut parts = file.split(['-', '_', '.']);
+                let speaker = match folder {
+                    "digits8k" => parts.nth(1),
+                    // One meeting each.
+                    "dialog" => Some(file),
+                    _ => parts.next(),
+                };
+                (folder.into(), speaker.unwrap_or(file).into())
+            }
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scene {
     pub kind: Kind,
     pub name: String,
+    /// 'a' or 'b': settings are fitted to the one and tried on the other.
+    pub half: char,
     /// Which of the questions comes first, where one does.
     pub number: usize,
     pub speed: f32,
@@ -109,10 +132,26 @@ impl Recipe {
                 _ => return Err(fault()),
             }
         }
+        recipe.halve();
         if recipe.questions.is_empty() {
             return Err("no question".into());
         }
         Ok(recipe)
+    }
+
+    /// Nobody who speaks, no words and no noise are in both halves: every other one of each kind is in the first.
+    fn halve(&mut self) {
+        let mut known: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for scene in &mut self.scenes {
+            let (sort, group) = scene.sounds.first().map(Source::group).unwrap_or_default();
+            let sort = if sort == "words" { format!("{} {sort}", scene.kind.name()) } else { sort };
+            let groups = known.entry(sort).or_default();
+            let place = groups.iter().position(|one| *one == group).unwrap_or(groups.len());
+            if place == groups.len() {
+                groups.push(group);
+            }
+            scene.half = if place % 2 == 0 { 'a' } else { 'b' };
+        }
     }
 
     /// What the agent says under this name; nothing where the recipe has none.
@@ -146,6 +185,7 @@ fn scene(kind: Kind, name: String, number: usize, rest: &[Token]) -> Option<Scen
     let mut scene = Scene {
         kind,
         name,
+        half: 'a',
         number,
         speed: 1.0,
         db: 0.0,

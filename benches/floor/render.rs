@@ -50,6 +50,8 @@ pub struct Labels {
     pub turn_end: usize,
     /// What happens over the agent's voice.
     pub event: Option<Span>,
+    /// Where the voice in it begins: after a breath and the room.
+    pub voice: Option<usize>,
     pub db: f32,
     pub echo_delay_ms: Option<u32>,
 }
@@ -78,7 +80,7 @@ impl<'a> Renderer<'a> {
             let asked = models.speak(self.recipe.says(ask))?.len() / 3;
             track.silence((asked + RATE * 8 / 10).saturating_sub(track.end));
         }
-        let mut event = None;
+        let (mut event, mut voice) = (None, None);
         let turn_start = track.end;
         let first = if scene.kind.is_over_agent() { self.question(scene.number) } else { scene };
         self.speak(first, 0.0, &mut track, models)?;
@@ -90,6 +92,7 @@ impl<'a> Renderer<'a> {
             let from = track.end;
             self.speak(scene, scene.db, &mut track, models)?;
             event = Some(Span { from, to: track.end });
+            voice = Some(track.voice.max(from));
             track.pauses.clear();
             track.silence(AFTER_EVENT);
         } else {
@@ -107,6 +110,7 @@ impl<'a> Renderer<'a> {
             turn_start,
             turn_end,
             event,
+            voice,
             db: scene.db,
             echo_delay_ms: (scene.kind == Kind::Echo).then_some(scene.delay_ms),
         };
@@ -219,12 +223,14 @@ struct Desk {
     samples: Vec<f32>,
     /// The end of the last sound or silence.
     end: usize,
+    /// Where the voice of the last clip begins.
+    voice: usize,
     pauses: Vec<Span>,
 }
 
 impl Desk {
     fn new() -> Self {
-        Self { samples: vec![0.0; LEAD], end: LEAD, pauses: Vec::new() }
+        Self { samples: vec![0.0; LEAD], end: LEAD, voice: 0, pauses: Vec::new() }
     }
 
     fn silence(&mut self, samples: usize) {
@@ -241,6 +247,7 @@ impl Desk {
             *slot += sample;
         }
         self.end = origin + clip.to;
+        self.voice = origin + clip.voice;
         let inner = clip.pauses.iter().filter(|(from, to)| to - from >= PAUSE);
         self.pauses.extend(inner.map(|(from, to)| Span { from: origin + from, to: origin + to }));
     }

@@ -73,12 +73,13 @@ pub fn tables(rows: &[Row], policies: &[&'static str]) -> String {
 fn turns(out: &mut String, name: &str, rows: &[&Row], policies: &[&'static str]) {
     let _ = writeln!(
         out,
-        "\n| {name} | response p50, ms | p95 | p99 | pauses cut into, heard | under 200 ms | before the last word was over | unanswered |"
+        "\n| {name} | response p50, ms | p95 | p99 | judged over p50, ms | pauses cut into, heard | under 200 ms | before the last word was over | unanswered |"
     );
-    let _ = writeln!(out, "|---|---|---|---|---|---|---|---|");
+    let _ = writeln!(out, "|---|---|---|---|---|---|---|---|---|");
     for policy in policies {
         let rows: Vec<&&Row> = rows.iter().filter(|row| row.policy == *policy).collect();
         let latency: Vec<f32> = rows.iter().filter_map(|row| row.latency_ms).collect();
+        let judged: Vec<f32> = rows.iter().filter_map(|row| row.endpoint_ms).collect();
         let pauses: usize = rows.iter().map(|row| row.pauses).sum();
         let each = |count: fn(&Row) -> usize| -> Vec<bool> {
             let cut: usize = rows.iter().map(|row| count(row)).sum();
@@ -88,10 +89,11 @@ fn turns(out: &mut String, name: &str, rows: &[&Row], policies: &[&'static str])
         let silent = rows.iter().filter(|row| row.latency_ms.is_none()).count();
         let _ = writeln!(
             out,
-            "| {policy} | {} | {} | {} | {} of {pauses} | {} | {} | {silent} of {} |",
+            "| {policy} | {} | {} | {} | {} | {} of {pauses} | {} | {} | {silent} of {} |",
             millis(&latency, 0.5),
             millis(&latency, 0.95),
             millis(&latency, 0.99),
+            millis(&judged, 0.5),
             share(&each(|row| row.cut_heard)),
             share(&each(|row| row.cut_brief)),
             share(&early),
@@ -105,22 +107,28 @@ fn overs<'a>(rows: &'a [Row], policy: &'a str, kind: Kind) -> impl Iterator<Item
 }
 
 fn barge_in(out: &mut String, rows: &[Row], policies: &[&'static str]) {
-    let _ = writeln!(out, "\n| interruptions | yield | softer by 6 dB, p50 ms | p95 | silent, p50 ms | p95 |");
-    let _ = writeln!(out, "|---|---|---|---|---|---|");
+    let _ = writeln!(
+        out,
+        "\n| interruptions | yield | softer by 6 dB, p50 ms | p95 | silent, p50 ms | p95 | from the onset of the voice, p50 ms | p95 |"
+    );
+    let _ = writeln!(out, "|---|---|---|---|---|---|---|---|");
     for policy in policies {
         let all: Vec<Over> = overs(rows, policy, Kind::Interrupt).collect();
         let duck: Vec<f32> = all.iter().filter_map(|over| over.duck_ms).collect();
         let stop: Vec<f32> = all.iter().filter_map(|over| over.stop_ms).collect();
+        let voice: Vec<f32> = all.iter().filter_map(|over| over.voice_ms).collect();
         let yielded: Vec<bool> = all.iter().map(|over| over.stopped).collect();
         let _ = writeln!(
             out,
-            "| {policy} | {} of {} | {} | {} | {} | {} |",
+            "| {policy} | {} of {} | {} | {} | {} | {} | {} | {} |",
             share(&yielded),
             all.len(),
             millis(&duck, 0.5),
             millis(&duck, 0.95),
             millis(&stop, 0.5),
             millis(&stop, 0.95),
+            millis(&voice, 0.5),
+            millis(&voice, 0.95),
         );
     }
 }
@@ -162,24 +170,27 @@ fn selectivity(out: &mut String, rows: &[Row], policies: &[&'static str]) {
 
 pub fn csv(rows: &[Row]) -> String {
     let mut out =
-        "scene,kind,synthetic,policy,latency_ms,pauses,cut_heard,cut_brief,stopped,stop_ms,duck_ms,hole_ms,trace\n"
+        "scene,half,kind,synthetic,policy,latency_ms,endpoint_ms,pauses,cut_heard,cut_brief,stopped,stop_ms,voice_ms,duck_ms,hole_ms,trace\n"
             .to_owned();
     for row in rows {
         let number = |value: Option<f32>| value.map_or(String::new(), |value| format!("{value:.0}"));
         let over = row.over;
         let _ = writeln!(
             out,
-            "{},{},{},{},{},{},{},{},{},{},{},{},\"{}\"",
+            "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},\"{}\"",
             row.scene,
+            row.half,
             row.kind.name(),
             row.synthetic,
             row.policy,
             number(row.latency_ms),
+            number(row.endpoint_ms),
             row.pauses,
             row.cut_heard,
             row.cut_brief,
             over.map_or(String::new(), |over| over.stopped.to_string()),
             number(over.and_then(|over| over.stop_ms)),
+            number(over.and_then(|over| over.voice_ms)),
             number(over.and_then(|over| over.duck_ms)),
             number(over.map(|over| over.hole_ms)),
             row.trace.replace('"', "'"),

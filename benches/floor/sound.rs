@@ -18,6 +18,8 @@ pub struct Clip {
     pub samples: Vec<f32>,
     pub from: usize,
     pub to: usize,
+    /// Where its voice begins: see [`voice`].
+    pub voice: usize,
     /// Silences inside, from 200 ms on: sample to sample.
     pub pauses: Vec<(usize, usize)>,
 }
@@ -43,7 +45,8 @@ impl Clip {
             .into_iter()
             .map(|(from, to)| (first - start + from * STEP, first - start + to * STEP))
             .collect();
-        Self { samples: cut, from: first - start, to: last - start, pauses }
+        let voice = voice(&cut[first - start..last - start], dbfs) + first - start;
+        Self { samples: cut, from: first - start, to: last - start, voice, pauses }
     }
 
     /// Draws out the longest silence of its middle by so many samples, and says where the silence lies then.
@@ -89,6 +92,14 @@ fn active(samples: &[f32]) -> Vec<bool> {
     let bottom = sorted.get(sorted.len() / 10).copied().unwrap_or(0.0);
     let threshold = (top - 32.0).max((bottom + 8.0).min(top - 15.0));
     levels.into_iter().map(|level| level > threshold).collect()
+}
+
+/// Where a clip is as loud as a voice: the first 10 ms that are within 15 dB of its level, as are most of the next 60 ms. Before
+/// it are breaths and the room, which count as sound.
+fn voice(samples: &[f32], dbfs: f32) -> usize {
+    let loud: Vec<bool> = samples.chunks(STEP).map(|step| level::level_dbfs(step) > dbfs - 15.0).collect();
+    let begins = |n: &usize| loud[*n] && loud[*n..].iter().take(7).filter(|on| **on).count() >= 5;
+    (0..loud.len()).find(begins).unwrap_or(0) * STEP
 }
 
 /// Runs of at least so many silent steps between sounding ones.

@@ -27,11 +27,16 @@ static SIGNS: Phrases = Phrases::new(
      yep, yup, yes, ya, okay, ok, k, alright, all right, right, sure, of course, i see, i see what you mean, \
      i know, i understand, understood, got it, gotcha, makes sense, that makes sense, exactly, absolutely, \
      totally, true, indeed, fine, good, great, perfect, nice, cool, lovely, wow, no problem, no worries, \
-     thank you, thanks, haha, ha, hah, heh, you, uh, um, er, erm, ja, jaja, genau, stimmt, verstehe, \
+     thank you, thanks, cheers, haha, ha, hah, heh, you, uh, um, er, erm, ja, jaja, genau, stimmt, verstehe, \
      ich verstehe, klar, gut, aha, ach so, achso, mhmm, richtig, danke, sí, si, claro, vale, ya, ajá, \
      entiendo, de acuerdo, bueno, bien, exacto, gracias, oui, ouais, d accord, daccord, je vois, \
      je comprends, bien, bien sûr, très bien, exactement, merci, voilà, 嗯, 哦, 啊, 对, 是, 是的, 好, 好的, 行, 明白, \
      明白了, 知道了, 没错, 哈, 可以, 谢谢",
+);
+
+/// Nobody says these in a call.
+static INVENTED: Phrases = Phrases::new(
+    "thanks for watching, thank you for watching, please subscribe, bye bye bye, see you next time, subtitles by",
 );
 
 /// Yes and no in short: answers after a question that wants one.
@@ -44,9 +49,12 @@ static ASSENTS: Phrases = Phrases::new(
 /// Said to make somebody stop.
 static ADDRESSES: Phrases = Phrases::new(
     "stop, wait, hold on, hang on, excuse me, pardon me, one moment, one second, \
-     shut up, be quiet, halt, stopp, warte, warten sie, moment, entschuldigung, espera, espere, perdón, \
+     shut up, be quiet, halt, stopp, warte, warten sie, moment bitte, moment mal, einen moment, entschuldigung, espera, espere, perdón, \
      un momento, attends, attendez, arrête, arrêtez, pardon, excusez moi, 等, 停, 等一下, 不好意思, 打断一下",
 );
+
+/// The same where nothing else is said: "at the moment" stops nobody.
+static ALONE: Phrases = Phrases::new("moment, moment moment");
 
 /// What contradicts or asks, at the beginning of what is said.
 static OBJECTIONS: Phrases = Phrases::new(
@@ -65,11 +73,15 @@ pub fn read(text: &str, names: &[String]) -> Reading {
     if words.is_empty() {
         return Reading::Nothing;
     }
-    if SIGNS.make_up(&words) {
+    if SIGNS.make_up(&words) || words.len() <= 3 && words.iter().all(|word| is_letter(word)) {
         return Reading::Backchannel;
     }
+    // What recognisers make of a breath at the end of a sound: they have read subtitles.
+    if INVENTED.is(&words) {
+        return Reading::Nothing;
+    }
     let named = names.iter().any(|name| find(&words, name));
-    if named || ADDRESSES.within(&words) {
+    if named || ADDRESSES.within(&words) || ALONE.is(&words) {
         return Reading::Address;
     }
     let lead_ins = LEAD_INS.lead(&words);
@@ -77,6 +89,11 @@ pub fn read(text: &str, names: &[String]) -> Reading {
         return Reading::Objection;
     }
     Reading::Content
+}
+
+/// A hum is written as letters: "H.", "E.R."
+fn is_letter(word: &str) -> bool {
+    word.len() == 1 && word.chars().all(|c| c.is_ascii_alphabetic())
 }
 
 /// Is this, after a question that wants yes or no, an answer to it?
@@ -147,6 +164,7 @@ mod tests {
         ] {
             assert_eq!(reading(text), Reading::Address, "{text}");
         }
+        assert_eq!(reading("I'm not having crashes at the moment."), Reading::Content);
         for text in ["No.", "No, no.", "Sorry?", "What?", "How much?", "Nein, danke.", "不是", "Non merci.", "¿Qué?"]
         {
             assert_eq!(reading(text), Reading::Objection, "{text}");

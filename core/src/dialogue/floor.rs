@@ -22,7 +22,10 @@ pub struct FloorSettings {
     /// Caller speech over a reply that is still unheard revokes it, milliseconds: 20..=1000. Shorter than a barge-in, since
     /// nothing audible is lost.
     pub resume_ms: u32,
-    /// Gain of the agent's voice from the tick in which a sound is heard over it, decibels: -60.0..=0.0. Softly enough
+    /// Sound over the agent's voice from which on it is softer, milliseconds: 20..=1000. It need not be confirmed as an onset: if
+    /// it was a click, the agent was soft for so long.
+    pub duck_ms: u32,
+    /// Gain of the agent's voice from then on, decibels: -60.0..=0.0. Softly enough
     /// that the caller is not talked down, loudly enough that a cough leaves no hole.
     pub duck_db: f32,
     /// Caller sound after which the ducked agent is silent until it is decided, milliseconds: 60..=1000. With what the
@@ -33,8 +36,14 @@ pub struct FloorSettings {
     /// Caller sound of unknown words that stops the agent at the end of the doubt, milliseconds: 60..=2000. Below some
     /// 250 ms every cough interrupts a server whose recogniser is late.
     pub barge_in_ms: u32,
-    /// Quiet after a sound without words that gives the floor back to the agent, milliseconds: 60..=2000.
+    /// Quiet after a sound that was no turn that gives the floor back to the agent, milliseconds: 60..=2000.
     pub reject_ms: u32,
+    /// Words of so much of the sound are believed while it goes on, milliseconds: 60..=2000; of less, when it is over. Of
+    /// the first syllables of "Got it" a recogniser makes "God is".
+    pub sure_ms: u32,
+    /// A sound that begins so soon after the agent has is the caller going on: the agent is silent at once, and it is the same
+    /// turn, milliseconds: 0..=1000. Nobody answers within the time that it takes to react.
+    pub collide_ms: u32,
     /// The longest doubt, milliseconds: 200..=2000. Then it is decided by what is known.
     pub decide_ms: u32,
     /// After a rejection, so much more of the same sound is doubted anew, milliseconds: 100..=5000.
@@ -55,15 +64,18 @@ impl Default for FloorSettings {
     fn default() -> Self {
         Self {
             resume_ms: 120,
+            duck_ms: 40,
             duck_db: -18.0,
-            hold_ms: 160,
+            hold_ms: 100,
             words_ms: 160,
             barge_in_ms: 300,
             reject_ms: 200,
-            decide_ms: 500,
+            sure_ms: 400,
+            collide_ms: 300,
+            decide_ms: 700,
             again_ms: 400,
             insist_ms: 700,
-            background_db: 10.0,
+            background_db: 8.0,
             echo_likelihood: 0.6,
             others_ms: 140,
         }
@@ -77,6 +89,8 @@ pub struct Hearing {
     pub speech: bool,
     /// Voiced milliseconds since that onset.
     pub speech_ms: u32,
+    /// Likely sound in a row that is not confirmed as an onset yet, milliseconds.
+    pub run_ms: u32,
     /// Milliseconds since the last voiced sound; 0 while there is one.
     pub silence_ms: u32,
     /// Mean level of the voiced sound of the utterance so far, dBFS: below 0.0; 0.0 where nobody measured it.

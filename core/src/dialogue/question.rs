@@ -153,9 +153,11 @@ pub fn progress(asked: Option<Asked>, text: &str) -> Progress {
         return Progress::Unknown;
     }
     let signs = signs(&all);
-    let enough = |wanted: usize| if signs >= wanted { Progress::Complete } else { Progress::Dictating };
+    let enough_of =
+        |wanted: usize, signs: usize| if signs >= wanted { Progress::Complete } else { Progress::Dictating };
+    let enough = |wanted: usize| enough_of(wanted, signs);
     match asked {
-        Some(Asked::Telephone) if signs > 0 => enough(TELEPHONE_DIGITS),
+        Some(Asked::Telephone) if signs > 0 => enough_of(TELEPHONE_DIGITS, signs + misheard(&all, signs)),
         Some(Asked::Postcode) if signs > 0 => enough(POSTCODE_SIGNS),
         Some(Asked::Code) if signs > 0 => Progress::Dictating,
         Some(Asked::Date) => date(&all),
@@ -173,6 +175,16 @@ fn signs(all: &[String]) -> usize {
     // "a" between two of them is an eight that was not understood, or a letter.
     let between = |three: &[String]| three[1] == "a" && signs_of(&three[0]) > 0 && signs_of(&three[2]) > 0;
     alone + all.windows(3).filter(|three| between(three)).count()
+}
+
+/// Words among dictated digits that are most likely digits, misheard: "one for a little one". Where fewer than half are signs,
+/// something else is being said.
+fn misheard(all: &[String], signs: usize) -> usize {
+    static BESIDE: Phrases = Phrases::new(
+        "my, number, is, its, it, thats, that, the, then, and, area, code, so, well, okay, yes, um, uh, er, sorry, no, again, to, country",
+    );
+    let others = all.iter().filter(|word| signs_of(word) == 0 && !BESIDE.has(word)).count();
+    if others <= signs { others } else { 0 }
 }
 
 /// Those at the end without another word between.
@@ -287,6 +299,9 @@ mod tests {
             (Asked::Telephone, "0 4 1 2", Progress::Dictating),
             (Asked::Telephone, "Oh four one two, seven seven", Progress::Dictating),
             (Asked::Telephone, "It is 0412 777 888.", Progress::Complete),
+            (Asked::Telephone, "917, you will be full. Please take.", Progress::Dictating),
+            (Asked::Telephone, "9 1 7, 2 for 3, 5 ate, 6 tree.", Progress::Complete),
+            (Asked::Telephone, "I do not have one. Well, I have 1, but it is in the car.", Progress::Dictating),
             (Asked::Telephone, "1, a, 6, 2, 5, 2, 7, 6, 0, 1.", Progress::Complete),
             (Asked::Postcode, "SW1A", Progress::Dictating),
             (Asked::Postcode, "SW1A 1AA", Progress::Complete),

@@ -34,6 +34,8 @@ pub enum Meant {
     Answer,
     /// So much sound, of which nobody knows the words.
     Length,
+    /// The agent had hardly begun: the caller goes on with his turn.
+    GoesOn,
 }
 
 /// Why the agent goes on.
@@ -69,11 +71,13 @@ pub struct Suspicion {
     pub onset: CallTime,
     /// When it was first suspected.
     pub since: CallTime,
-    /// The longest stretch of voiced sound in it, milliseconds.
+    /// Voiced sound in it, short pauses left out, milliseconds.
     pub voiced_ms: u32,
     /// Voiced milliseconds of it that were clearly not our own voice. The pauses of a caller who talks over us hold nothing but
     /// our echo: they do not take back what was heard before.
     pub others_ms: u32,
+    /// So much of it lies before the present stretch.
+    before_ms: u32,
     /// What the last tick heard.
     pub heard: Hearing,
     /// The newest words; `None` while nothing was recognised yet.
@@ -84,6 +88,8 @@ pub struct Suspicion {
     pub answerable: bool,
     /// The caller's usual level, where it is known: dBFS.
     pub usual_dbfs: Option<f32>,
+    /// The agent had hardly begun, and the caller's turn is not settled.
+    pub collides: bool,
 }
 
 impl Suspicion {
@@ -95,11 +101,13 @@ impl Suspicion {
             since: at,
             voiced_ms: heard.speech_ms,
             others_ms: 0,
+            before_ms: 0,
             heard,
             partial: None,
             asked_at_ms: None,
             answerable: false,
             usual_dbfs: None,
+            collides: false,
         }
     }
 
@@ -107,7 +115,10 @@ impl Suspicion {
     pub fn hear(&mut self, heard: Hearing) {
         /// A likelihood that says so.
         const CLEARLY_OTHERS: f32 = 0.3;
-        self.voiced_ms = self.voiced_ms.max(heard.speech_ms);
+        if heard.speech_ms < self.heard.speech_ms {
+            self.before_ms = self.voiced_ms;
+        }
+        self.voiced_ms = self.before_ms.saturating_add(heard.speech_ms);
         if heard.speech && heard.silence_ms == 0 && heard.echo_likelihood < CLEARLY_OTHERS {
             self.others_ms += TICK_MS;
         }
@@ -161,9 +172,15 @@ impl Suspicion {
     }
 }
 
+/// How much longer than the longest doubt, for words that are under way.
+const LAST_WORDS_MS: u32 = 200;
+
 impl FloorSettings {
-    /// What follows from a suspicion at `at`. Past `decide_ms` it is never [`Ruling::Duck`] or [`Ruling::Hold`].
+    /// What follows from a suspicion at `at`. Past `decide_ms`, and 200 ms more where words are under way, it is never [`Ruling::Duck`] or [`Ruling::Hold`].
     pub fn rule(&self, at: CallTime, doubt: &Suspicion) -> Ruling {
+        if doubt.collides && doubt.heard.speech && doubt.voiced_ms >= self.resume_ms {
+            return Ruling::Yield(Meant::GoesOn);
+        }
         let reading = doubt.partial.as_ref().map(|partial| partial.reading);
         if reading == Some(Reading::Address) {
             return Ruling::Yield(Meant::Address);
@@ -176,6 +193,10 @@ impl FloorSettings {
             let over = doubt.heard.silence_ms >= self.reject_ms && doubt.settled().is_some();
             return if late || over { Ruling::Reject(NotMeant::Background) } else { Ruling::Duck };
         }
+        // Words that are under way are waited for a little longer, if there is enough sound for some.
+        let coming = doubt.asked_at_ms.is_some_and(|asked| asked >= self.barge_in_ms);
+        let too_late = at.since(doubt.since).as_millis() >= u128::from(self.decide_ms + LAST_WORDS_MS);
+        let late = late && (!coming || too_late);
         if let Some(ruling) = self.by_words(doubt, late) {
             return ruling;
         }
@@ -185,28 +206,25 @@ impl FloorSettings {
             let long = doubt.voiced_ms >= self.barge_in_ms && unheard >= self.barge_in_ms;
             return if long { Ruling::Yield(Meant::Length) } else { Ruling::Reject(NotMeant::Noise) };
         }
-        let attentive = reading == Some(Reading::Backchannel);
-        if doubt.voiced_ms >= self.hold_ms && !attentive { Ruling::Hold } else { Ruling::Duck }
+        if doubt.voiced_ms >= self.hold_ms || doubt.collides { Ruling::Hold } else { Ruling::Duck }
     }
 
     /// What the words decide by themselves.
     fn by_words(&self, doubt: &Suspicion, late: bool) -> Option<Ruling> {
         let partial = doubt.partial.as_ref()?;
         let over = !doubt.heard.speech && doubt.settled().is_some();
+        // "Yes," may go on as "Yes, I know all that."
+        let done = over && doubt.heard.silence_ms >= self.reject_ms;
+        let sure = over || late || partial.covers_ms >= self.sure_ms;
         match partial.reading {
             Reading::Address => Some(Ruling::Yield(Meant::Address)),
-            Reading::Objection => Some(Ruling::Yield(Meant::Words)),
-            Reading::Content if partial.count >= 2 || late || doubt.voiced_ms >= self.barge_in_ms => {
-                Some(Ruling::Yield(Meant::Words))
-            }
-            Reading::Content => None,
+            Reading::Objection | Reading::Content if sure => Some(Ruling::Yield(Meant::Words)),
+            Reading::Objection | Reading::Content => None,
             Reading::Backchannel if doubt.answerable && super::backchannel::assents(&partial.text) => {
                 Some(Ruling::Yield(Meant::Answer))
             }
-            Reading::Backchannel if over || late => Some(Ruling::Reject(NotMeant::Backchannel)),
-            Reading::Nothing if over && doubt.heard.silence_ms >= self.reject_ms => {
-                Some(Ruling::Reject(NotMeant::Noise))
-            }
+            Reading::Backchannel if done || late => Some(Ruling::Reject(NotMeant::Backchannel)),
+            Reading::Nothing if done => Some(Ruling::Reject(NotMeant::Noise)),
             Reading::Backchannel | Reading::Nothing => None,
         }
     }

@@ -61,6 +61,11 @@ impl Phrases {
         self.all().iter().any(|phrase| phrase.len() == 1 && phrase[0] == word)
     }
 
+    /// Are `words` one of them, and nothing else?
+    pub fn is(&self, words: &[String]) -> bool {
+        self.all().iter().any(|phrase| phrase == words)
+    }
+
     /// Do `words` begin with one of them?
     pub fn begin(&self, words: &[String]) -> bool {
         self.all().iter().any(|phrase| words.starts_with(phrase))

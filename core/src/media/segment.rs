@@ -69,6 +69,8 @@ pub struct Heard {
     pub offset: bool,
     /// Voiced time since the onset; 0 when there is no speech.
     pub speech_ms: u32,
+    /// Likely frames in a row that are not an onset yet.
+    pub run_ms: u32,
     /// Since the last voiced frame of speech. It stands still while a run of likely frames may become an onset, so that
     /// no turn ends in a first syllable, and a click does not start it anew.
     pub silence_ms: u32,
@@ -89,6 +91,7 @@ impl Heard {
         Hearing {
             speech: self.speech,
             speech_ms: self.speech_ms,
+            run_ms: self.run_ms,
             silence_ms: self.silence_ms,
             level_dbfs: self.level_dbfs,
             echo_likelihood: self.echo_likelihood,
@@ -232,6 +235,7 @@ impl Segmenter {
             onset,
             offset,
             speech_ms: self.speech_ms,
+            run_ms: self.run_ms,
             silence_ms: self.silence_ms,
             speech_end: self.speech_end,
             level_dbfs: self.level_dbfs(),

@@ -268,6 +268,7 @@ impl Stage {
         Hearing {
             speech,
             speech_ms: if speech { voiced as u32 } else { 0 },
+            run_ms: if voiced < 60 && silence == 0 { voiced as u32 } else { 0 },
             silence_ms: silence as u32,
             level_dbfs: if speech { last.level_dbfs } else { 0.0 },
             echo_likelihood: last.flicker.filter(|_| now / 20 % 3 == 0).unwrap_or(last.echo_likelihood),

@@ -8,7 +8,7 @@ use duologue_signaling::event::{Event, FloorState, LatencyParts};
 use super::reply::{Owed, Reply};
 use super::{Conversation, Effect};
 use crate::backend::AsrPurpose;
-use crate::dialogue::endpoint::{EndEvidence, Shape};
+use crate::dialogue::endpoint::{EndEvidence, EndpointSettings, Shape};
 use crate::dialogue::floor::Hearing;
 use crate::dialogue::judge::{Action, Situation, Verdict};
 use crate::dialogue::question::Asked;
@@ -45,6 +45,8 @@ pub(super) struct CallerTurn {
     /// How the words stand, and what the agent had asked; `None` while there are none.
     shape: Option<Shape>,
     pub asked: Option<Asked>,
+    /// How often it went on after it had been judged over.
+    went_on: u32,
     /// The tail of the present pause has been asked for, and the turn model about it.
     tail_asked: bool,
     tail_at: CallTime,
@@ -86,6 +88,7 @@ impl CallerTurn {
             complete: None,
             shape: None,
             asked: None,
+            went_on: 0,
             tail_asked: false,
             tail_at: at,
             model_asked: false,
@@ -129,7 +132,12 @@ impl CallerTurn {
     }
 
     pub fn evidence(&self) -> EndEvidence {
-        EndEvidence { complete: self.complete, shape: self.shape, is_final: self.is_final }
+        EndEvidence { complete: self.complete, shape: self.shape, is_final: self.is_final, went_on: self.went_on }
+    }
+
+    /// The silence before which no reply to it is heard, milliseconds.
+    pub fn speak_ms(&self, settings: &EndpointSettings) -> u32 {
+        if self.typed { 0 } else { settings.speak_ms(self.evidence()) }
     }
 
     /// Are the words about all that was said, but for so much at its end?
@@ -201,6 +209,7 @@ impl Conversation {
             self.commit_caller(at);
             self.caller_starts(at, heard);
         } else if let Some(caller) = &mut self.caller {
+            caller.went_on += 1;
             caller.revise();
             caller.hear(at, heard);
         }

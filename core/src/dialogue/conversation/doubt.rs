@@ -6,18 +6,29 @@ use super::{Conversation, Effect};
 use crate::backend::AsrPurpose;
 use crate::dialogue::floor::Hearing;
 use crate::dialogue::question::{Asked, near};
-use crate::dialogue::suspicion::{NotMeant, Ruling, Suspicion};
+use crate::dialogue::suspicion::{Meant, NotMeant, Ruling, Suspicion};
 use crate::time::CallTime;
 
 /// How quickly the usual level follows the caller's turns: three of them are most of it.
 const LEVEL_FOLLOWS: f32 = 0.4;
 
 impl Conversation {
+    /// Something sounds that may become an onset over the agent's voice: softer while it lasts.
+    pub(super) fn heed(&mut self, heard: Hearing) {
+        let (duck_ms, duck_db) = (self.settings.floor.duck_ms, self.settings.floor.duck_db);
+        let Some(reply) = self.reply.as_mut().filter(|_| self.floor.state() == FloorState::Agent) else { return };
+        // Speech that goes on is what was doubted before and found not to be meant.
+        let begins =
+            !heard.speech && heard.run_ms >= duck_ms && heard.echo_likelihood < self.settings.floor.echo_likelihood;
+        reply.playout.duck(if begins { duck_db } else { 0.0 });
+    }
+
     /// A sound over the agent's voice: softer in this tick, and find out what it is.
     pub(super) fn doubt(&mut self, at: CallTime, heard: Hearing) {
         self.suspicions += 1;
         let mut suspicion = Suspicion::new(self.suspicions, at, heard);
         suspicion.usual_dbfs = self.usual_dbfs;
+        suspicion.collides = self.caller.as_ref().is_some_and(|caller| !caller.typed);
         let duck_db = self.settings.floor.duck_db;
         if let Some(reply) = &mut self.reply {
             suspicion.answerable = near(reply.ledger.text(), reply.ledger.sent().len()) == Some(Asked::YesOrNo);
@@ -77,7 +88,12 @@ impl Conversation {
     }
 
     /// The caller took the floor from the speaking agent.
-    pub(super) fn yield_floor(&mut self, at: CallTime, heard: Hearing) {
+    pub(super) fn yield_floor(&mut self, at: CallTime, heard: Hearing, why: Meant) {
+        if why == Meant::GoesOn {
+            // What he hears of the agent is the beginning of a word.
+            return self.caller_resumes(at, heard);
+        }
+        self.commit_caller(at);
         let suspicion = self.suspicion.take();
         let began = self.reply.as_ref().and_then(|reply| reply.started);
         self.drop_reply(at);

@@ -19,6 +19,9 @@ pub struct DraftSettings {
     pub most: u32,
     /// A turn this likely to be over is drafted for: 0.05..=0.99. Lower is earlier and wastes more.
     pub probability: f32,
+    /// Drafted for is also what will be over within so long, if the caller stays silent, milliseconds: 0..=2000. It is about
+    /// what a reply takes, so that the longest wait costs no more than itself.
+    pub ahead_ms: u32,
     /// A partial is good enough to draft from if the caller spoke for no longer than this after it was asked for,
     /// milliseconds: 0..=1000. The final words show whether it was.
     pub lag_ms: u32,
@@ -26,7 +29,7 @@ pub struct DraftSettings {
 
 impl Default for DraftSettings {
     fn default() -> Self {
-        Self { most: 2, probability: 0.4, lag_ms: 160 }
+        Self { most: 3, probability: 0.4, ahead_ms: 500, lag_ms: 160 }
     }
 }
 
@@ -44,8 +47,9 @@ impl Conversation {
         {
             return;
         }
-        let probability = self.settings.endpoint.probability(caller.evidence(), self.heard.silence_ms);
-        if probability >= settings.probability {
+        let (endpoint, evidence, silence_ms) = (&self.settings.endpoint, caller.evidence(), self.heard.silence_ms);
+        let likely = endpoint.probability(evidence, silence_ms) >= settings.probability;
+        if likely || endpoint.is_near(evidence, silence_ms, settings.ahead_ms) {
             self.begin_draft(at);
         }
     }

@@ -19,10 +19,8 @@ impl Conversation {
         let answers = reply.action == Action::Respond && !reply.failed && reply.started.is_some();
         self.initiative.rung_spoke = reply.reason == "silence";
         let outcome = if reply.failed { TurnOutcome::Failed } else { TurnOutcome::Completed };
-        let silent = reply.started.is_none();
-        if silent {
-            self.commit_caller(at);
-        }
+        // Nothing was heard of it, or too little for the caller's turn to be settled by now.
+        self.commit_caller(at);
         self.close_reply(at, reply, outcome);
         if let Some(doubt) = doubt {
             self.floor.caller_takes(at);

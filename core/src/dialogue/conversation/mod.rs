@@ -328,10 +328,11 @@ impl Conversation {
             Some(Turnover::CallerResumes) => self.caller_resumes(at, heard),
             Some(Turnover::CallerEnds) => self.caller_ends(at),
             Some(Turnover::Doubt) => self.doubt(at, heard),
-            Some(Turnover::Yield(_)) => self.yield_floor(at, heard),
+            Some(Turnover::Yield(why)) => self.yield_floor(at, heard, why),
             Some(Turnover::Reject(why)) => self.resume_reply(at, why),
             None => self.listen(at, heard),
         }
+        self.heed(heard);
         let nobodys = self.caller.as_ref().is_none_or(|caller| caller.typed) && self.suspicion.is_none();
         if before.speech && !heard.speech && nobodys {
             // A sound that became nobody's turn: the next onset begins with its own.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
-use duologue_signaling::event::{Event, LatencyParts};
+use duologue_signaling::event::{Event, FloorState, LatencyParts};
 
 use super::express::Expressions;
 use super::initiative::Waiting;
@@ -408,7 +408,10 @@ impl Conversation {
             }
             // Over a sound that may be the caller's, nothing is begun: it passes, or it revokes this reply.
             let busy = self.floor.is_voice(self.heard) && !reply.insists;
-            if !reply.playout.is_ready() || busy || !self.floor.agent_starts(at) {
+            // Nor before the caller has most likely finished: what is unheard is taken back without a trace.
+            let wait_ms = self.caller.as_ref().map_or(0, |caller| caller.speak_ms(&self.settings.endpoint));
+            let soon = self.heard.silence_ms < wait_ms && !reply.insists;
+            if !reply.playout.is_ready() || busy || soon || !self.floor.agent_starts(at) {
                 return false;
             }
             if reply.insists {
@@ -416,6 +419,7 @@ impl Conversation {
             }
             self.reply_starts(at);
         }
+        self.settle_caller(at);
         self.express(at);
         let Some(reply) = &mut self.reply else { return false };
         let played = reply.playout.frame(out);
@@ -426,9 +430,11 @@ impl Conversation {
         played == Played::Speech
     }
 
-    /// The first packet leaves: the caller's turn is settled.
+    /// The first packet leaves. The caller's turn is settled a little later: see [`Self::settle_caller`].
     fn reply_starts(&mut self, at: CallTime) {
-        self.commit_caller(at);
+        if self.caller.as_ref().is_some_and(|caller| caller.typed) {
+            self.commit_caller(at);
+        }
         self.owed = None;
         self.ladder.disarm();
         let Some(reply) = &mut self.reply else { return };
@@ -438,6 +444,16 @@ impl Conversation {
         self.emit(at, Event::TurnStarted { turn, latency });
         self.forget_bridge();
         self.cite(at);
+    }
+
+    /// The agent has been heard for long enough to answer to: what the caller says from here on is another turn.
+    fn settle_caller(&mut self, at: CallTime) {
+        let collide_ms = u128::from(self.settings.floor.collide_ms);
+        let started = self.reply.as_ref().and_then(|reply| reply.started);
+        let settled = started.is_some_and(|started| at.since(started).as_millis() >= collide_ms);
+        if settled && self.caller.is_some() && self.floor.state() == FloorState::Agent {
+            self.commit_caller(at);
+        }
     }
 
     /// Tells the client what has been heard of the open turn, a few times a second.
