@@ -167,7 +167,7 @@ fn who_hears_nothing_of_us_is_never_taken_for_us() {
     let caller = [silence(1), speech(CALLER, 5.0)].concat();
     let (ticks, own) = listen(Path { loss_db: 90.0, ..PATH }, &speech(AGENT, 6.0), &caller, false);
     let heard = share(ticks.iter().filter(|tick| tick.near_dbfs > -32.0), |tick| tick.likelihood < 0.6);
-    assert!(heard > 0.97, "{heard}");
+    assert!(heard > 0.95, "{heard}");
     assert_eq!(own.delay(), None);
 }
 

@@ -113,7 +113,9 @@ impl SelfVoice {
             _ if self.silent_ticks >= AUDIBLE => 0.0,
             // A voice detector goes on about a sound that is over: it is still that sound.
             _ if !sound => self.likelihood,
-            Some(likelihood) => likelihood,
+            Some(likelihood) if self.delay.is_sure() => likelihood,
+            // A delay that may be chance explains a caller as well as an echo.
+            Some(likelihood) => likelihood.min(UNKNOWN),
             None => resembles.map_or(UNKNOWN, delay::by_resemblance),
         };
         self.likelihood = self.likelihood.min(SUREST);

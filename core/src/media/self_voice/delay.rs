@@ -34,7 +34,7 @@ const RESEMBLANCE_TICKS: f32 = 5.0;
 const BETTER: f32 = 0.1;
 const RIVAL_TICKS: u32 = 10;
 /// Resemblance at which a sound of unknown delay is as likely our voice as not, and the width of the transition.
-const RESEMBLES: f32 = 0.65;
+const RESEMBLES: f32 = 0.75;
 const SLOPE: f32 = 0.06;
 /// Power of a band that counts as silence: -70 dBFS.
 const SILENCE: f32 = 1e-7;
@@ -124,6 +124,12 @@ impl Delay {
             self.rival_ticks = 0;
         }
         changed
+    }
+
+    /// Is the delay one beyond doubt? Over an echo alone the correlation is nearly always this high.
+    pub fn is_sure(&self) -> bool {
+        const SURE: f32 = 0.55;
+        self.known.is_some_and(|lag| self.long[lag].correlation() >= SURE)
     }
 
     /// How much the last moments resemble what was played, -1.0..=1.0: at the known delay, or at the best; `None` while
