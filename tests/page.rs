@@ -121,6 +121,11 @@ async fn a_reviewer_finds_a_call_hears_it_and_asks_about_it() {
     assert!(seen["script"].as_str().is_some_and(|words| words.contains("<img src=x onerror=alert(1)>")), "{seen}");
     assert!(seen["now"].as_str().is_some_and(|words| words.contains("Good evening")), "{seen}");
     assert!(seen["answer"].as_str().is_some_and(|words| words.contains("agent") && words.contains("caller")), "{seen}");
+    let database = house.database();
+    assert_eq!(
+        rows(&database, "SELECT label, labelled_by FROM reviewed WHERE label IS NOT NULL").await,
+        ["silence|Ada"]
+    );
     assert!(seen["refusal"].as_str().is_some_and(|words| words.contains("DELETE")), "{seen}");
     house.server.stop().await;
 }

@@ -117,6 +117,10 @@ async fn a_server_on_this_machine_only_shows_everything() {
         .await
         .expect("JSON");
     assert_eq!(one["columns"][0], "end_reason");
+    let label = json!({"action": "respond", "by": "Ada"});
+    let refused =
+        client.post(format!("{}/v1/judgements/7/label", house.url)).json(&label).send().await.expect("an answer");
+    assert_eq!(refused.status(), StatusCode::NOT_FOUND, "nobody has called yet");
     house.server.stop().await;
 }
 

@@ -93,6 +93,7 @@ fn reviewing(web: &Web) -> Router<Web> {
         .route("/v1/calls/{id}/recording/peaks", get(recordings::peaks).fallback(refusal::method))
         .route("/v1/sql", post(review::sql).fallback(refusal::method))
         .route("/v1/review", get(review::list).fallback(refusal::method))
+        .route("/v1/judgements/{id}/label", post(review::label).fallback(refusal::method))
         .route("/v1/review/{name}", get(review::run).fallback(refusal::method))
         .route_layer(axum::middleware::from_fn_with_state(web.clone(), review::guard))
 }

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Web;
 use super::calls::unreadable;
-use super::errands::read;
+use super::errands::{read, text_in};
 use super::refusal::Refusal;
 use crate::review::{AskFault, Limits, QUERIES, Table, ask_with, find};
+use crate::store::{self, Label, LabelFault};
 
 /// Who may read everything.
 #[derive(Clone, Debug)]
@@ -94,6 +95,53 @@ async fn answer(
         return Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present")], table.csv()).into_response());
     }
     Ok(Json(table).into_response())
+}
+
+/// `POST /v1/judgements/{id}/label`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Word {
+    /// What should have been done.
+    action: String,
+    /// What else a sensible person would accept.
+    #[serde(default)]
+    also: Vec<String>,
+    /// One sentence.
+    #[serde(default)]
+    reason: String,
+    /// Who says so.
+    by: String,
+}
+
+/// Longest name and longest sentence of a reviewer's, characters.
+const BY_MAX_CHARS: usize = 60;
+const REASON_MAX_CHARS: usize = 500;
+
+/// A reviewer's word on a judgement: what the judge is trained on.
+pub async fn label(
+    State(web): State<Web>,
+    Path(judgement): Path<i64>,
+    asked: Result<Json<Word>, JsonRejection>,
+) -> Result<StatusCode, Refusal> {
+    let Word { action, also, reason, by } = read(asked)?;
+    let by = text_in("by", &by, BY_MAX_CHARS)?;
+    let reason = if reason.trim().is_empty() { String::new() } else { text_in("reason", &reason, REASON_MAX_CHARS)? };
+    web.registry.settle().await;
+    store::label(web.store.path(), &Label { judgement, action, also, reason, by }).await.map_err(|fault| {
+        let detail = fault.to_string();
+        match fault {
+            LabelFault::NoJudgement(_) => {
+                let fix = "Take the id from `judgement` in the views `reviewed` or `judgement_reasons`.";
+                Refusal::new(StatusCode::NOT_FOUND, "no-such-judgement", detail, fix)
+            }
+            LabelFault::NotLegal { .. } => {
+                let fix = "Choose one of these; GET /v1/calls/{id} has the floor at that moment.";
+                Refusal::new(StatusCode::BAD_REQUEST, "not-legal", detail, fix)
+            }
+            LabelFault::Store(fault) => unreadable(&fault),
+        }
+    })?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Lets through who may read everything.

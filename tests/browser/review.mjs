@@ -41,6 +41,13 @@ export async function review(options) {
     await shot(page, options.out, "review-call-dark", { width: 1200, scheme: "dark" });
     await shot(page, options.out, "review-call-narrow", { width: 360 });
 
+    // A reviewer's word on the last decision, by keyboard.
+    page.once("dialog", (dialog) => void dialog.accept("Ada"));
+    const last = page.locator("#script .judgement").last();
+    await last.locator("summary").press("Enter");
+    await last.locator(".verdict select").selectOption("silence");
+    await waitFor(page, "the label to be kept", () => [...document.querySelectorAll(".verdict .dim")].some((e) => e.innerText === "kept"), null, options.wait_ms);
+
     await page.locator("#to-ask").press("Enter");
     await waitFor(page, "questions", () => document.querySelectorAll("#question-name option").length > 20, null, options.wait_ms);
     await page.locator("#question-name").selectOption("endings");

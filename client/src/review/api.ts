@@ -67,6 +67,12 @@ export async function questions(): Promise<Question[]> {
   return (await (await request("/v1/review")).json()) as Question[];
 }
 
+/** Says what a judge should have done; the judge is trained on it. */
+export async function label(judgement: number, action: string, by: string): Promise<void> {
+  const headers = { "content-type": "application/json" };
+  await request(`/v1/judgements/${judgement}/label`, { method: "POST", headers, body: JSON.stringify({ action, by }) });
+}
+
 /** How loud both sides were, 0 to 255, so many times a second. */
 export interface Peaks {
   per_second: number;

@@ -4,16 +4,19 @@ import { latencyOf } from "../latency.js";
 import { latencyBar } from "../view/bar.js";
 import { byId, clock, el } from "../view/dom.js";
 import { likeliest, reasonInWords } from "../view/mind.js";
-import { peaks, type Row, rows, sound } from "./api.js";
+import { Refused } from "../microphone.js";
+import { label, peaks, type Row, rows, sound } from "./api.js";
 import { inks, penOf } from "./chart.js";
-import { type Decision, decisionOf, inOrder, type Item, type Trouble, type Turn, turnAt, turnOf } from "./script.js";
+import { type Decision, decisionOf, inOrder, type Item, legal, type Trouble, type Turn, turnAt, turnOf } from "./script.js";
 import { WaveView } from "./wave.js";
 
 /** Events that are shown at most: an hour of partials is no reading. */
 const EVENTS_MOST = 2_000;
 
-const DECISIONS = `SELECT reasons.*, judgements.proposed, judgements.probabilities, judgements.took_ms
-FROM judgement_reasons AS reasons JOIN judgements ON judgements.id = reasons.judgement
+const DECISIONS = `SELECT reasons.*, judgements.proposed, judgements.probabilities, judgements.took_ms, reviewed.label
+FROM judgement_reasons AS reasons
+JOIN judgements ON judgements.id = reasons.judgement
+JOIN reviewed ON reviewed.judgement = reasons.judgement
 WHERE reasons.call = ?1 AND (reasons.moment = 'end_of_turn' OR reasons.action <> 'listen') ORDER BY reasons.at_ms`;
 
 const endings: Record<string, string> = {
@@ -168,8 +171,37 @@ function decision(item: Decision): HTMLLIElement {
     }
     details.append(fact);
   }
-  details.append(el("dl", "", ...odds));
+  details.append(el("dl", "", ...odds), verdict(item));
   return el("li", "line judgement", details);
+}
+
+/** A reviewer's word: was it right, and what should have been done? */
+function verdict(item: Decision): HTMLElement {
+  const choice = el("select", "");
+  choice.ariaLabel = "What should have been done";
+  choice.append(new Option("not reviewed", ""), ...legal(item.moment).map((action) => new Option(action, action)));
+  choice.value = item.label;
+  const told = el("span", "dim", "");
+  told.role = "status";
+  choice.addEventListener("change", () => {
+    if (choice.value === "") return;
+    const by = sessionStorage.getItem("duologue.reviewer") ?? window.prompt("Who says so? (It stands beside the label.)", "") ?? "";
+    if (by.trim() === "") {
+      choice.value = item.label;
+      return;
+    }
+    sessionStorage.setItem("duologue.reviewer", by.trim());
+    label(item.id, choice.value, by.trim()).then(
+      () => {
+        told.textContent = "kept";
+      },
+      (error: unknown) => {
+        told.textContent = error instanceof Refused ? error.problem.detail : "not kept";
+        choice.value = item.label;
+      },
+    );
+  });
+  return el("p", "verdict", "Should have been: ", choice, " ", told);
 }
 
 /** The way to the caller over the call: the redder, the more was lost. */

@@ -34,6 +34,8 @@ export interface Decision {
   probabilities: Record<string, number>;
   took_ms: number;
   moment: string;
+  /** What a reviewer says that should have been done. */
+  label: string;
 }
 
 export interface Trouble {
@@ -106,14 +108,25 @@ export function decisionOf(row: Row): Decision {
     probabilities: likelihoods(text(row, "probabilities")),
     took_ms: number(row, "took_ms"),
     moment: text(row, "moment"),
+    label: text(row, "label"),
   };
+}
+
+/** What a judge may choose, by who held the floor. */
+const LEGAL: Record<string, readonly string[]> = {
+  caller: ["listen", "backchannel", "interrupt"],
+  end_of_turn: ["respond", "refuse", "deflect", "silence", "listen", "block"],
+  idle: ["silence", "initiate"],
+};
+
+export function legal(moment: string): readonly string[] {
+  return LEGAL[moment] ?? [];
 }
 
 /** All of it in the order of the clock; a decision comes after the turn that it is about, before the answer. */
 export function inOrder(turns: Turn[], decisions: Decision[], troubles: Trouble[]): Item[] {
   const rank = { turn: 0, decision: 1, trouble: 2 };
-  const at = (item: Item) => (item.kind === "turn" && item.speaker === "caller" ? item.at_ms : item.at_ms);
-  return [...turns, ...decisions, ...troubles].sort((a, b) => at(a) - at(b) || rank[a.kind] - rank[b.kind]);
+  return [...turns, ...decisions, ...troubles].sort((a, b) => a.at_ms - b.at_ms || rank[a.kind] - rank[b.kind]);
 }
 
 /** The turn that is heard at a moment of the call: the last that has begun and is not long over. */
