@@ -327,7 +327,7 @@ mod tests {
         let asked = |text: &str| question("night-porter", text, &content_words(text));
         assert_eq!(asked("What is the?"), None, "nothing that could be found");
         assert_eq!(
-            asked("\" OR persona : * NEAR(certificate"),
+            asked("\" OR persona : ^NEAR + certificate"),
             Some("persona : \"night porter\" AND {heading text} : (\"persona\" OR \"near\" OR \"certificate\")".into())
         );
         assert_eq!(

@@ -39,6 +39,8 @@ export function witness() {
 
   function watchPartials() {
     const list = document.getElementById("transcript");
+    // Pages without a call have none.
+    if (!list) return;
     new MutationObserver(() => {
       const text = list.querySelector(".line.caller.partial .said")?.textContent ?? "";
       if (text && seen.partials.at(-1)?.text !== text) seen.partials.push({ page_ms: performance.now(), text });

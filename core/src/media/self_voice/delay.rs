@@ -128,7 +128,7 @@ impl Delay {
 
     /// Is the delay one beyond doubt? Over an echo alone the correlation is nearly always this high.
     pub fn is_sure(&self) -> bool {
-        const SURE: f32 = 0.55;
+        const SURE: f32 = 0.4;
         self.known.is_some_and(|lag| self.long[lag].correlation() >= SURE)
     }
 
