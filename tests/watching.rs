@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use house::House;
-use house::typed::typed_call;
+use house::typed::TypedCall;
 use reqwest::{Client, StatusCode};
 
 async fn get(house: &House, path: &str) -> (StatusCode, String) {
@@ -22,7 +22,13 @@ fn value(metrics: &str, name: &str) -> Option<f64> {
 async fn calls_are_counted_and_the_page_names_every_metric() {
     let house = House::scripted_with("[judge]\nkind = \"rules\"\n").await;
     assert_eq!(get(&house, "readyz").await, (StatusCode::OK, "ready\n".into()));
-    typed_call(&house.server, "?caller=Ada", &["Is breakfast included?", "Thank you."]).await;
+    let mut call = TypedCall::open(&house.server, "?caller=Ada").await;
+    call.send(&serde_json::json!({"type": "nonsense"}));
+    for text in ["Is breakfast included?", "Thank you."] {
+        call.types(text);
+        call.answer().await;
+    }
+    call.close(&house.server).await;
     let (_, metrics) = get(&house, "metrics").await;
     assert_eq!(value(&metrics, "duologue_calls_active"), Some(0.0), "{metrics}");
     assert_eq!(value(&metrics, "duologue_calls_ended_total{reason=\"caller-hangup\"}"), Some(1.0), "{metrics}");
@@ -33,6 +39,7 @@ async fn calls_are_counted_and_the_page_names_every_metric() {
         "{metrics}"
     );
     assert!(value(&metrics, "duologue_rtp_packets_sent_total").is_some_and(|sent| sent > 50.0), "{metrics}");
+    assert_eq!(value(&metrics, "duologue_troubles_total{code=\"bad-message\"}"), Some(1.0), "{metrics}");
     assert!(metrics.ends_with("# EOF\n") && !metrics.contains("Ada"), "{metrics}");
 
     // Each family, under the name by which it is asked for.
