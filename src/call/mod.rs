@@ -3,6 +3,7 @@
 //! [`wire`] is the table of every channel, [`turn`] the agent's turn as a value whose drop is the barge-in, [`task`] the
 //! loop itself, [`registry`] the calls that are alive.
 
+mod asked;
 pub mod engines;
 pub mod judging;
 pub mod memory;

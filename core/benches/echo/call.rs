@@ -31,6 +31,8 @@ const LATEST_STOP_MS: u64 = 3_000;
 const AFTERMATH_MS: u64 = 1_500;
 /// An agent who finishes so long after the onset has had time enough to stop.
 const IN_TIME_MS: u64 = 1_500;
+/// A breath before the first word is the caller's, too.
+const BREATH_MS: u64 = 300;
 /// A short answer, and the longest that it may take to be noticed.
 const ANSWER_MS: u64 = 1_000;
 const LATEST_NOTICE_MS: u64 = 1_200;
@@ -347,10 +349,10 @@ impl<'a> Call<'a> {
     fn stopped(&mut self) {
         match &mut self.act {
             // The last frame before this tick was the last with sound; the ear hears it for 20 ms.
-            Some(act) if act.kind == Kind::Interruption && !act.noticed && self.now_ms >= act.onset_ms => {
+            Some(act) if act.kind == Kind::Interruption && !act.noticed && self.now_ms + BREATH_MS >= act.onset_ms => {
                 act.noticed = true;
                 self.counts.interruptions += 1;
-                self.counts.stop_ms.push(self.now_ms - act.onset_ms);
+                self.counts.stop_ms.push(self.now_ms.saturating_sub(act.onset_ms));
             }
             Some(act) if act.noticed => {}
             _ => {
@@ -380,8 +382,7 @@ impl<'a> Call<'a> {
             return;
         }
         match &mut self.act {
-            // A breath before the first word is his, too.
-            Some(act) if act.kind == Kind::Answer && !act.noticed && self.now_ms + 300 >= act.onset_ms => {
+            Some(act) if act.kind == Kind::Answer && !act.noticed && self.now_ms + BREATH_MS >= act.onset_ms => {
                 act.noticed = true;
                 self.counts.answers += 1;
             }

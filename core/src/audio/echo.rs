@@ -55,7 +55,18 @@ impl EchoCanceller {
     }
 
     /// Takes the echo out of what the microphone heard.
+    ///
+    /// A filter that has learned nothing yet, or has nothing to learn since no echo comes back, adds a ghost of our voice instead
+    /// (at some -57 dBFS, enough for a voice detector): then what came in stands.
     pub fn clean(&mut self, frame: &mut [f32; HEAR_FRAME]) {
+        let heard = *frame;
+        self.filter(frame);
+        if energy(frame) > energy(&heard) {
+            *frame = heard;
+        }
+    }
+
+    fn filter(&mut self, frame: &mut [f32; HEAR_FRAME]) {
         for block in frame.as_chunks_mut::<BLOCK>().0 {
             fill(&mut self.suppressed, block);
             // Before our first word it gives nothing back: then what it was given stands.
@@ -73,6 +84,11 @@ impl Default for EchoCanceller {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// What is no number counts as silence.
+fn energy(frame: &[f32; HEAR_FRAME]) -> f32 {
+    frame.iter().filter(|sample| sample.is_finite()).map(|sample| sample * sample).sum()
 }
 
 /// Whatever is no number is silence.

@@ -33,6 +33,8 @@ const ROOM: [f32; 7] = [0.5, 1.0, 0.6, 0.36, 0.2, 0.12, 0.07];
 const AUDIBLE: usize = delay::LAGS + ROOM.len();
 /// Ticks from which the strength of a new echo is learned: half a second.
 const LEARNED: usize = 25;
+/// While too little has been heard to tell: neither our voice, so that nobody is ignored, nor clearly somebody else's.
+const UNKNOWN: f32 = 0.45;
 /// Never quite sure, so that a threshold of 1.0 is never reached.
 const SUREST: f32 = 0.99;
 
@@ -92,7 +94,8 @@ impl SelfVoice {
         }
         let echo = self.delay.ticks().map(|ticks| self.echo(ticks));
         let resembles = self.delay.resemblance();
-        let mut level = echo.and_then(|echo| self.leak.explains(&heard, &echo, resembles));
+        let alike = resembles.unwrap_or(0.0);
+        let mut level = echo.and_then(|echo| self.leak.explains(&heard, &echo, alike));
         let mut sound = self.leak.hears_sound();
         if let Some(clean) = clean {
             let clean = self.clean_meter.feed(clean);
@@ -101,7 +104,7 @@ impl SelfVoice {
             let leak = self.clean_leak.get_or_insert_with(|| self.leak.behind_a_canceller());
             leak.listen(&clean);
             leak.trust(&self.leak);
-            level = echo.and_then(|echo| leak.explains(&clean, &echo, resembles));
+            level = echo.and_then(|echo| leak.explains(&clean, &echo, alike));
             sound = leak.hears_sound();
         } else {
             self.clean_leak = None;
@@ -110,8 +113,10 @@ impl SelfVoice {
             _ if self.silent_ticks >= AUDIBLE => 0.0,
             // A voice detector goes on about a sound that is over: it is still that sound.
             _ if !sound => self.likelihood,
-            Some(likelihood) => likelihood,
-            None => delay::by_resemblance(resembles),
+            Some(likelihood) if self.delay.is_sure() => likelihood,
+            // A delay that may be chance explains a caller as well as an echo.
+            Some(likelihood) => likelihood.min(UNKNOWN),
+            None => resembles.map_or(UNKNOWN, delay::by_resemblance),
         };
         self.likelihood = self.likelihood.min(SUREST);
         self.likelihood

@@ -23,12 +23,18 @@ const KNOWN_AT_ONCE: f32 = 0.75;
 const SETTLED_TICKS: f32 = 30.0;
 /// Ticks of our voice before a correlation counts.
 const EVIDENCE_TICKS: f32 = 8.0;
+/// A known delay at which so little is left of the correlation was none, or is no more: a caller has spoken for a second,
+/// or two voices rose together by chance. It is forgotten: to know nothing mutes nobody.
+const LOST: f32 = 0.35;
+/// Ticks before a resemblance of the last moments counts, of the seven at most that it remembers. Of fewer, any two
+/// beginnings look alike.
+const RESEMBLANCE_TICKS: f32 = 5.0;
 /// So much better, and for so many ticks on end, another delay must be to replace a known one: a path does not change
 /// while a caller talks over it.
 const BETTER: f32 = 0.1;
 const RIVAL_TICKS: u32 = 10;
 /// Resemblance at which a sound of unknown delay is as likely our voice as not, and the width of the transition.
-const RESEMBLES: f32 = 0.65;
+const RESEMBLES: f32 = 0.75;
 const SLOPE: f32 = 0.06;
 /// Power of a band that counts as silence: -70 dBFS.
 const SILENCE: f32 = 1e-7;
@@ -102,6 +108,10 @@ impl Delay {
         let Some(best) = told.max_by(|a, b| score(*a).total_cmp(&score(*b))) else { return false };
         let grown = ((self.long[best].ticks - EVIDENCE_TICKS) / (SETTLED_TICKS - EVIDENCE_TICKS)).min(1.0);
         let least = KNOWN_AT_ONCE + (KNOWN - KNOWN_AT_ONCE) * grown;
+        let lost = |known: usize| self.long[known].ticks >= SETTLED_TICKS && score(known) < LOST;
+        if self.known.is_some_and(lost) {
+            self.known = None;
+        }
         let least = self.known.map_or(least, |known| least.max(score(known) + BETTER));
         if self.known == Some(best) || score(best) < least {
             self.rival_ticks = 0;
@@ -116,14 +126,19 @@ impl Delay {
         changed
     }
 
-    /// How much the last moments resemble what was played, -1.0..=1.0: at the known delay, or at the best.
-    pub fn resemblance(&self) -> f32 {
+    /// Is the delay one beyond doubt? Over an echo alone the correlation is nearly always this high.
+    pub fn is_sure(&self) -> bool {
+        const SURE: f32 = 0.4;
+        self.known.is_some_and(|lag| self.long[lag].correlation() >= SURE)
+    }
+
+    /// How much the last moments resemble what was played, -1.0..=1.0: at the known delay, or at the best; `None` while
+    /// there are too few of them to tell.
+    pub fn resemblance(&self) -> Option<f32> {
+        let told = |moments: &&Moments| moments.ticks >= RESEMBLANCE_TICKS;
         match self.known {
-            Some(lag) => self.short[lag].correlation(),
-            None => {
-                let told = self.short.iter().filter(|moments| moments.ticks > 2.5);
-                told.map(Moments::correlation).fold(-1.0, f32::max)
-            }
+            Some(lag) => Some(self.short[lag].correlation()),
+            None => self.short.iter().filter(told).map(Moments::correlation).reduce(f32::max),
         }
     }
 }
