@@ -230,7 +230,6 @@ impl<'a> VirtualCall<'a> {
             }
             Effect::Judge { turn, revision, situation } => {
                 // Asked for a draft too, and of a turn that goes on: what counts is the transcript that is told.
-                drop(situation);
                 let verdict = Verdict::certain(Action::Silence, "measuring");
                 self.talk.on(
                     self.at,
