@@ -70,6 +70,10 @@ bench-asr: system ## What hearing in parts and in real time costs: streaming tax
 bench-media: build ## CPU per call-second and memory per call, N echo calls
 	benches/media.sh
 
+.PHONY: bench-lateness
+bench-lateness: build models ## How late the agent's frames leave, with the machine idle and saturated by inference
+	benches/lateness.sh
+
 .PHONY: bench-memory
 bench-memory: system ## How long it takes to recollect a caller, with 100,000 facts in the file
 	cargo bench --profile release --bench memory

@@ -41,7 +41,7 @@ async fn a_fresh_file_is_made_with_its_tables() {
     assert_eq!(probe(&path).await, Ok(Probe::Absent));
     assert!(!path.exists(), "the check made a file");
     made(&path).await;
-    assert_eq!(probe(&path).await, Ok(Probe::Ready { schema: 8, calls: 0 }));
+    assert_eq!(probe(&path).await, Ok(Probe::Ready { schema: 12, calls: 0 }));
 }
 
 #[tokio::test]
