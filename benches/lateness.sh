@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # How late the agent's frames leave: N echo calls while the machine is idle, and the same while real inference saturates it.
 #
-# One server. In the idle parts there are echo calls alone. In the busy ones three callers also talk to the porter without a
-# pause, so that Whisper, smart-turn, the language model and Piper work all the time, and beside the server each core has a
-# process that synthesises speech, at no lower priority than the server's media. The order is idle, busy, busy, idle. The
-# callers are processes of their own, take CPU too, and count for nothing here: a frame's lateness is the server's own.
+# One server. "idle": echo calls alone. "inference": four callers also talk to the porter without a pause, so that Whisper,
+# smart-turn, the language model and Piper work all the time. "rivals": besides, a process for each core synthesises speech
+# at no lower priority than the server's media. In the order idle, inference, rivals, inference, idle. The callers are
+# processes of their own, take CPU too, and count for nothing here: a frame's lateness is the server's own.
 #
 #   benches/lateness.sh [CALLS] [SECONDS]      10 echo calls of 20 seconds in each part unless said otherwise
 set -euo pipefail
@@ -31,11 +31,15 @@ server=$!
 for _ in $(seq 240); do grep -q 'ready' "$work/out" && break; sleep 0.5; done
 url="$(grep -o 'http://[0-9.:]*' "$work/out" | head -n 1)" || { cat "$work/err"; exit 1; }
 
+# Enough to say for the whole of a part.
+said=()
+for _ in $(seq "$seconds"); do said+=("$work/q.wav"); done
+
 part() { # NAME: echo calls, told apart by their moment
     local pids=() from load
     from="$(date +%s%3N)"
     for n in $(seq "$calls"); do
-        "$bin" call "$work/q.wav" --url "$url" --persona echo --hangup-after "$seconds" > "$work/call$n" 2>&1 & pids+=($!)
+        "$bin" call "${said[@]}" --url "$url" --persona echo --hangup-after "$seconds" > "$work/call$n" 2>&1 & pids+=($!)
     done
     sleep "$((seconds - 2))"
     load="$(cut -d' ' -f1 /proc/loadavg)"
@@ -43,23 +47,33 @@ part() { # NAME: echo calls, told apart by their moment
     echo "$1 $from $(date +%s%3N) $load" >> "$work/parts"
 }
 
-busy() { # the models' work, until stopped
-    local pids=()
-    for _ in 1 2 3; do
-        ( while [ ! -e "$work/stop" ]; do "$bin" call "$work/q.wav" "$work/q.wav" "$work/q.wav" --url "$url" --wait-for-agent --patience-s 20 --hangup-after 60; done ) > "$work/talk" 2>&1 & pids+=($!)
-    done
-    for _ in $(seq "$(nproc)"); do
-        ( while [ ! -e "$work/stop" ]; do "$bin" say "The kitchen is open until ten, and the bar until midnight, but for Sundays." --out "$work/$BASHPID.wav"; done ) > "$work/said" 2>&1 & pids+=($!)
+talk() { # the server's own models, until stopped
+    for _ in 1 2 3 4; do
+        ( while [ ! -e "$work/quiet" ]; do "$bin" call "$work/q.wav" "$work/q.wav" "$work/q.wav" --url "$url" --wait-for-agent --patience-s 20 --hangup-after 60; done ) > "$work/talk" 2>&1 & workers+=($!)
     done
     sleep 8
-    part busy; part busy
-    touch "$work/stop"
-    wait "${pids[@]}" || true
 }
 
+rivals() { # somebody else's, until stopped
+    rm -f "$work/alone"
+    for _ in $(seq "$(nproc)"); do
+        ( while [ ! -e "$work/alone" ]; do "$bin" say "The kitchen is open until ten, and the bar until midnight, but for Sundays." --out "$work/$BASHPID.wav"; done ) > "$work/said" 2>&1 & workers+=($!)
+    done
+    sleep 4
+}
+
+workers=()
 echo "load average before: $(cut -d' ' -f1-3 /proc/loadavg), cores: $(nproc)"
 part idle
-busy
+talk
+part inference
+rivals
+part rivals
+touch "$work/alone"
+sleep 4
+part inference
+touch "$work/quiet"
+wait "${workers[@]}" || true
 sleep 5
 part idle
 sleep 2
