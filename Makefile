@@ -74,6 +74,10 @@ bench-media: build ## CPU per call-second and memory per call, N echo calls
 bench-judge: build models ## How long the judge takes, and how good it is: p50/p95 on the clock and of processor time, 1 and 2 threads
 	$(BIN)/duologue judge eval judge/data/dev.jsonl --threads 1,2
 
+.PHONY: bench-lateness
+bench-lateness: build models ## How late the agent's frames leave, with the machine idle and saturated by inference
+	benches/lateness.sh
+
 .PHONY: bench-memory
 bench-memory: system ## How long it takes to recollect a caller, with 100,000 facts in the file
 	cargo bench --profile release --bench memory

@@ -241,3 +241,24 @@ async fn one_line_more_than_there_are_is_refused_and_the_others_go_on() {
     phones[0].speak(1_000).await;
     assert!(phones[0].packets.len() > 40);
 }
+
+/// Every frame that left is counted by how late it was, and the rows say so. In virtual time none is late.
+#[tokio::test(start_paused = true)]
+async fn how_late_frames_leave_is_kept_with_the_call() {
+    let stage = stage("Good evening.", &[]).await;
+    let mut phone = Phone::call(&stage, "porter").await;
+    phone.wait(2_000).await;
+    phone.peer.close().await;
+    stage.registry.shut_down().await;
+    stage.registry.settle().await;
+    let path = stage.folder.path().join("calls.db");
+    let mut rows = SqliteConnectOptions::new().filename(&path).read_only(true).connect().await.expect("a database");
+    let (frames, sent, worst_ms): (i64, i64, i64) = sqlx::query_as(
+        "SELECT frames, packets_sent, worst_ms FROM punctuality JOIN calls ON id = call WHERE frames > 0",
+    )
+    .fetch_one(&mut rows)
+    .await
+    .expect("a call");
+    assert!((90..=sent).contains(&frames) && sent - frames < 15, "{frames} of {sent}");
+    assert_eq!(worst_ms, 1);
+}

@@ -127,6 +127,14 @@ async fn the_views_tell_what_happened() {
         .expect("the answer to typed text");
     assert_eq!(typed, (1, 660));
 
+    let punctuality: (i64, i64, i64, i64, i64) = sqlx::query_as(
+        "SELECT frames, half_within_ms, p99_within_ms, worst_ms, late_frames FROM punctuality WHERE call = 'a'",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .expect("the frames of the first call");
+    assert_eq!(punctuality, (1_000, 1, 15, 44, 5));
+
     let quality: (f64, f64, f64, f64, f64, f64, i64, i64) = sqlx::query_as(
         "SELECT heard_s, loss_percent, concealed_percent, recovered_percent, comfort_percent, stretched_percent,
                 jitter_delay_p95_ms, drift_ppm

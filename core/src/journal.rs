@@ -9,6 +9,7 @@ use crate::dialogue::judge::Situation;
 use crate::knowledge::Passage;
 use crate::media::downlink::LinkReport;
 use crate::media::far_ear::{Evidence, ReportCounts};
+use crate::media::lateness::Lateness;
 use crate::memory::meaning::Meaning;
 use crate::memory::{Gleanings, Party};
 use crate::time::CallTime;
@@ -101,6 +102,8 @@ pub enum Entry {
     },
     /// How a call's client reported what it played, and the way to its ear at the end.
     Playout { call: CallId, reports: ReportCounts, way_ms: u64 },
+    /// How late the frames of a call left.
+    Lateness { call: CallId, lateness: Lateness },
     /// How the agent's sound has arrived at the caller, and how it is sent.
     Downlink(DownlinkRow),
     /// An event as it was sent to the client.

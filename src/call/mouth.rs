@@ -1,6 +1,8 @@
 //! The agent's end of the line: one Opus packet per tick, silence included, never ahead of real time; alone or with copies
 //! of earlier ones, as the line needs it.
 
+use tokio::time::Instant;
+
 use crate::audio::LINE_FRAME;
 use crate::audio::opus::{OpusEncoder, OpusError};
 use crate::journal::DownlinkRow;
@@ -49,8 +51,8 @@ impl Mouth {
         })
     }
 
-    /// Sends one frame.
-    pub fn send(&mut self, frame: &[f32; LINE_FRAME], speech: bool, line: &PeerLine) {
+    /// Sends one frame, which was to leave at `due`.
+    pub fn send(&mut self, frame: &[f32; LINE_FRAME], speech: bool, due: Instant, line: &PeerLine) {
         let marker = speech && self.quiet;
         self.quiet = !speech;
         if let Ok(payload) = self.encoder.encode(frame) {
@@ -68,7 +70,7 @@ impl Mouth {
             self.unwritten.packets_sent += 1;
             self.unwritten.copies_sent += u64::from(copies);
             self.unwritten.payload_bytes += payload.len() as u64;
-            line.send_as(payload_type, self.sequence, self.timestamp, marker, payload);
+            line.send_as(payload_type, (self.sequence, self.timestamp), marker, payload, Some(due));
             self.sent += 1;
         }
         self.sequence = self.sequence.wrapping_add(1);

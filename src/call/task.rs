@@ -162,7 +162,7 @@ impl CallTask {
             self.conversation.frame(at, &mut frame)
         };
         self.tape_tick(due, &mut frame);
-        self.mouth.send(&frame, speech, &self.peer.line);
+        self.mouth.send(&frame, speech, due, &self.peer.line);
         // Nobody minds the parrot's own voice.
         if self.parrot.is_none() {
             self.ear.played(&frame);
@@ -400,6 +400,10 @@ impl CallTask {
         self.execute();
         self.sum_up();
         self.keep_downlink(at, None);
+        let lateness = self.peer.line.lateness();
+        if lateness.total() > 0 {
+            self.recorder.record(Entry::Lateness { call: self.call.clone(), lateness });
+        }
         self.recorder.record(Entry::CallClosed {
             call: self.call.clone(),
             ended_utc_ms: super::registry::utc_ms(),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -11,6 +12,7 @@ use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 
 use super::{Agreed, OfferRefused, PACKETS_WAITING};
+use crate::media::lateness::{self, BUCKETS_MS, Lateness};
 
 /// What has been dropped on this line since it began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,7 +42,16 @@ pub(super) struct Departures {
     handed: AtomicU32,
     left: AtomicU32,
     handed_at_ms: AtomicU64,
+    /// When the last packets were due, by sequence number: microseconds since `begun` and one more; 0 is none.
+    due_us: [AtomicU64; DUE],
+    /// Packets by how late they left: [`BUCKETS_MS`].
+    late: [AtomicU64; BUCKETS_MS.len()],
+    worst_us: AtomicU64,
 }
+
+/// More than can wait.
+const DUE: usize = 64;
+const _: () = assert!(DUE as u32 > PACKETS_WAITING);
 
 /// A stack that has let no packet go for so long is asked again with one packet: whatever it has swallowed must not
 /// silence the line for ever.
@@ -49,7 +60,14 @@ const ASK_AGAIN_MS: u64 = 100;
 impl Departures {
     pub(super) fn new() -> Self {
         let (handed, left, handed_at_ms) = (AtomicU32::new(0), AtomicU32::new(0), AtomicU64::new(0));
-        Self { begun: Instant::now(), handed, left, handed_at_ms }
+        let (due_us, late) = (std::array::from_fn(|_| AtomicU64::new(0)), std::array::from_fn(|_| AtomicU64::new(0)));
+        Self { begun: Instant::now(), handed, left, handed_at_ms, due_us, late, worst_us: AtomicU64::new(0) }
+    }
+
+    /// The packet that is about to be handed over was due then.
+    fn due(&self, sequence: u16, due: Instant) {
+        let due_us = due.saturating_duration_since(self.begun).as_micros() as u64;
+        self.due_us[usize::from(sequence) % DUE].store(due_us + 1, Ordering::Release);
     }
 
     /// Whether one more packet may be handed over; counts it if so.
@@ -72,6 +90,17 @@ impl Departures {
 
     pub(super) fn left(&self, sequence: u16) {
         self.left.store(u32::from(sequence), Ordering::Release);
+        let due_us = self.due_us[usize::from(sequence) % DUE].swap(0, Ordering::AcqRel);
+        if let Some(due_us) = due_us.checked_sub(1) {
+            let late = self.begun.elapsed().saturating_sub(Duration::from_micros(due_us));
+            self.late[lateness::bucket_of(late)].fetch_add(1, Ordering::Relaxed);
+            self.worst_us.fetch_max(late.as_micros() as u64, Ordering::Relaxed);
+        }
+    }
+
+    fn lateness(&self) -> Lateness {
+        let frames = std::array::from_fn(|bucket| self.late[bucket].load(Ordering::Relaxed));
+        Lateness::of(frames, Duration::from_micros(self.worst_us.load(Ordering::Relaxed)))
     }
 }
 
@@ -114,11 +143,22 @@ impl PeerLine {
     /// Sends one Opus packet now. `timestamp` counts 48 kHz samples. False when it was dropped: the peer is not
     /// connected, or [`PACKETS_WAITING`] packets have not left yet.
     pub fn send_rtp(&self, sequence: u16, timestamp: u32, marker: bool, payload: Bytes) -> bool {
-        self.send_as(self.agreed.opus, sequence, timestamp, marker, payload)
+        self.send_as(self.agreed.opus, (sequence, timestamp), marker, payload, None)
     }
 
-    /// As [`Self::send_rtp`], of any payload type that was agreed.
-    pub fn send_as(&self, payload_type: u8, sequence: u16, timestamp: u32, marker: bool, payload: Bytes) -> bool {
+    /// As [`Self::send_rtp`], of any payload type that was agreed. Where it is told when the packet is `due`, it counts how
+    /// late it leaves.
+    pub fn send_as(
+        &self,
+        payload_type: u8,
+        (sequence, timestamp): (u16, u32),
+        marker: bool,
+        payload: Bytes,
+        due: Option<Instant>,
+    ) -> bool {
+        if let Some(due) = due {
+            self.shared.departures.due(sequence, due);
+        }
         let header = rtc::rtp::Header {
             version: 2,
             marker,
@@ -187,6 +227,11 @@ impl PeerLine {
         self.agreed
     }
 
+    /// How late packets have left so far, of those that were said to be due.
+    pub fn lateness(&self) -> Lateness {
+        self.shared.departures.lateness()
+    }
+
     /// What has been dropped so far.
     pub fn counts(&self) -> LineCounts {
         let counters = &self.shared.counters;
@@ -202,7 +247,22 @@ impl PeerLine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_packet_is_as_late_as_it_leaves_after_it_was_due() {
+        let departures = Departures::new();
+        for (sequence, late_ms) in [(65_535, 0), (0, 6), (1, 40)] {
+            let due = Instant::now();
+            departures.due(sequence, due);
+            assert!(departures.admit(sequence));
+            tokio::time::advance(Duration::from_millis(late_ms)).await;
+            departures.left(sequence);
+        }
+        // One that was never said to be due.
+        departures.admit(2);
+        departures.left(2);
+        assert_eq!(departures.lateness().buckets(), [(1, 1), (7, 1), (40, 1)]);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn only_a_few_packets_wait_for_a_stack_that_does_not_send() {

@@ -7,6 +7,7 @@ use duologue_signaling::event::{Stamped, TurnOutcome};
 use super::{error, facts, judging, knowledge, recordings};
 use crate::journal::{CallId, DownlinkRow, EndReason, Entry, MediaTotals, Speaker, TurnRow, WordFate};
 use crate::media::far_ear::{Evidence, ReportCounts};
+use crate::media::lateness::Lateness;
 use crate::time::CallTime;
 
 /// What became of an entry.
@@ -29,6 +30,7 @@ pub(super) async fn put(connection: &mut SqliteConnection, entry: &Entry) -> Res
         Entry::Turn(turn) => put_turn(connection, turn).await,
         Entry::Words { call, turn, text, heard, words } => put_words(connection, call, *turn, text, heard, words).await,
         Entry::Playout { call, reports, way_ms } => put_playout(connection, call, reports, *way_ms).await,
+        Entry::Lateness { call, lateness } => put_lateness(connection, call, lateness).await,
         Entry::Downlink(row) => put_downlink(connection, row).await,
         Entry::Judgement(row) => judging::put_judgement(connection, row).await,
         Entry::Blocked { call, at_ms, ttl_s, reason } => {
@@ -79,6 +81,7 @@ fn kind(entry: &Entry) -> &'static str {
         Entry::Turn(_) => "a turn",
         Entry::Words { .. } => "the words of a turn",
         Entry::Playout { .. } => "the playout reports",
+        Entry::Lateness { .. } => "the lateness of frames",
         Entry::Downlink(_) => "a report on the line",
         Entry::Judgement(_) => "a judgement",
         Entry::Blocked { .. } => "a block",
@@ -101,6 +104,7 @@ fn call_of(entry: &Entry) -> &CallId {
         | Entry::CallClosed { call, .. }
         | Entry::Words { call, .. }
         | Entry::Playout { call, .. }
+        | Entry::Lateness { call, .. }
         | Entry::Blocked { call, .. }
         | Entry::Topic { call, .. }
         | Entry::Event { call, .. }
@@ -297,6 +301,22 @@ async fn put_playout(
     .bind(whole(way_ms))
     .execute(connection)
     .await?;
+    Ok(Kept::Yes)
+}
+
+async fn put_lateness(
+    connection: &mut SqliteConnection,
+    call: &CallId,
+    lateness: &Lateness,
+) -> Result<Kept, sqlx::Error> {
+    for (most_ms, frames) in lateness.buckets() {
+        sqlx::query("INSERT INTO lateness (call, most_ms, frames) VALUES (?1, ?2, ?3)")
+            .bind(call)
+            .bind(most_ms)
+            .bind(whole(frames))
+            .execute(&mut *connection)
+            .await?;
+    }
     Ok(Kept::Yes)
 }
 

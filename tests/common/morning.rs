@@ -9,6 +9,7 @@ use duologue::journal::{
 use duologue::knowledge::Passage;
 use duologue::media::downlink::LinkReport;
 use duologue::media::far_ear::ReportCounts;
+use duologue::media::lateness::{BUCKETS_MS, Lateness, bucket_of};
 use duologue::memory::calendar::Day;
 use duologue::memory::keeping::{Closing, End};
 use duologue::memory::{Commitment, Fact, Gleanings, Party, Predicate, Wish};
@@ -154,6 +155,7 @@ pub fn a_morning() -> Vec<Entry> {
         Entry::Summed { call: "a".into(), text: "asked about Sundays".into() },
         Entry::Turn(cutting_in()),
         Entry::Playout { call: "a".into(), reports, way_ms: 64 },
+        Entry::Lateness { call: "a".into(), lateness: lateness() },
         Entry::Downlink(downlink(5_000, 250, 50)),
         Entry::Downlink(DownlinkRow { report: None, ..downlink(12_000, 0, 0) }),
         event(
@@ -190,4 +192,13 @@ pub fn a_morning() -> Vec<Entry> {
         bad_line,
         Entry::Turn(caller_turn("nobody", 1, 0, "lost words")),
     ]
+}
+
+/// A thousand frames, most of them on time.
+fn lateness() -> Lateness {
+    let mut frames = [0; BUCKETS_MS.len()];
+    for (late_ms, count) in [(0, 900), (4, 85), (12, 10), (44, 5)] {
+        frames[bucket_of(Duration::from_millis(late_ms))] += count;
+    }
+    Lateness::of(frames, Duration::from_millis(44))
 }

@@ -14,6 +14,8 @@ impl Conversation {
         }
         // An answer that is still being made is to a question of before; the caller waits for it all the same.
         if self.reply.as_ref().is_some_and(|reply| reply.started.is_some()) {
+            // The question that it answers is settled, however little of the answer was heard.
+            self.commit_caller(at);
             self.drop_reply(at);
             self.rest(at);
         }
