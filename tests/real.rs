@@ -86,11 +86,16 @@ async fn rows(database: &Path, query: &str) -> Vec<String> {
     String::from_utf8_lossy(&out.stdout).lines().map(str::to_owned).collect()
 }
 
+/// Two calls with every model at once are more than two cores carry in real time: a caller whose own clock stumbles is heard with
+/// holes in his sentences.
+static ONE_CALL: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_spoken_question_over_udp_is_answered_aloud_and_kept() {
     if !can_run() {
         return;
     }
+    let _alone = ONE_CALL.lock().await;
     let house = open().await;
     let question = house.folder.path().join("question.wav");
     line("What time does the kitchen close tonight?", &question).await;
@@ -126,6 +131,7 @@ async fn a_browser_calls_speaks_types_and_hangs_up() {
     if !can_run() {
         return;
     }
+    let _alone = ONE_CALL.lock().await;
     let Some(script) = browser_scenes() else { return };
     let house = open().await;
     let question = house.folder.path().join("question.wav");
