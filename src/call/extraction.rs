@@ -9,12 +9,12 @@ use duologue_signaling::event::FloorState;
 use futures_util::StreamExt;
 use tokio::task::AbortHandle;
 
-use super::registry::utc_ms;
 use super::task::{CallTask, Listened};
 use crate::backend::{ChatRequest, Llm};
 use crate::journal::{Entry, Speaker};
 use crate::memory::extract::{self, ANSWER_BYTES};
 use crate::memory::{Fact, Gleanings};
+use crate::store::utc_ms;
 
 /// Turns that may wait; of a caller who talks faster than the model reads, the newest are asked about.
 const WAITING_MOST: usize = 8;

@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 
 use super::extraction::Extracting;
-use super::registry::utc_ms;
 use super::task::{CallTask, Listened};
 use crate::backend::Embedder;
 use crate::dialogue::conversation::{Errand, Input};
@@ -19,7 +18,7 @@ use crate::memory::meaning::{Meaning, nearest};
 use crate::memory::notebook::Notebook;
 use crate::memory::recollection::Open;
 use crate::memory::{Fact, Gleanings, Party, promises};
-use crate::store::{Reader, Recorder};
+use crate::store::{Reader, Recorder, utc_ms};
 
 /// Meanings that are made up for as a call begins: about a second of work, while the agent greets.
 const MADE_UP_MOST: u32 = 64;

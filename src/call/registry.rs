@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
@@ -31,7 +31,7 @@ use crate::media::recording::Recording;
 use crate::peer::{OfferRefused, Peer, PeerLine, Port, PortCounts};
 use crate::recording::{Consent, RecordingHouse};
 use crate::search::SearchHouse;
-use crate::store::{Reader, Recorder};
+use crate::store::{Reader, Recorder, utc_ms};
 
 /// What every call of this server shares.
 pub struct House {
@@ -361,9 +361,4 @@ async fn watch_over(registry: Arc<Registry>, call: CallId, task: CallTask, line:
             });
         }
     }
-}
-
-/// Milliseconds since the Unix epoch.
-pub fn utc_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

@@ -3,11 +3,11 @@
 use duologue_signaling::event::{Event, Stamped};
 use tokio::time::Instant;
 
-use super::registry::utc_ms;
 use super::task::CallTask;
 use crate::audio::LINE_FRAME;
-use crate::journal::{Entry, RecordingGone};
-use crate::recording::file_of;
+use crate::journal::{CallId, Entry, RecordingGone};
+use crate::recording::{Tape, file_of};
+use crate::store::{Recorder, utc_ms};
 use crate::time::CallTime;
 
 impl CallTask {
@@ -38,11 +38,11 @@ impl CallTask {
     }
 
     /// The call is over: what the file holds becomes a row.
-    pub(super) async fn close_tape(&mut self) {
-        let Some(tape) = self.tape.take() else { return };
+    pub(super) async fn close_tape(tape: Option<Tape>, call: CallId, recorder: &Recorder) {
+        let Some(tape) = tape else { return };
         if let Some(kept) = tape.finish().await {
-            self.recorder.record(Entry::RecordingKept {
-                call: self.call.clone(),
+            recorder.record(Entry::RecordingKept {
+                call,
                 duration_ms: kept.duration_ms,
                 bytes: kept.bytes,
                 sha256: kept.sha256,

@@ -406,15 +406,17 @@ impl CallTask {
         }
         self.recorder.record(Entry::CallClosed {
             call: self.call.clone(),
-            ended_utc_ms: super::registry::utc_ms(),
+            ended_utc_ms: crate::store::utc_ms(),
             duration_ms: at.ms(),
             reason,
             detail: detail.clone(),
             media: MediaTotals { packets_sent: self.mouth.sent(), ..self.ear.totals() },
         });
         self.work.listening.shutdown().await;
-        self.close_tape().await;
+        let (tape, call) = (self.tape.take(), self.call.clone());
         self.peer.close().await;
+        // After the goodbye: a slow disk must not keep the caller on a silent line.
+        Self::close_tape(tape, call, &self.recorder).await;
         (reason, detail)
     }
 }

@@ -10,7 +10,7 @@ use super::tape::Tape;
 use super::thread::{self, Order, Place};
 use crate::audio::tone::RecordingTone;
 use crate::journal::{CallId, Entry, RecordingGone};
-use crate::store::{Reader, Recorder};
+use crate::store::{Reader, Recorder, utc_ms};
 
 /// How a caller learns that the call is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,7 +115,7 @@ impl Housekeeping {
     pub async fn run(self) {
         self.mend().await;
         loop {
-            self.sweep(crate::call::registry::utc_ms()).await;
+            self.sweep(utc_ms()).await;
             tokio::time::sleep(SWEEP_EVERY).await;
         }
     }

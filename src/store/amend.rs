@@ -1,12 +1,13 @@
 //! Single facts put right or taken out by whoever they are about. Works beside a running server.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use super::error::StoreError;
 use super::opening::options;
+use super::utc_ms;
 
 /// A server beside this one writes in batches of milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -113,9 +114,4 @@ async fn forget(connection: &mut SqliteConnection, caller: &str, fact: i64) -> R
         .execute(connection)
         .await?;
     Ok(true)
-}
-
-fn utc_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    i64::try_from(now).unwrap_or(i64::MAX)
 }

@@ -2,12 +2,13 @@
 //! SQLite keeps for later. Works beside a running server.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use super::error::StoreError;
 use super::opening::options;
+use super::utc_ms;
 
 /// A server beside this one writes in batches of milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -125,9 +126,8 @@ async fn erase_rows(
     for step in STEPS {
         sqlx::query(*step).bind(id).execute(&mut *all_or_nothing).await?;
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
     sqlx::query("INSERT INTO erasures (at_utc_ms, asked_by, facts, turns, calls) VALUES (?1, ?2, ?3, ?4, ?5)")
-        .bind(i64::try_from(now).unwrap_or(i64::MAX))
+        .bind(utc_ms())
         .bind(match asked_by {
             AskedBy::Operator => "operator",
             AskedBy::Http => "http",

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use duologue_signaling::event::Origin;
 use sqlx::{ConnectOptions as _, Connection as _, FromRow, SqliteConnection};
@@ -116,7 +116,7 @@ async fn put(
     let mut whole_file = connection.begin_with("BEGIN IMMEDIATE").await?;
     remove(&mut whole_file, persona, source).await?;
     let chunks = read.unwrap_or_default();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+    let now = super::utc_ms();
     let file: i64 = sqlx::query_scalar(
         "INSERT INTO knowledge_files (persona, source, sha256, chunks, fault, indexed_utc_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id",

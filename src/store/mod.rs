@@ -20,6 +20,7 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -45,6 +46,12 @@ pub const ENTRIES_WAITING: usize = 8_192;
 /// Places of the queue that events may not take, so that a flood of partial transcripts never costs a turn or the end
 /// of a call.
 const KEPT_FOR_ROWS: usize = ENTRIES_WAITING / 4;
+
+/// Now, as it stands in `..._utc_ms` columns: milliseconds since the Unix epoch.
+pub fn utc_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    i64::try_from(now).unwrap_or(i64::MAX)
+}
 
 /// What goes to the writer.
 enum Order {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::error::{NotKept, StoreError};
 use super::rows::{self, Kept};
+use super::utc_ms;
 use super::{Order, Tally};
 use crate::journal::Entry;
 
@@ -212,9 +213,4 @@ impl Writer {
             tracing::warn!(path = %self.path.display(), %error, "the database did not close cleanly; what was acknowledged is in it");
         }
     }
-}
-
-/// Now, as it stands in `..._utc_ms` columns.
-fn utc_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

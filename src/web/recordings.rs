@@ -9,10 +9,9 @@ use tower_http::services::ServeFile;
 use super::Web;
 use super::calls::unreadable;
 use super::refusal::Refusal;
-use crate::call::registry::utc_ms;
 use crate::journal::RecordingGone;
 use crate::recording;
-use crate::store::RecordingView;
+use crate::store::{RecordingView, utc_ms};
 
 /// The file, in parts where they are asked for (RFC 9110, section 14), so that a player can jump.
 pub async fn play(State(web): State<Web>, Path(id): Path<String>, request: Request) -> Result<Response, Refusal> {
