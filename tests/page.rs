@@ -18,19 +18,13 @@ async fn rows(database: &Path, query: &str) -> Vec<String> {
     String::from_utf8_lossy(&out.stdout).lines().map(str::to_owned).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_evening_of_what_goes_wrong_ends_with_a_call() {
-    let Some(scenes) = browser_scenes() else { return };
-    let house = House::scripted_with("[calls]\nmax = 1\n").await;
-    let mic = house.folder.path().join("buzz.wav");
-    // The recogniser knows the words, whatever is said.
-    shared::voice_wav(&mic, 2);
+/// Plays a scene at this house; gives what it saw.
+async fn play(house: &House, scenes: &Path, arguments: &[&str]) -> Value {
     let out = house.folder.path().join("browser");
     let run = Command::new("node")
-        .current_dir(&scenes)
-        .args(["call.mjs", "--scene", "evening", "--url", &house.url, "--persona", "porter", "--lead-ms", "6000"])
-        .args(["--text", "Are dogs welcome?", "--mic"])
-        .arg(&mic)
+        .current_dir(scenes)
+        .args(["call.mjs", "--url", &house.url])
+        .args(arguments)
         .arg("--out")
         .arg(&out)
         .output()
@@ -39,7 +33,30 @@ async fn an_evening_of_what_goes_wrong_ends_with_a_call() {
     let told = String::from_utf8_lossy(&run.stdout).into_owned();
     keep_screenshots(&out);
     assert!(run.status.success(), "{told}\n{}", String::from_utf8_lossy(&run.stderr));
-    let seen: Value = serde_json::from_str(&told).expect("JSON");
+    serde_json::from_str(&told).expect("JSON")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_evening_of_what_goes_wrong_ends_with_a_call() {
+    let Some(scenes) = browser_scenes() else { return };
+    let house = House::scripted_with("[calls]\nmax = 1\n").await;
+    let mic = house.folder.path().join("buzz.wav");
+    // The recogniser knows the words, whatever is said.
+    shared::voice_wav(&mic, 2);
+    let mic = mic.display().to_string();
+    let evening = [
+        "--scene",
+        "evening",
+        "--persona",
+        "porter",
+        "--lead-ms",
+        "6000",
+        "--text",
+        "Are dogs welcome?",
+        "--mic",
+        &mic,
+    ];
+    let seen = play(&house, &scenes, &evening).await;
     assert!(seen["microphone"].as_str().is_some_and(|words| words.contains("typing")), "{seen}");
     assert_eq!((&seen["nobody"]["status"], &seen["full"]["status"]), (&404.into(), &503.into()));
     assert_eq!(seen["closed"]["end_reason"], "caller-hangup");
@@ -75,18 +92,7 @@ async fn a_caller_sees_what_is_remembered_and_puts_it_right() {
         "[asr]\nbackend = \"scripted\"\n[tts]\nbackend = \"scripted\"\n[judge]\nkind = \"rules\"\n{llm}"
     ))
     .await;
-    let out = house.folder.path().join("browser");
-    let run = Command::new("node")
-        .current_dir(&scenes)
-        .args(["call.mjs", "--scene", "remembered", "--url", &house.url, "--wait-ms", "30000", "--out"])
-        .arg(&out)
-        .output()
-        .await
-        .expect("node runs");
-    let told = String::from_utf8_lossy(&run.stdout).into_owned();
-    keep_screenshots(&out);
-    assert!(run.status.success(), "{told}\n{}", String::from_utf8_lossy(&run.stderr));
-    let seen: Value = serde_json::from_str(&told).expect("JSON");
+    let seen = play(&house, &scenes, &["--scene", "remembered", "--wait-ms", "30000"]).await;
     assert!(seen["judged"].as_str().is_some_and(|words| words.starts_with("respond")), "{seen}");
     assert_eq!((&seen["name"], &seen["left"]), (&"Ruth".into(), &Value::Array(Vec::new())), "{seen}");
     nothing_is_left(&house).await;
@@ -105,18 +111,7 @@ async fn a_reviewer_finds_a_call_hears_it_and_asks_about_it() {
     let house = House::scripted_with(&format!("[judge]\nkind = \"rules\"\n[recording]\ndir = {dir:?}\n")).await;
     typed_call(&house.server, "?caller=Ada", &["Is breakfast included?"]).await;
     typed_call(&house.server, "", &["Say <b>bold</b> <img src=x onerror=alert(1)>."]).await;
-    let out = house.folder.path().join("browser");
-    let run = Command::new("node")
-        .current_dir(&scenes)
-        .args(["call.mjs", "--scene", "review", "--url", &house.url, "--wait-ms", "30000", "--out"])
-        .arg(&out)
-        .output()
-        .await
-        .expect("node runs");
-    let told = String::from_utf8_lossy(&run.stdout).into_owned();
-    keep_screenshots(&out);
-    assert!(run.status.success(), "{told}\n{}", String::from_utf8_lossy(&run.stderr));
-    let seen: Value = serde_json::from_str(&told).expect("JSON");
+    let seen = play(&house, &scenes, &["--scene", "review", "--wait-ms", "30000"]).await;
     assert_eq!(seen["all"], "2 calls");
     assert!(seen["script"].as_str().is_some_and(|words| words.contains("<img src=x onerror=alert(1)>")), "{seen}");
     assert!(seen["now"].as_str().is_some_and(|words| words.contains("Good evening")), "{seen}");

@@ -131,7 +131,8 @@ class Fault extends Error {}
 
 const floorStates: readonly string[] = ["idle", "caller", "thinking", "agent", "suspect"];
 const outcomes: readonly string[] = ["completed", "interrupted", "revoked", "failed"];
-const latencyNames = [
+/** The moments of a reply, in the order of the protocol. */
+export const latencyNames = [
   "speech_end_ms",
   "turn_end_ms",
   "asr_ms",

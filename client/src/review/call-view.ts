@@ -91,6 +91,8 @@ export class CallView {
     words.hidden = there;
     words.textContent =
       recording === undefined ? "This call was not recorded." : gone === null ? "The recording is being written." : `The recording is gone: ${String(gone)}.`;
+    // A sound that was fetched with a key stays in memory until it is let go.
+    if (this.#sound.src.startsWith("blob:")) URL.revokeObjectURL(this.#sound.src);
     this.#sound.removeAttribute("src");
     if (!there) return;
     this.#started_ms = Number(recording["started_ms"]);

@@ -1,6 +1,6 @@
 // A call as a list of things in the order of its clock. Pure.
 
-import type { LatencyParts } from "../events.js";
+import { latencyNames, type LatencyParts } from "../events.js";
 import type { Row } from "./api.js";
 
 export interface Turn {
@@ -48,17 +48,6 @@ export type Item = Turn | Decision | Trouble;
 
 const text = (row: Row, name: string) => (row[name] === null || row[name] === undefined ? "" : String(row[name]));
 const number = (row: Row, name: string) => Number(row[name] ?? 0);
-
-const latencyNames = [
-  "speech_end_ms",
-  "turn_end_ms",
-  "asr_ms",
-  "judge_ms",
-  "first_token_ms",
-  "first_clause_ms",
-  "first_audio_ms",
-  "first_packet_ms",
-] as const satisfies readonly (keyof LatencyParts)[];
 
 export function turnOf(row: Row): Turn {
   const heard = text(row, "heard");
