@@ -1,5 +1,7 @@
 //! The persona's limits hold whatever a judge proposes, in whatever order: a property of `permit` and `budget`.
 
+use std::time::Duration;
+
 use duologue_core::dialogue::budget::may_initiate;
 use duologue_core::dialogue::judge::{Action, Moment};
 use duologue_core::dialogue::permit::{Permits, Proposal};
@@ -28,7 +30,7 @@ proptest! {
 
     #[test]
     fn no_order_of_proposals_gets_past_the_limits(
-        proposals in prop::collection::vec((moments(), 0usize..Action::ALL.len(), texts(), 1u64..9_000), 1..80),
+        proposals in prop::collection::vec((moments(), 0usize..Action::ALL.len(), texts(), 1u64..9_000, 0u64..9_000), 1..80),
         interrupts in 0u32..4, per_turns in 1u32..8, silences in 0u32..4, blocks in 0u32..2,
     ) {
         let mut persona = Persona::blank("porter");
@@ -39,7 +41,7 @@ proptest! {
         let (mut permits, mut at_ms, mut turn) = (Permits::default(), 0, 0u32);
         let (mut cut_in, mut silent, mut put_off, mut warned) = (Vec::new(), 0, 0, false);
         let mut attended: Option<u64> = None;
-        for (moment, action, text, later) in proposals {
+        for (moment, action, text, later, spoken) in proposals {
             at_ms += later;
             // Only turns with words count for the budgets of a call, and nobody speaks at idle.
             let text = if moment == Moment::Idle { "" } else { text };
@@ -47,12 +49,13 @@ proptest! {
                 continue;
             }
             let (at, proposed) = (CallTime::from_ms(at_ms), Action::ALL[action]);
-            let done = permits.check(&persona, Proposal { at, moment, action: proposed, text, asked: None });
+            let done = permits.check(&persona, Proposal { at, moment, action: proposed, text, asked: None, spoken: Duration::from_millis(spoken) });
             permits.spend(at, moment, done.action, proposed);
             prop_assert!(moment.legal().contains(&done.action), "{done:?}");
             prop_assert_eq!(done.rule.is_none(), done.action == proposed, "who changes a decision says by which rule");
             match done.action {
                 Action::Interrupt => {
+                    prop_assert!(spoken >= 3_000, "cut in on after {spoken} ms");
                     cut_in.push(turn);
                     let recent = cut_in.iter().filter(|cut| **cut + per_turns > turn).count();
                     prop_assert!(recent <= interrupts as usize, "{recent} of {interrupts} in {per_turns} turns");

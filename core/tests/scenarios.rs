@@ -134,6 +134,7 @@ fn statement(script: &mut Script, line: &str) -> Option<()> {
         }
         "judge" => return verdict(script, rest),
         "knows" | "web" | "search-fails" | "proposes" => return sources::statement(script, word, rest),
+        "listen_ms" => script.persona.budgets.listen_ms = rest.parse().ok()?,
         "silences" => script.persona.budgets.silences_in_a_row = rest.parse().ok()?,
         "silence_ttl_ms" => script.persona.silence_ttl_ms = rest.parse().ok()?,
         "reply" => script.replies.push_back(Line::Says(rest.into())),

@@ -49,6 +49,8 @@ pub struct Proposal<'a> {
     pub action: Action,
     pub text: &'a str,
     pub asked: Option<Asked>,
+    /// How long the caller has been speaking in this turn.
+    pub spoken: Duration,
 }
 
 /// What has been spent of the budgets in a call.
@@ -77,6 +79,7 @@ impl Permits {
         }
         let rule = match action {
             Action::Interrupt => self.forbids_interrupt(persona, proposal).map(|rule| (Action::Listen, rule)),
+            Action::Backchannel if early(persona, proposal) => Some((Action::Listen, "attention-early")),
             Action::Backchannel => {
                 let soon = self.attention.is_some_and(|last| proposal.at.since(last) < ATTENTION_EVERY);
                 soon.then_some((Action::Listen, "attention-pace"))
@@ -116,6 +119,9 @@ impl Permits {
         if persona.never(NeverRule::InterruptDistress) && (DISTRESS.within(&said) || SAFETY.within(&said)) {
             return Some(NeverRule::InterruptDistress.as_str());
         }
+        if early(persona, proposal) {
+            return Some("interrupt-early");
+        }
         let since = self.turns.saturating_sub(budgets.interrupts_per_turns.saturating_sub(1));
         let spent = self.interrupts.iter().filter(|turn| **turn >= since).count();
         (spent >= budgets.interrupts_most as usize).then_some("interrupt-budget")
@@ -145,6 +151,11 @@ impl Permits {
     }
 }
 
+/// Has the caller hardly begun?
+fn early(persona: &Persona, proposal: Proposal<'_>) -> bool {
+    proposal.spoken < Duration::from_millis(persona.budgets.listen_ms.into())
+}
+
 /// More interruptions than the largest budget counts.
 const KEPT: usize = 16;
 
@@ -157,7 +168,7 @@ mod tests {
     use super::*;
 
     fn proposal(moment: Moment, action: Action, text: &str) -> Proposal<'_> {
-        Proposal { at: CallTime::from_ms(10_000), moment, action, text, asked: None }
+        Proposal { at: CallTime::from_ms(10_000), moment, action, text, asked: None, spoken: Duration::from_secs(5) }
     }
 
     fn checked(permits: &Permits, moment: Moment, action: Action, text: &str) -> (Action, Option<&'static str>) {
@@ -180,6 +191,19 @@ mod tests {
             permits.spend(CallTime::ZERO, Moment::EndOfTurn, Action::Respond, Action::Respond);
         }
         assert_eq!(checked(&permits, Moment::Caller, Action::Interrupt, text), (Action::Interrupt, None));
+    }
+
+    #[test]
+    fn nobody_is_cut_in_on_who_has_hardly_begun() {
+        let permits = Permits::default();
+        let mut persona = Persona::blank("nobody");
+        let begun =
+            |action| Proposal { spoken: Duration::from_millis(2_000), ..proposal(Moment::Caller, action, "is there") };
+        let rule = |persona: &Persona, action| permits.check(persona, begun(action)).rule;
+        assert_eq!(rule(&persona, Action::Interrupt), Some("interrupt-early"));
+        assert_eq!(rule(&persona, Action::Backchannel), Some("attention-early"));
+        persona.budgets.listen_ms = 1_000;
+        assert_eq!((rule(&persona, Action::Interrupt), rule(&persona, Action::Backchannel)), (None, None));
     }
 
     #[test]

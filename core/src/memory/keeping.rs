@@ -52,13 +52,18 @@ pub fn is_due(open: &Open, today: Day) -> bool {
 
 /// How the agent raises it.
 pub fn raised(open: &Open) -> String {
+    let what = without_time(&open.what);
     match open.who {
-        Party::Agent if is_reminder(&open.what) => {
-            format!("You asked me for a reminder: {}.", without_verb(&open.what))
-        }
-        Party::Agent => format!("By the way, I promised to {}. That is still open.", open.what),
-        Party::Caller => format!("By the way, you said you would {}. How did that go?", seen_from_here(&open.what)),
+        Party::Agent if is_reminder(what) => format!("You asked me for a reminder: {}.", without_verb(what)),
+        Party::Agent => format!("By the way, I promised to {what}. That is still open."),
+        Party::Caller => format!("By the way, you said you would {}. How did that go?", seen_from_here(what)),
     }
+}
+
+/// "remind you of the train in ten minutes" -> "remind you of the train": the time has come.
+fn without_time(what: &str) -> &str {
+    let time = what.rfind(" in ").filter(|_| soon(what).is_some());
+    time.map_or(what, |at| &what[..at])
 }
 
 /// As a judge reads it beside what is known of the caller.
@@ -293,6 +298,8 @@ mod tests {
             "By the way, you said you would bring me your old map. How did that go?"
         );
         assert_eq!(said(Party::Agent, "remind you of your train"), "You asked me for a reminder: your train.");
+        let timed = "remind you of your train in ten minutes";
+        assert_eq!(said(Party::Agent, timed), "You asked me for a reminder: your train.");
     }
 
     #[test]

@@ -86,7 +86,14 @@ impl Conversation {
             return;
         }
         let Some(pending) = self.pending.take_if(|pending| pending.turn == turn) else { return };
-        let proposal = Proposal { at, moment: Moment::Idle, action: verdict.action, text: "", asked: None };
+        let proposal = Proposal {
+            at,
+            moment: Moment::Idle,
+            action: verdict.action,
+            text: "",
+            asked: None,
+            spoken: Duration::ZERO,
+        };
         let permit = self.permits.check(&self.persona, proposal);
         let about = Judged { turn, moment: Moment::Idle, text: String::new(), shown: Some(pending.shown) };
         self.tell_judgement(at, about, judge, verdict, permit, took_ms);

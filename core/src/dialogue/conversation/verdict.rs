@@ -109,7 +109,8 @@ impl Conversation {
             _ => caller.words.as_str(),
         });
         let asked = self.caller.as_ref().and_then(|caller| caller.asked);
-        self.permits.check(&self.persona, Proposal { at, moment, action: verdict.action, text, asked })
+        let spoken = self.caller.as_ref().map_or(Duration::ZERO, |caller| at.since(caller.opened));
+        self.permits.check(&self.persona, Proposal { at, moment, action: verdict.action, text, asked, spoken })
     }
 
     /// What the present judgement of the caller's turn is about.

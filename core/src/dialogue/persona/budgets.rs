@@ -20,6 +20,8 @@ pub struct Budgets {
     pub silences_in_a_row: u32,
     /// 1, or 0 for somebody who blocks nobody.
     pub blocks_most: u32,
+    /// How long a caller has spoken before the agent cuts in on him, or shows that it listens: 0..=60,000 ms.
+    pub listen_ms: u32,
 }
 
 impl Default for Budgets {
@@ -30,6 +32,7 @@ impl Default for Budgets {
             initiatives_most: limits::INITIATIVES.usual,
             silences_in_a_row: limits::SILENCES.usual,
             blocks_most: limits::BLOCKS.usual,
+            listen_ms: limits::LISTEN_MS.usual,
         }
     }
 }

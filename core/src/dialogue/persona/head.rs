@@ -58,6 +58,7 @@ struct BudgetsHead {
     initiatives: Placed<u32>,
     silences: Placed<u32>,
     blocks: Placed<u32>,
+    listen_ms: Placed<u32>,
 }
 
 #[derive(Default, Deserialize)]
@@ -280,6 +281,7 @@ impl Checked {
             initiatives_most: self.number("budgets.initiatives", head.initiatives.as_ref(), &limits::INITIATIVES),
             silences_in_a_row: self.number("budgets.silences", head.silences.as_ref(), &limits::SILENCES),
             blocks_most: self.number("budgets.blocks", head.blocks.as_ref(), &limits::BLOCKS),
+            listen_ms: self.number("budgets.listen_ms", head.listen_ms.as_ref(), &limits::LISTEN_MS),
         }
     }
 

@@ -30,6 +30,8 @@ pub(super) const PER_TURNS: Limit<u32> = Limit::new(1..=100, 6, "1 to 100 turns 
 pub(super) const INITIATIVES: Limit<u32> = Limit::new(0..=100, 3, "0 to 100 a call");
 pub(super) const SILENCES: Limit<u32> = Limit::new(0..=10, 2, "0 to 10 in a row");
 pub(super) const BLOCKS: Limit<u32> = Limit::new(0..=1, 1, "0 (never) or 1");
+/// Plain questions are over in three seconds, and a judge that reads along knows little of a turn before that.
+pub(super) const LISTEN_MS: Limit<u32> = Limit::new(0..=60_000, 3_000, "0 to 60,000 ms");
 /// From Baker Island to the Line Islands.
 pub(super) const UTC_OFFSET_MIN: Limit<i32> = Limit::new(-720..=840, 0, "-720 to 840 minutes");
 pub(super) const AFTER_QUESTION: Limit<f32> = Limit::new(1.0..=10.0, 1.5, "1.0 to 10.0 times the wait");

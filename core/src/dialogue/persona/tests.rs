@@ -39,7 +39,7 @@ description: Keeps the desk.
 role: Maud keeps the desk of a clinic.
 stance: Gives no medical advice.
 priors: {refuse: 0.7, interrupt: 0.4}
-budgets: {interrupts: 2, per_turns: 5, initiatives: 1, silences: 0, blocks: 0}
+budgets: {interrupts: 2, per_turns: 5, initiatives: 1, silences: 0, blocks: 0, listen_ms: 1500}
 never: [interrupt-distress]
 quiet_hours: \"20:30-08:00\"
 utc_offset_min: 60
@@ -65,10 +65,10 @@ You are Maud.";
     assert_eq!(persona.role, "Maud keeps the desk of a clinic.");
     assert_eq!(persona.stance, "Gives no medical advice.");
     assert_eq!(persona.priors, BTreeMap::from([(Action::Refuse, 0.7), (Action::Interrupt, 0.4)]));
-    let Budgets { interrupts_most, interrupts_per_turns, initiatives_most, silences_in_a_row, blocks_most } =
+    let Budgets { interrupts_most, interrupts_per_turns, initiatives_most, silences_in_a_row, blocks_most, listen_ms } =
         persona.budgets;
     assert_eq!((interrupts_most, interrupts_per_turns, initiatives_most), (2, 5, 1));
-    assert_eq!((silences_in_a_row, blocks_most), (0, 0));
+    assert_eq!((silences_in_a_row, blocks_most, listen_ms), (0, 0, 1_500));
     assert!(persona.never(NeverRule::InterruptDistress) && !persona.never(NeverRule::SilenceSafety));
     assert_eq!(persona.quiet_hours.unwrap().to_string(), "20:30-08:00");
     assert_eq!(persona.quiet_hours.unwrap().utc_offset_min, 60);
