@@ -172,11 +172,12 @@ impl Reader {
         let sought = content_words(text);
         let Some(question) = question(persona, text, &sought) else { return Ok(Vec::new()) };
         let mut connection = self.connect().await?;
+        // In this order: left to itself SQLite goes through a persona's pieces and asks the index about each.
         let found: Result<Vec<Found>, sqlx::Error> = sqlx::query_as(
             "SELECT chunks.id, files.source, chunks.heading, chunks.line, chunks.page, chunks.text,
                     -bm25(knowledge_fts, 0.0, 3.0, 1.0) AS rank
-             FROM knowledge_fts JOIN knowledge_chunks AS chunks ON chunks.id = knowledge_fts.rowid
-             JOIN knowledge_files AS files ON files.id = chunks.file_id
+             FROM knowledge_fts CROSS JOIN knowledge_chunks AS chunks ON chunks.id = knowledge_fts.rowid
+             CROSS JOIN knowledge_files AS files ON files.id = chunks.file_id
              WHERE knowledge_fts MATCH ?1 AND files.persona = ?2
              ORDER BY bm25(knowledge_fts, 0.0, 3.0, 1.0), chunks.id LIMIT ?3",
         )
