@@ -174,6 +174,16 @@ async fn in_a_call_the_clinic_answers_from_its_files_and_says_from_which() {
     let answers = typed_call(&house.server, "?persona=clinic", &asked).await;
     assert!(answers[0].contains("eighteen pounds"), "{answers:?}");
     let database = house.database();
+    let client = reqwest::Client::new();
+    let get = async |url: String| -> serde_json::Value {
+        client.get(url).send().await.expect("an answer").json().await.expect("JSON")
+    };
+    let calls = get(format!("{}/v1/calls", house.url)).await;
+    let shown = get(format!("{}/v1/calls/{}", house.url, calls[0]["call"].as_str().expect("a call"))).await;
+    let turns = shown["turns"].as_array().expect("turns");
+    let resting: Vec<&serde_json::Value> = turns.iter().filter(|turn| turn["citations"].is_array()).collect();
+    assert_eq!(resting.len(), 1, "only the answer rests on something: {shown}");
+    assert_eq!(resting[0]["citations"][0]["source"], "clinic/knowledge/certificates.md");
     house.server.stop().await;
     let cited: Vec<(String, String, String, i64)> =
         rows(&database, "SELECT caller_said, source, heading, line FROM cited_answers ORDER BY line").await;

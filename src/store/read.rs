@@ -99,6 +99,24 @@ pub struct TurnView {
     pub first_clause_ms: Option<i64>,
     pub first_audio_ms: Option<i64>,
     pub first_packet_ms: Option<i64>,
+    /// What the answer rests on; empty for most turns.
+    #[sqlx(skip)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub citations: Vec<CitationView>,
+}
+
+/// A place that an answer took something from; see [`duologue_signaling::event::Citation`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
+pub struct CitationView {
+    /// The agent turn.
+    #[serde(skip)]
+    pub turn: i64,
+    /// `file` or `web`.
+    pub origin: String,
+    pub source: String,
+    pub heading: String,
+    pub line: Option<i64>,
+    pub page: Option<i64>,
 }
 
 /// Something known about a caller.
@@ -195,8 +213,19 @@ async fn read_call(connection: &mut SqliteConnection, id: &str) -> Result<Option
         return Ok(None);
     };
     let row: SqliteRow = sqlx::query("SELECT * FROM calls WHERE id = ?1").bind(id).fetch_one(&mut *moment).await?;
-    let turns =
+    let mut turns: Vec<TurnView> =
         sqlx::query_as("SELECT * FROM turns WHERE call = ?1 ORDER BY turn").bind(id).fetch_all(&mut *moment).await?;
+    let cited: Vec<CitationView> = sqlx::query_as(
+        "SELECT turn, origin, source, heading, line, page FROM retrievals WHERE call = ?1 AND cited = 1 ORDER BY turn, n",
+    )
+    .bind(id)
+    .fetch_all(&mut *moment)
+    .await?;
+    for citation in cited {
+        if let Some(turn) = turns.iter_mut().find(|turn| turn.turn == citation.turn) {
+            turn.citations.push(citation);
+        }
+    }
     let counted = row.try_get::<Option<i64>, _>("packets_received")?.is_some();
     Ok(Some(CallView {
         summary,
