@@ -231,6 +231,8 @@ rules:
     says: I do not know.
   - hears: [eggs]
     says: I'll ask the cook about the eggs.
+  - hears: [remind me]
+    says: I'll remind you of your train in two seconds.
   - hears: [grew up]
     says: A fine town.
     answers: {facts: [{subject: caller, predicate: origin, value: Bergen}, {subject: caller, predicate: home, value: Oslo}]}
@@ -326,6 +328,17 @@ async fn a_promise_comes_up_in_the_next_call_and_closes_on_a_word() {
     assert_eq!(found(folder.path(), asked).await, Some(("initiate".into(), "due".into())), "the judge was asked first");
     // It is over: in the next call nothing comes up before the caller's own word.
     assert_eq!(call(&server, Some("ada"), "Hello again.").await, "I see.");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reminder_comes_in_the_same_call_when_its_time_has_come() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = serve(folder.path()).await;
+    let said = typed_call(&server, "?caller=ada", &["Please remind me of my train.", ""]).await;
+    assert_eq!(said, ["I'll remind you of your train in two seconds.", "You asked me for a reminder: your train."]);
+    let asked = "SELECT action, reason FROM judgements WHERE moment = 'idle'";
+    assert_eq!(found(folder.path(), asked).await, Some(("initiate".into(), "due".into())), "the judge was asked first");
     server.stop().await;
 }
 
