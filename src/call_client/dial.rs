@@ -27,19 +27,21 @@ pub struct Dialled {
     pub answer: String,
 }
 
-/// Posts an offer to `{server}/v1/calls`.
+/// Posts an offer to `{server}/v1/calls`, with what is `asked` for beside it.
 ///
 /// # Errors
 /// When the server cannot be reached or refuses; its own words are passed on.
-pub async fn dial(server: &str, persona: Option<&str>, offer: &str) -> Result<Dialled, DialFault> {
+pub async fn dial(server: &str, asked: [(&str, Option<&str>); 2], offer: &str) -> Result<Dialled, DialFault> {
     // Only the first process-wide provider counts; another one that is there already is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::new();
     let bad_url = || DialFault::Url(server.to_owned());
     let base = Url::parse(server).ok().filter(|url| url.has_host()).ok_or_else(bad_url)?;
     let mut calls = base.join("/v1/calls").map_err(|_| bad_url())?;
-    if let Some(persona) = persona {
-        calls.query_pairs_mut().append_pair("persona", persona);
+    for (what, value) in asked {
+        if let Some(value) = value {
+            calls.query_pairs_mut().append_pair(what, value);
+        }
     }
     let request = client.post(calls.clone()).header(CONTENT_TYPE, "application/sdp").body(offer.to_owned());
     let unreachable = |why: reqwest::Error| DialFault::Unreachable { url: calls.clone(), why: root(&why) };

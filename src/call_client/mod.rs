@@ -45,6 +45,9 @@ pub struct CallArguments {
     /// Who answers; the server's default otherwise
     #[arg(long)]
     pub persona: Option<String>,
+    /// Who calls: a stable name, on which the server's memory hangs
+    #[arg(long, value_name = "NAME")]
+    pub caller: Option<String>,
     /// Record both sides here: caller left, agent right
     #[arg(long, value_name = "WAV")]
     pub out: Option<PathBuf>,
@@ -124,7 +127,8 @@ pub async fn run(args: CallArguments) -> Result<(Vec<Response>, Summary), CallFa
         Some(_) => detour::without_candidates(caller.offer()),
         None => caller.offer().to_owned(),
     };
-    let dialled = dial(&args.url, args.persona.as_deref(), &offer).await?;
+    let dialled =
+        dial(&args.url, [("persona", args.persona.as_deref()), ("caller", args.caller.as_deref())], &offer).await?;
     let (mut peer, relay) = match connect(&args, caller, &dialled.answer).await {
         Ok(connected) => connected,
         Err(fault) => {
