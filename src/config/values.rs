@@ -50,6 +50,11 @@ choice! {
 }
 
 choice! {
+    /// What is spoken with telephones.
+    pub enum SpokenCodec { Opus = "opus", G722 = "G722", Pcma = "PCMA", Pcmu = "PCMU", }
+}
+
+choice! {
     /// What hears whether a turn is complete.
     pub enum TurnKind { SmartTurn = "smart-turn", None = "none", }
 }
