@@ -104,6 +104,21 @@ async fn who_gives_up_while_it_rings_had_no_call() {
     house.server.stop().await;
 }
 
+/// A variable that cargo sets for every test, with the value "duologue".
+#[tokio::test(flavor = "multi_thread")]
+async fn where_there_are_passwords_one_is_asked_for() {
+    let house = house("users = [\"anna=CARGO_PKG_NAME\"]\n").await;
+    sipp(port(&house), "porter", "no_password.xml", &[]).await;
+    assert_eq!(rows::<(i64,)>(&house, "SELECT count(*) FROM calls").await, [(0,)]);
+    // And this one asks without an offer, and answers ours with the ACK.
+    sipp(port(&house), "porter", "auth.xml", &[]).await;
+    over(&house).await;
+    let calls: Vec<(String, i64)> =
+        rows(&house, "SELECT k.name, c.packets_sent > 30 FROM calls c JOIN callers k ON k.id = c.caller_id").await;
+    assert_eq!(calls, [("anna".to_owned(), 1)], "the name that was proved, not the one in From");
+    house.server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_calls_leave_nothing_behind() {
     let house = house("[calls]\nmax = 200\n").await;

@@ -232,6 +232,11 @@ impl Secret {
         &self.0
     }
 
+    #[cfg(test)]
+    pub(crate) fn of(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     pub(super) fn from_env(key: &'static str, name: &str) -> Result<Self, SecretError> {
         let value = std::env::var(name).unwrap_or_default();
         let trimmed = value.trim();

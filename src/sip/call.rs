@@ -46,7 +46,16 @@ struct Ringing {
 impl Exchange {
     /// Answers an INVITE that begins a call, and stays with the call to its end.
     pub(super) async fn ring(self: &Arc<Self>, mut invite: Transaction) {
-        let ringing = match self.admit(&invite.original).await {
+        let came_from = request::came_from(&invite.original);
+        let Some(came_from) = came_from else {
+            return answer(&mut invite, StatusCode::BadRequest, Vec::new()).await;
+        };
+        let now_s = u64::try_from(crate::store::utc_ms() / 1_000).unwrap_or(0);
+        let name = match self.settings.guard.name(&invite.original, came_from, now_s) {
+            Ok(name) => name,
+            Err(challenge) => return answer(&mut invite, StatusCode::Unauthorized, vec![challenge]).await,
+        };
+        let ringing = match self.admit(&invite.original, came_from, name).await {
             Ok(ringing) => ringing,
             Err(Refused(status, why)) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
@@ -77,9 +86,7 @@ impl Exchange {
     }
 
     /// Whether the call is taken, and how.
-    async fn admit(&self, invite: &Request) -> Result<Ringing, Refused> {
-        let bad = |why: &str| Refused(StatusCode::BadRequest, why.to_owned());
-        let came_from = request::came_from(invite).ok_or_else(|| bad("Via has no IP address"))?;
+    async fn admit(&self, invite: &Request, came_from: IpAddr, name: Option<String>) -> Result<Ringing, Refused> {
         let spoken_here = &self.settings.codecs;
         let theirs = if invite.body.is_empty() {
             None
@@ -92,7 +99,7 @@ impl Exchange {
         let dialled = invite.uri.user().unwrap_or("").to_owned();
         let personas = self.registry.personas();
         let who = self.settings.dialled.who(&dialled, |name| personas.iter().any(|persona| persona.name == name));
-        let asked = Asked { persona: Some(who), caller: request::caller(invite), recorded: true };
+        let asked = Asked { persona: Some(who), caller: name.or_else(|| request::caller(invite)), recorded: true };
         let admitted = self.registry.admit(asked).await.map_err(|why| Refused(status_of(&why), why.to_string()))?;
         let here = self.here(came_from);
         let target = theirs.as_ref().map_or(SocketAddr::new(came_from, 9), |(theirs, _)| theirs.address);

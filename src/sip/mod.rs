@@ -6,6 +6,7 @@
 
 mod call;
 mod dialled;
+mod guard;
 mod line;
 mod request;
 mod sdp;
@@ -29,8 +30,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::call::registry::Registry;
-use crate::config::Sip;
+use crate::config::{SecretError, Sip};
 pub use dialled::{Dialled, NumbersFault};
+pub use guard::Guard;
 
 /// What is understood here, as `Allow` has it.
 const ALLOWED: [Method; 7] =
@@ -51,6 +53,8 @@ pub enum SipError {
     Numbers(#[from] NumbersFault),
     #[error("sip.codecs is empty: name one")]
     Codecs,
+    #[error(transparent)]
+    Password(#[from] SecretError),
     #[error("SIP: {0}")]
     Stack(String),
 }
@@ -63,6 +67,7 @@ pub struct SipSettings {
     pub ports: RangeInclusive<u16>,
     pub codecs: Vec<PhoneCodec>,
     pub dialled: Dialled,
+    pub guard: Guard,
     pub ring: Duration,
     /// `None`: a silent telephone is waited for.
     pub silent: Option<Duration>,
@@ -88,6 +93,7 @@ impl SipSettings {
             ports,
             codecs: sip.codecs.iter().copied().map(sdp::codec_of).collect(),
             dialled: Dialled::read(&sip.numbers)?,
+            guard: Guard::new(sip.passwords()?),
             ring: Duration::from_millis(u64::from(sip.ring_ms)),
             silent: (sip.silent_s > 0).then(|| Duration::from_secs(u64::from(sip.silent_s))),
         }))

@@ -109,7 +109,7 @@ fn packets_of_any_telephone_length_give_the_same_sound() {
 #[test]
 fn what_is_lost_is_made_up_better_than_by_silence_and_without_a_click() {
     for codec in PLAIN {
-        let packets = packets(codec, 4.0);
+        let packets = packets(codec, 2.0);
         let wanted = heard(codec, &packets, |_| false);
         let lost = |n: usize| n % 10 == 7;
         let got = heard(codec, &packets, lost);
