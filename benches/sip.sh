@@ -51,14 +51,18 @@ ticks0="$(ticks)"; rss0="$(memory)"; at0="$(date +%s%N)"
 play "$calls" "$rate"
 at1="$(date +%s%N)"; ticks1="$(ticks)"
 sleep 3
+rss1="$(memory)"
+# What stays does not grow with the calls: as many once more, and the memory again.
+play "$calls" "$rate"
+sleep 3
 echo "load average after:  $(cut -d' ' -f1-3 /proc/loadavg)"
 sqlite3 "$work/calls.db" "SELECT '  ended by ' || coalesce(end_reason, 'nothing yet') || ': ' || count(*) FROM (SELECT * FROM calls ORDER BY started_utc_ms LIMIT -1 OFFSET $before) GROUP BY end_reason"
-python3 - "$calls" "$rate" "$ticks0" "$ticks1" "$at0" "$at1" "$rss0" "$(memory)" "$work/stat$calls.csv" <<'PY'
+python3 - "$calls" "$rate" "$ticks0" "$ticks1" "$at0" "$at1" "$rss0" "$rss1" "$(memory)" "$work/stat$calls.csv" <<'PY'
 import csv, sys
-calls, rate, t0, t1, a0, a1, r0, r1 = (float(v) for v in sys.argv[1:9])
+calls, rate, t0, t1, a0, a1, r0, r1, r2 = (float(v) for v in sys.argv[1:10])
 seconds = (a1 - a0) / 1e9
-print(f"{calls:.0f} calls at {rate:.0f} a second in {seconds:.1f} s: {(t1 - t0) * 10 / calls:.1f} CPU-ms per call of 2 s, memory {r0 / 1024:.0f} -> {r1 / 1024:.0f} MB")
-rows = list(csv.DictReader(open(sys.argv[9]), delimiter=";"))
+print(f"{calls:.0f} calls at {rate:.0f} a second in {seconds:.1f} s: {(t1 - t0) * 10 / calls:.1f} CPU-ms per call of 2 s, memory {r0 / 1024:.0f} MB before, {r1 / 1024:.0f} after, {r2 / 1024:.0f} after as many again")
+rows = list(csv.DictReader(open(sys.argv[10]), delimiter=";"))
 if rows:
     last = rows[-1]
     print(f"sipp: {last['SuccessfulCall(C)']} successful, {last['FailedCall(C)']} failed, {last['Retransmissions(C)']} messages sent again")
