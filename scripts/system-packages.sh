@@ -25,7 +25,9 @@ libsonic-dev: changes the speed of speech in espeak-ng
 python3-pip: fetches models'
 test_needed='chromium: plays the caller in the browser test
 fonts-dejavu-core: lets the browser draw text
-sqlite3: reads the call database from outside'
+sqlite3: reads the call database from outside
+sip-tester: calls as a telephone exchange does (sipp)
+baresip-core: calls as a telephone does'
 if [ "$with_tests" = yes ]; then
     needed="$needed
 $test_needed"

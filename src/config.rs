@@ -8,6 +8,7 @@ mod knob;
 mod section;
 mod recording;
 mod review;
+mod sip;
 mod values;
 
 use std::net::{IpAddr, SocketAddr};
@@ -16,9 +17,10 @@ use std::path::{Path, PathBuf};
 pub use fault::{ConfigFaults, Fault};
 pub use recording::Recording;
 pub use review::Review;
+pub use sip::Sip;
 pub use values::{
     AsrBackend, EchoCancelling, Extractor, HttpUrl, JudgeKind, LlmBackend, LogFormat, ModelRef, Origin, RecordCalls,
-    SearchKind, Secret, SecretError, TtsBackend, TurnKind,
+    SearchKind, Secret, SecretError, SpokenCodec, TtsBackend, TurnKind,
 };
 
 /// Where a configuration is looked for when none is named.
@@ -29,6 +31,7 @@ sections! {
     pub struct Config {
         http: Http,
         media: Media,
+        sip: Sip,
         floor: Floor,
         asr: Asr,
         turn: Turn,

@@ -39,6 +39,7 @@ pub mod review;
 pub mod say;
 pub mod search;
 pub mod serve;
+pub mod sip;
 pub mod store;
 pub mod telemetry;
 pub mod web;

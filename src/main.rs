@@ -140,6 +140,9 @@ async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     let server = Server::start(config).await?;
     println!("duologue is ready: open http://{} and talk (Ctrl-C stops)", server.http);
     println!("media on UDP {}, calls in {}", server.media, config.store.path.display());
+    if let Some(telephones) = &server.telephones {
+        println!("telephones: SIP on {}, UDP and TCP", telephones.address);
+    }
     stop_asked().await?;
     eprintln!("ending calls ...");
     server.stop().await;

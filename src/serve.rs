@@ -28,6 +28,7 @@ use crate::media::far_ear::FarEarSettings;
 use crate::peer::{Port, PortConfig, PortError};
 use crate::recording::{Consent, Housekeeping, RecordingHouse};
 use crate::search::{self, SearchHouse};
+use crate::sip::{SipError, SipSettings, Switchboard};
 use crate::store::{Store, StoreError};
 use crate::web::{self, Reviewers, Web};
 
@@ -44,6 +45,8 @@ pub enum ServeError {
     Media(#[from] PortError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Sip(#[from] SipError),
     #[error("{0}")]
     Recording(String),
     #[error(transparent)]
@@ -59,6 +62,8 @@ pub struct Server {
     pub http: SocketAddr,
     pub media: SocketAddr,
     pub registry: Arc<Registry>,
+    /// Present where telephones can call.
+    pub telephones: Option<Switchboard>,
     store: Store,
     stop: CancellationToken,
     web: JoinHandle<()>,
@@ -75,6 +80,7 @@ impl Server {
     pub async fn start(config: &Config) -> Result<Self, ServeError> {
         let personas = load_personas(&config.personas.dir, &config.personas.default)?;
         let web = search::provider(&config.search)?;
+        let sip = SipSettings::of(&config.sip)?;
         let listener = listen(config.http.listen).await?;
         let port = Port::bind(PortConfig {
             listen: SocketAddr::new(config.http.listen.ip(), config.media.udp_port),
@@ -109,6 +115,10 @@ impl Server {
             max_calls: config.calls.max as usize,
             longest_call: Duration::from_secs(u64::from(config.calls.max_minutes) * 60),
         });
+        let telephones = match sip {
+            Some(settings) => Some(Switchboard::start(settings, registry.clone()).await?),
+            None => None,
+        };
         let router = web::router(Web {
             registry: registry.clone(),
             store: store.reader(),
@@ -126,12 +136,15 @@ impl Server {
         });
         let indexing = tokio::spawn(read_in(config.store.path.clone(), shelves));
         let keeping = tokio::spawn(housekeeping(config, &store).run());
-        Ok(Self { http, media, registry, store, stop, web, indexing, keeping })
+        Ok(Self { http, media, registry, telephones, store, stop, web, indexing, keeping })
     }
 
     /// Ends every call, writes every row, stops.
     pub async fn stop(self) {
         self.registry.shut_down().await;
+        if let Some(telephones) = self.telephones {
+            telephones.stop().await;
+        }
         self.indexing.abort();
         self.keeping.abort();
         self.stop.cancel();

@@ -15,6 +15,7 @@ const QUIET: &[(&str, &str)] = &[
     ("hyper_util", "warn"),
     ("ort", "warn"),
     ("reqwest", "warn"),
+    ("rsipstack", "error"),
     ("rtc", "error"),
     ("rtc_dtls", "error"),
     ("rtc_ice", "error"),

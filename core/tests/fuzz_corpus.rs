@@ -8,8 +8,12 @@ mod client_message;
 mod offer;
 #[path = "../../fuzz/targets/opus.rs"]
 mod opus;
+#[path = "../../fuzz/targets/phone_sdp.rs"]
+mod phone_sdp;
 #[path = "../../fuzz/targets/receiver.rs"]
 mod receiver;
+#[path = "../../fuzz/targets/telephone.rs"]
+mod telephone;
 
 fn each_of(target: &str, run: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
@@ -45,4 +49,14 @@ fn offers_of_any_kind_are_read_or_refused() {
 #[test]
 fn messages_of_any_kind_are_read_or_refused() {
     each_of("client_message", client_message::run);
+}
+
+#[test]
+fn a_telephone_s_sdp_of_any_kind_is_answered_or_refused() {
+    each_of("phone_sdp", phone_sdp::run);
+}
+
+#[test]
+fn a_telephone_s_packets_of_any_kind_are_heard_or_passed_over() {
+    each_of("telephone", telephone::run);
 }

@@ -4,4 +4,5 @@
 pub mod detour;
 pub mod event;
 pub mod offer;
+pub mod phone_sdp;
 pub mod problem;

@@ -51,6 +51,8 @@ fn event_name(event: &Event) -> &'static str {
         Event::Transition { .. } => "transition",
         Event::FollowUps { .. } => "follow-ups",
         Event::Recording { .. } => "recording",
+        Event::Key { .. } => "key",
+        Event::Hold { .. } => "hold",
         Event::Express { .. } => "express",
         Event::Budget { .. } => "budget",
         Event::Line { .. } => "line",
@@ -60,7 +62,7 @@ fn event_name(event: &Event) -> &'static str {
     }
 }
 
-const EVENT_NAMES: [&str; 24] = [
+const EVENT_NAMES: [&str; 26] = [
     "call-started",
     "floor",
     "partial",
@@ -79,6 +81,8 @@ const EVENT_NAMES: [&str; 24] = [
     "transition",
     "follow-ups",
     "recording",
+    "key",
+    "hold",
     "express",
     "budget",
     "line",

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use super::Finding;
 use crate::config::Config;
 use crate::serve::load_personas;
+use crate::sip::SipSettings;
 use crate::store::{self, Probe, StoreError};
 
 /// The API keys, where some are named.
@@ -24,7 +25,9 @@ pub(super) fn personas(config: &Config) -> Vec<Finding> {
     match load_personas(&config.personas.dir, &config.personas.default) {
         Ok(personas) => {
             let names: Vec<&str> = personas.iter().map(|persona| persona.name.as_str()).collect();
-            vec![Finding::ok(format!("personas: {}", names.join(", ")))]
+            let mut findings = vec![Finding::ok(format!("personas: {}", names.join(", ")))];
+            findings.extend(telephones(config, &names));
+            findings
         }
         Err(error) => vec![Finding::fail(error.to_string(), "mend the file, or name another folder as personas.dir")],
     }
@@ -49,10 +52,40 @@ pub(super) async fn database(config: &Config) -> (Finding, bool) {
 pub(super) fn ports(config: &Config, served: bool) -> Vec<Finding> {
     let http = config.http.listen;
     let media = SocketAddr::new(http.ip(), config.media.udp_port);
-    vec![
+    let mut findings = vec![
         port("TCP", "http.listen", http, TcpListener::bind(http).map(drop), served),
         port("UDP", "media.udp_port", media, UdpSocket::bind(media).map(drop), served),
-    ]
+    ];
+    if let Some(sip) = config.sip.listen {
+        findings.push(port("UDP", "sip.listen", sip, UdpSocket::bind(sip).map(drop), served));
+        findings.push(port("TCP", "sip.listen", sip, TcpListener::bind(sip).map(drop), served));
+    }
+    findings
+}
+
+/// Telephones, where they can call: whether the section is right, and who answers.
+fn telephones(config: &Config, personas: &[&str]) -> Option<Finding> {
+    match SipSettings::of(&config.sip) {
+        Ok(settings) => settings.map(|settings| telephony(config, &settings, personas)),
+        Err(error) => Some(Finding::error("telephones", error)),
+    }
+}
+
+fn telephony(config: &Config, settings: &SipSettings, personas: &[&str]) -> Finding {
+    let strange: Vec<&str> = settings.dialled.personas().filter(|name| !personas.contains(name)).collect();
+    if !strange.is_empty() {
+        let way_out = "name one of `duologue persona list` in sip.numbers";
+        return Finding::fail(format!("telephones: there is no persona '{}'", strange.join("', '")), way_out);
+    }
+    let (calls, room) = (config.calls.max as usize, settings.ports.clone().step_by(2).count());
+    if room < calls {
+        let way_out = "raise sip.rtp_last";
+        return Finding::warn(format!("telephones: {room} ports for the sound of {calls} calls"), way_out);
+    }
+    Finding::ok(format!(
+        "telephones: SIP on {}, the sound on UDP {}-{}",
+        settings.listen, config.sip.rtp_first, config.sip.rtp_last
+    ))
 }
 
 fn port(protocol: &str, key: &str, at: SocketAddr, bound: std::io::Result<()>, served: bool) -> Finding {

@@ -50,6 +50,11 @@ choice! {
 }
 
 choice! {
+    /// What is spoken with telephones.
+    pub enum SpokenCodec { Opus = "opus", G722 = "G722", Pcma = "PCMA", Pcmu = "PCMU", }
+}
+
+choice! {
     /// What hears whether a turn is complete.
     pub enum TurnKind { SmartTurn = "smart-turn", None = "none", }
 }
@@ -225,6 +230,11 @@ impl Secret {
     /// The key itself, for the one place that sends it.
     pub fn reveal(&self) -> &str {
         &self.0
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(text: &str) -> Self {
+        Self(text.to_owned())
     }
 
     pub(super) fn from_env(key: &'static str, name: &str) -> Result<Self, SecretError> {

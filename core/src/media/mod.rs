@@ -5,6 +5,7 @@ pub mod ear;
 pub mod echo;
 pub mod far_ear;
 pub mod jitter;
+pub mod keys;
 pub mod lateness;
 pub mod network;
 pub mod parrot;

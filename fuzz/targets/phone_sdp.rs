@@ -1,0 +1,15 @@
+//! Any bytes as a telephone's SDP: an answer that can be read again, or a fault in words.
+
+use duologue_signaling::phone_sdp::{PhoneCodec, PhoneSdp};
+
+/// The body of one INVITE.
+pub fn run(bytes: &[u8]) {
+    let sdp = match PhoneSdp::read(bytes) {
+        Ok(sdp) => sdp,
+        Err(fault) => return assert!(!fault.to_string().is_empty()),
+    };
+    let Ok(agreed) = sdp.agree(&PhoneCodec::ALL) else { return };
+    let here = "192.0.2.1:40000".parse().expect("an address");
+    let answer = PhoneSdp::read(sdp.answer(&agreed, here, 1, 1).as_bytes()).expect("our own answer is SDP");
+    assert_eq!((answer.address, answer.codecs.as_slice()), (here, &[(agreed.codec, agreed.payload_type)][..]));
+}

@@ -1,0 +1,327 @@
+//! SDP as telephones speak it (RFC 8866, RFC 3264): one stream of sound over plain RTP. What an offer asks for, and the answer to
+//! it; no socket, no clock.
+//!
+//! An answer names one codec, so that the other side sends only that: a telephone that changes its codec says so with a new
+//! offer. Other streams (video, fax) are refused one by one, as RFC 3264, section 6, wants it.
+
+use core::net::{IpAddr, SocketAddr};
+use std::fmt::Write as _;
+
+/// A codec that is spoken with telephones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PhoneCodec {
+    Opus,
+    G722,
+    Pcma,
+    Pcmu,
+}
+
+impl PhoneCodec {
+    /// The best sound first.
+    pub const ALL: [Self; 4] = [Self::Opus, Self::G722, Self::Pcma, Self::Pcmu];
+
+    /// As `a=rtpmap` names it, with its clock.
+    pub const fn rtpmap(self) -> &'static str {
+        match self {
+            Self::Opus => "opus/48000/2",
+            Self::G722 => "G722/8000",
+            Self::Pcma => "PCMA/8000",
+            Self::Pcmu => "PCMU/8000",
+        }
+    }
+
+    /// The payload type that it has without being told (RFC 3551, table 4).
+    const fn usual_type(self) -> Option<u8> {
+        match self {
+            Self::Opus => None,
+            Self::G722 => Some(9),
+            Self::Pcma => Some(8),
+            Self::Pcmu => Some(0),
+        }
+    }
+
+    /// The RTP clock.
+    pub const fn clock_hz(self) -> u32 {
+        match self {
+            Self::Opus => 48_000,
+            _ => 8_000,
+        }
+    }
+
+    fn of_rtpmap(map: &str) -> Option<Self> {
+        // "opus/48000/2"; of one channel the number may be missing (RFC 8866, section 6.6).
+        let map = map.strip_suffix("/1").unwrap_or(map);
+        Self::ALL.into_iter().find(|codec| codec.rtpmap().eq_ignore_ascii_case(map))
+    }
+}
+
+/// Who sends (RFC 3264, section 5.1), as the one who says it sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direction {
+    #[default]
+    Both,
+    SendOnly,
+    ReceiveOnly,
+    Neither,
+}
+
+impl Direction {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Both => "sendrecv",
+            Self::SendOnly => "sendonly",
+            Self::ReceiveOnly => "recvonly",
+            Self::Neither => "inactive",
+        }
+    }
+
+    fn of(name: &str) -> Option<Self> {
+        [Self::Both, Self::SendOnly, Self::ReceiveOnly, Self::Neither].into_iter().find(|way| way.name() == name)
+    }
+
+    /// The same, as the other side sees it.
+    #[must_use]
+    pub const fn seen_from_there(self) -> Self {
+        match self {
+            Self::SendOnly => Self::ReceiveOnly,
+            Self::ReceiveOnly => Self::SendOnly,
+            both => both,
+        }
+    }
+
+    /// Whoever says this does not want to hear anything: the call is on hold.
+    pub const fn holds(self) -> bool {
+        matches!(self, Self::SendOnly | Self::Neither)
+    }
+}
+
+/// Why an offer cannot be answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PhoneSdpFault {
+    #[error("the SDP is longer than {MOST_BYTES} bytes")]
+    TooLong,
+    #[error("the SDP is not text")]
+    NotText,
+    #[error("no SDP: it does not begin with v=0")]
+    NotSdp,
+    #[error("there is no stream of sound in it (m=audio)")]
+    NoAudio,
+    #[error("sound over {0} is not spoken here: RTP/AVP is")]
+    Transport(String),
+    #[error("the address for the sound is no IP address")]
+    Address,
+    #[error("no codec in common: {0} are spoken here")]
+    NoCodec(String),
+    #[error("more than {MOST_STREAMS} streams")]
+    TooManyStreams,
+}
+
+/// An SDP of a telephone is below 2 kB.
+pub const MOST_BYTES: usize = 16_384;
+/// Sound, video, fax, text, two of each.
+const MOST_STREAMS: usize = 16;
+
+/// A telephone's keys as packets (RFC 4733): payload type and clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyPackets {
+    pub payload_type: u8,
+    pub clock_hz: u32,
+}
+
+/// What a telephone has said of itself: in an offer, or in an answer to ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PhoneSdp {
+    /// Where it wants its sound.
+    pub address: SocketAddr,
+    pub direction: Direction,
+    /// Of those that are known here, in its order, with their payload types.
+    pub codecs: Vec<(PhoneCodec, u8)>,
+    keys: Vec<KeyPackets>,
+    /// Its `m=` lines: media, transport and formats as they stood; the answer needs one for each.
+    streams: Vec<(String, String, String)>,
+    /// Which of them is the sound.
+    sound: usize,
+}
+
+/// What is agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PhoneAgreed {
+    pub codec: PhoneCodec,
+    pub payload_type: u8,
+    /// Where keys can come, and go, as packets.
+    pub keys: Option<KeyPackets>,
+    /// As we see it.
+    pub direction: Direction,
+}
+
+/// What one stream, or the whole session, says.
+#[derive(Default)]
+struct Lines<'a> {
+    address: Option<&'a str>,
+    direction: Option<Direction>,
+    rtpmaps: Vec<(u8, &'a str)>,
+}
+
+impl<'a> Lines<'a> {
+    fn take(&mut self, line: &'a str) {
+        if let Some(connection) = line.strip_prefix("c=") {
+            self.address = connection.split_whitespace().nth(2);
+        } else if let Some(attribute) = line.strip_prefix("a=") {
+            if let Some((payload_type, map)) = attribute.strip_prefix("rtpmap:").and_then(|map| map.split_once(' ')) {
+                if let (Ok(payload_type), true) = (payload_type.trim().parse(), self.rtpmaps.len() < 128) {
+                    self.rtpmaps.push((payload_type, map.trim()));
+                }
+            } else if let Some(direction) = Direction::of(attribute.trim()) {
+                self.direction = Some(direction);
+            }
+        }
+    }
+}
+
+impl PhoneSdp {
+    /// Reads what a telephone has sent. Total over any bytes.
+    ///
+    /// # Errors
+    /// Why it cannot be answered.
+    pub fn read(body: &[u8]) -> Result<Self, PhoneSdpFault> {
+        if body.len() > MOST_BYTES {
+            return Err(PhoneSdpFault::TooLong);
+        }
+        let text = std::str::from_utf8(body).map_err(|_| PhoneSdpFault::NotText)?;
+        let mut lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
+        if lines.next() != Some("v=0") {
+            return Err(PhoneSdpFault::NotSdp);
+        }
+        let (mut session, mut streams) = (Lines::default(), Vec::<(&str, Lines<'_>)>::new());
+        for line in lines {
+            if let Some(stream) = line.strip_prefix("m=") {
+                if streams.len() == MOST_STREAMS {
+                    return Err(PhoneSdpFault::TooManyStreams);
+                }
+                streams.push((stream, Lines::default()));
+            } else {
+                streams.last_mut().map_or(&mut session, |(_, lines)| lines).take(line);
+            }
+        }
+        Self::of(&session, &streams)
+    }
+
+    fn of(session: &Lines<'_>, found: &[(&str, Lines<'_>)]) -> Result<Self, PhoneSdpFault> {
+        let mut streams = Vec::with_capacity(found.len());
+        let mut sound = None;
+        for (n, (stream, lines)) in found.iter().enumerate() {
+            let mut words = stream.split_whitespace();
+            let (media, port) = (words.next().unwrap_or(""), words.next().unwrap_or("0"));
+            let (transport, formats) = (words.next().unwrap_or(""), words.collect::<Vec<_>>());
+            // A port may be followed by a number of ports; 0 is a stream that is not wanted.
+            let port: u16 = port.split('/').next().unwrap_or("0").parse().unwrap_or(0);
+            if media == "audio" && port != 0 && sound.is_none() {
+                sound = Some((n, port, transport, formats.clone(), lines));
+            }
+            streams.push((media.to_owned(), transport.to_owned(), formats.join(" ")));
+        }
+        let (sound, port, transport, formats, lines) = sound.ok_or(PhoneSdpFault::NoAudio)?;
+        if !["RTP/AVP", "RTP/AVPF"].contains(&transport) {
+            return Err(PhoneSdpFault::Transport(transport.chars().take(40).collect()));
+        }
+        let address: IpAddr =
+            lines.address.or(session.address).and_then(|at| at.parse().ok()).ok_or(PhoneSdpFault::Address)?;
+        let direction = lines.direction.or(session.direction).unwrap_or_default();
+        // The hold of before RFC 3264: sound to nowhere.
+        let direction = if address.is_unspecified() { Direction::Neither } else { direction };
+        let (mut codecs, mut keys) = (Vec::new(), Vec::new());
+        for payload_type in formats.iter().filter_map(|format| format.parse::<u8>().ok()).filter(|format| *format < 128)
+        {
+            let map = lines.rtpmaps.iter().find(|(of, _)| *of == payload_type).map(|(_, map)| *map);
+            let codec = match map {
+                Some(map) => PhoneCodec::of_rtpmap(map),
+                None => PhoneCodec::ALL.into_iter().find(|codec| codec.usual_type() == Some(payload_type)),
+            };
+            if let Some(codec) = codec {
+                codecs.push((codec, payload_type));
+            } else if let Some((name, clock)) = map.and_then(|map| map.split_once('/'))
+                && name.eq_ignore_ascii_case("telephone-event")
+            {
+                let clock_hz = clock.split('/').next().and_then(|clock| clock.parse().ok());
+                keys.extend(clock_hz.map(|clock_hz| KeyPackets { payload_type, clock_hz }));
+            }
+        }
+        Ok(Self { address: SocketAddr::new(address, port), direction, codecs, keys, streams, sound })
+    }
+
+    /// What comes of it, where these codecs are spoken here. Of those the other side's order decides (RFC 3264, section 6.1).
+    ///
+    /// # Errors
+    /// When there is none in common.
+    pub fn agree(&self, ours: &[PhoneCodec]) -> Result<PhoneAgreed, PhoneSdpFault> {
+        let (codec, payload_type) =
+            self.codecs.iter().copied().find(|(codec, _)| ours.contains(codec)).ok_or_else(|| {
+                PhoneSdpFault::NoCodec(ours.iter().map(|codec| codec.rtpmap()).collect::<Vec<_>>().join(", "))
+            })?;
+        // Keys have the clock of the sound they stand among (RFC 4733, section 2.1); some telephones have 8 kHz only.
+        let keys = self.keys.iter().copied();
+        let keys = keys.clone().find(|keys| keys.clock_hz == codec.clock_hz()).or_else(|| keys.clone().next());
+        Ok(PhoneAgreed { codec, payload_type, keys, direction: self.direction.seen_from_there() })
+    }
+
+    /// The answer: one codec, sound to `here`, every other stream refused. `session` is a number for this call, `version` rises with
+    /// every answer in it.
+    pub fn answer(&self, agreed: &PhoneAgreed, here: SocketAddr, session: u64, version: u32) -> String {
+        let mut sdp = head(here, session, version);
+        for (n, (media, transport, formats)) in self.streams.iter().enumerate() {
+            if n == self.sound {
+                sound(&mut sdp, here.port(), transport, &[(agreed.codec, agreed.payload_type)], agreed.keys);
+                let _ = write!(sdp, "a={}\r\n", agreed.direction.name());
+            } else {
+                let _ = write!(sdp, "m={media} 0 {transport} {formats}\r\n");
+            }
+        }
+        sdp
+    }
+}
+
+/// What is agreed on until our offer is answered: this codec, as the offer has it.
+pub fn promised(codec: PhoneCodec) -> PhoneAgreed {
+    let keys = Some(KeyPackets { payload_type: KEYS_TYPE, clock_hz: 8_000 });
+    let payload_type = codec.usual_type().unwrap_or(OPUS_TYPE);
+    PhoneAgreed { codec, payload_type, keys, direction: Direction::Both }
+}
+
+/// An offer of our own: all that is spoken here, for a telephone that asks without offering.
+pub fn offer(here: SocketAddr, ours: &[PhoneCodec], session: u64, version: u32) -> String {
+    let mut sdp = head(here, session, version);
+    let codecs: Vec<(PhoneCodec, u8)> =
+        ours.iter().map(|codec| (*codec, codec.usual_type().unwrap_or(OPUS_TYPE))).collect();
+    sound(&mut sdp, here.port(), "RTP/AVP", &codecs, Some(KeyPackets { payload_type: KEYS_TYPE, clock_hz: 8_000 }));
+    sdp.push_str("a=sendrecv\r\n");
+    sdp
+}
+
+/// Payload types of ours in the free range.
+const OPUS_TYPE: u8 = 96;
+const KEYS_TYPE: u8 = 101;
+
+fn head(here: SocketAddr, session: u64, version: u32) -> String {
+    let (kind, ip) = (if here.is_ipv4() { "IP4" } else { "IP6" }, here.ip());
+    format!("v=0\r\no=- {session} {version} IN {kind} {ip}\r\ns=-\r\nc=IN {kind} {ip}\r\nt=0 0\r\n")
+}
+
+fn sound(sdp: &mut String, port: u16, transport: &str, codecs: &[(PhoneCodec, u8)], keys: Option<KeyPackets>) {
+    let types = codecs.iter().map(|(_, payload_type)| *payload_type).chain(keys.map(|keys| keys.payload_type));
+    let types: Vec<String> = types.map(|payload_type| payload_type.to_string()).collect();
+    let _ = write!(sdp, "m=audio {port} {transport} {}\r\n", types.join(" "));
+    for (codec, payload_type) in codecs {
+        let _ = write!(sdp, "a=rtpmap:{payload_type} {}\r\n", codec.rtpmap());
+        if *codec == PhoneCodec::Opus {
+            // One voice, and what is lost restored from the packet after it (RFC 7587, section 6.1).
+            let _ = write!(sdp, "a=fmtp:{payload_type} useinbandfec=1;stereo=0\r\n");
+        }
+    }
+    if let Some(KeyPackets { payload_type, clock_hz }) = keys {
+        let _ = write!(sdp, "a=rtpmap:{payload_type} telephone-event/{clock_hz}\r\na=fmtp:{payload_type} 0-15\r\n");
+    }
+    sdp.push_str("a=ptime:20\r\n");
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+use super::*;
+
+/// As a desk phone sends it, with video.
+const DESK: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n\
+    m=audio 5004 RTP/AVP 9 8 0 101\r\na=rtpmap:9 G722/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\n\
+    a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n\
+    m=video 5006 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n";
+
+fn here() -> SocketAddr {
+    "198.51.100.3:40002".parse().unwrap()
+}
+
+fn read(text: &str) -> PhoneSdp {
+    PhoneSdp::read(text.as_bytes()).unwrap()
+}
+
+fn with(from: &str, to: &str) -> Result<PhoneSdp, PhoneSdpFault> {
+    assert!(DESK.contains(from), "{from}");
+    PhoneSdp::read(DESK.replace(from, to).as_bytes())
+}
+
+#[test]
+fn a_desk_phone_is_answered_with_the_first_codec_it_likes_and_without_video() {
+    let offer = read(DESK);
+    assert_eq!(offer.address, "192.0.2.7:5004".parse().unwrap());
+    assert_eq!(offer.codecs, [(PhoneCodec::G722, 9), (PhoneCodec::Pcma, 8), (PhoneCodec::Pcmu, 0)]);
+    let agreed = offer.agree(&PhoneCodec::ALL).unwrap();
+    let keys = Some(KeyPackets { payload_type: 101, clock_hz: 8_000 });
+    assert_eq!(agreed, PhoneAgreed { codec: PhoneCodec::G722, payload_type: 9, keys, direction: Direction::Both });
+    assert_eq!(
+        offer.answer(&agreed, here(), 7, 1),
+        "v=0\r\no=- 7 1 IN IP4 198.51.100.3\r\ns=-\r\nc=IN IP4 198.51.100.3\r\nt=0 0\r\n\
+         m=audio 40002 RTP/AVP 9 101\r\na=rtpmap:9 G722/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n\
+         a=ptime:20\r\na=sendrecv\r\nm=video 0 RTP/AVP 96\r\n"
+    );
+}
+
+#[test]
+fn only_what_is_spoken_here_is_agreed_on() {
+    assert_eq!(read(DESK).agree(&[PhoneCodec::Pcmu]).unwrap().payload_type, 0);
+    assert!(matches!(read(DESK).agree(&[PhoneCodec::Opus]), Err(PhoneSdpFault::NoCodec(_))));
+}
+
+#[test]
+fn opus_is_known_by_its_map_and_has_keys_of_its_own_clock_where_there_are() {
+    let offer = read(
+        "v=0\no=- 1 1 IN IP6 2001:db8::1\ns=-\nc=IN IP6 2001:db8::1\nt=0 0\nm=audio 6000 RTP/AVPF 107 0 101 110\n\
+         a=rtpmap:107 OPUS/48000/2\na=rtpmap:101 telephone-event/8000\na=rtpmap:110 telephone-event/48000\n",
+    );
+    let agreed = offer.agree(&PhoneCodec::ALL).unwrap();
+    assert_eq!((agreed.codec, agreed.payload_type), (PhoneCodec::Opus, 107));
+    assert_eq!(agreed.keys, Some(KeyPackets { payload_type: 110, clock_hz: 48_000 }));
+    let answer = offer.answer(&agreed, "[2001:db8::2]:40000".parse().unwrap(), 1, 1);
+    assert!(answer.contains("m=audio 40000 RTP/AVPF 107 110\r\n"), "{answer}");
+    assert!(answer.contains("c=IN IP6 2001:db8::2\r\n"), "{answer}");
+}
+
+#[test]
+fn types_without_a_map_mean_what_they_always_did() {
+    let bare = "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nm=audio 5004 RTP/AVP 18 0\r\n";
+    assert_eq!(read(bare).codecs, [(PhoneCodec::Pcmu, 0)]);
+    assert_eq!(read(bare).agree(&PhoneCodec::ALL).unwrap().keys, None);
+}
+
+#[test]
+fn hold_is_answered_as_it_is_asked() {
+    for (theirs, ours, holds) in [
+        ("sendonly", "recvonly", true),
+        ("inactive", "inactive", true),
+        ("recvonly", "sendonly", false),
+        ("sendrecv", "sendrecv", false),
+    ] {
+        let offer = with("a=sendrecv", &format!("a={theirs}")).unwrap();
+        assert_eq!(offer.direction.holds(), holds, "{theirs}");
+        let agreed = offer.agree(&PhoneCodec::ALL).unwrap();
+        assert!(offer.answer(&agreed, here(), 1, 2).contains(&format!("a={ours}\r\n")), "{theirs}");
+    }
+    let old = with("c=IN IP4 192.0.2.7", "c=IN IP4 0.0.0.0").unwrap();
+    assert!(old.direction.holds(), "the hold of RFC 2543");
+}
+
+#[test]
+fn the_stream_s_own_words_count_more_than_the_session_s() {
+    let offer = with("a=ptime:20\r\na=sendrecv\r\n", "c=IN IP4 192.0.2.99\r\n").unwrap();
+    assert_eq!(offer.address.ip().to_string(), "192.0.2.99");
+    let session = with("t=0 0\r\n", "t=0 0\r\na=inactive\r\n").unwrap();
+    assert!(!session.direction.holds(), "the stream says sendrecv");
+}
+
+#[test]
+fn what_cannot_be_answered_is_named() {
+    assert_eq!(PhoneSdp::read(b""), Err(PhoneSdpFault::NotSdp));
+    assert_eq!(PhoneSdp::read(&[0xff; 9]), Err(PhoneSdpFault::NotText));
+    assert_eq!(PhoneSdp::read(&vec![b'v'; MOST_BYTES + 1]), Err(PhoneSdpFault::TooLong));
+    assert_eq!(with("m=audio 5004", "m=audio 0"), Err(PhoneSdpFault::NoAudio));
+    assert_eq!(with("m=audio", "m=image"), Err(PhoneSdpFault::NoAudio));
+    assert_eq!(with("5004 RTP/AVP", "5004 RTP/SAVP"), Err(PhoneSdpFault::Transport("RTP/SAVP".into())));
+    assert_eq!(with("c=IN IP4 192.0.2.7", "c=IN IP4 phone.example"), Err(PhoneSdpFault::Address));
+    let many = format!("{DESK}{}", "m=video 1 RTP/AVP 96\r\n".repeat(MOST_STREAMS));
+    assert_eq!(PhoneSdp::read(many.as_bytes()), Err(PhoneSdpFault::TooManyStreams));
+}
+
+#[test]
+fn our_own_offer_can_be_read_and_answered() {
+    let ours = read(&offer(here(), &PhoneCodec::ALL, 5, 1));
+    assert_eq!(ours.codecs.len(), 4);
+    assert_eq!(ours.address, here());
+    assert!(ours.agree(&[PhoneCodec::Pcma]).unwrap().keys.is_some());
+}
+
+#[test]
+fn no_bytes_are_more_than_a_fault() {
+    // Every cut and every single byte changed: read, refused or answered, never a panic.
+    for at in 0..DESK.len() {
+        let _ = PhoneSdp::read(&DESK.as_bytes()[..at]);
+        for byte in [0, b' ', b'/', b'9', 0xff] {
+            let mut bytes = DESK.as_bytes().to_vec();
+            bytes[at] = byte;
+            if let Ok(sdp) = PhoneSdp::read(&bytes)
+                && let Ok(agreed) = sdp.agree(&PhoneCodec::ALL)
+            {
+                assert!(!sdp.answer(&agreed, here(), 1, 1).is_empty());
+            }
+        }
+    }
+}

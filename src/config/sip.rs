@@ -1,0 +1,50 @@
+//! The section about telephones.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::values::{Secret, SecretError, SpokenCodec};
+
+section! {
+    /// Telephones: calls over SIP, by UDP and TCP, from a phone, an exchange or a trunk. Off until an address is given. See
+    /// docs/TELEPHONY.md.
+    pub struct Sip in "sip" {
+        /// Address and port for SIP, as "0.0.0.0:5060". Whoever reaches it may call, unless `users` names
+        /// who may: let only your exchange through the firewall.
+        listen: Option<SocketAddr> = None, Optional { each: (), example: "\"0.0.0.0:5060\"" }, "";
+        /// The address under which telephones reach this machine, where it differs from its own (NAT, cloud). It stands in what the
+        /// server sends as the address of SIP and of the sound.
+        public_address: Option<IpAddr> = None, Optional { each: (), example: "\"203.0.113.7\"" }, "";
+        /// The first and the last UDP port for sound: each call takes one with an even number. As many ports as twice calls.max
+        /// at the least.
+        rtp_first: u16 = 41_000, 1_024..=65_000, "";
+        /// See rtp_first, and not below it.
+        rtp_last: u16 = 41_999, 1_025..=65_535, "";
+        /// What is spoken. Of these the first that the telephone names is taken.
+        codecs: Vec<SpokenCodec> = vec![SpokenCodec::Opus, SpokenCodec::G722, SpokenCodec::Pcma, SpokenCodec::Pcmu],
+            ListOf { most: 4, each: () }, "";
+        /// Numbers that are dialled, and who answers, as "5000=porter"; "*=porter" answers every number that nobody else has. A
+        /// persona's own name can always be dialled.
+        numbers: Vec<String> = Vec::new(), ListOf { most: 1_000, each: Text { most: 200 } }, "";
+        /// Who may call, as "name=VARIABLE", with the password in that environment variable (digest authentication). The name is then the
+        /// caller's, whatever the telephone says. Empty: anybody who reaches the address may call.
+        users: Vec<String> = Vec::new(), ListOf { most: 1_000, each: Text { most: 200 } }, "";
+        /// How long it rings before the agent answers.
+        ring_ms: u32 = 0, 0..=30_000, "ms";
+        /// A telephone that sends nothing for so long, and is not on hold, is gone. 0: it is waited for.
+        silent_s: u32 = 60, 0..=3_600, "s";
+    }
+}
+
+impl Sip {
+    /// Who may call, and the passwords. An entry without "=" names the variable and the user alike.
+    ///
+    /// # Errors
+    /// The first variable that is not set.
+    pub fn passwords(&self) -> Result<Vec<(String, Secret)>, SecretError> {
+        let password = |entry: &String| {
+            let (name, variable) = entry.split_once('=').unwrap_or((entry, entry));
+            Ok((name.trim().to_owned(), Secret::from_env("sip.users", variable.trim())?))
+        };
+        self.users.iter().map(password).collect()
+    }
+}

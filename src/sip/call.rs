@@ -1,0 +1,447 @@
+//! One telephone call: from the INVITE to the last BYE. One task, which has the dialog and reads the socket.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use duologue_signaling::phone_sdp::{self, PhoneAgreed, PhoneSdp};
+use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle};
+use rsipstack::dialog::invite_dialog::InviteDialog;
+use rsipstack::sip::{Header, Method, Request, StatusCode};
+use rsipstack::transaction::transaction::Transaction;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::line::{Latch, RtpLine, Wire};
+use super::{Exchange, answer, request, sdp, what_is_spoken};
+use crate::call::leg::{Echoes, Leg};
+use crate::call::registry::{Admitted, Asked, OpenError};
+use crate::call::wire;
+use crate::media::keys::KeyReader;
+use crate::media::rtp::RtpPacket;
+use crate::peer::{Ending, GoneWhy, PeerEvent};
+use crate::time::CallTime;
+
+/// The largest datagram that is read: L16 at 48 kHz would be 1,932.
+const DATAGRAM: usize = 2_048;
+/// How often what is overdue is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Why a call is refused.
+struct Refused(StatusCode, String);
+
+/// A call that rings.
+struct Ringing {
+    admitted: Admitted,
+    /// `None`: the telephone wants our offer.
+    theirs: Option<(PhoneSdp, PhoneAgreed)>,
+    came_from: IpAddr,
+    here: IpAddr,
+    wire: Arc<Wire>,
+}
+
+impl Exchange {
+    /// Answers an INVITE that begins a call, and stays with the call to its end.
+    pub(super) async fn ring(self: &Arc<Self>, mut invite: Transaction) {
+        let came_from = request::came_from(&invite.original);
+        let Some(came_from) = came_from else {
+            return answer(&mut invite, StatusCode::BadRequest, Vec::new()).await;
+        };
+        let now_s = u64::try_from(crate::store::utc_ms() / 1_000).unwrap_or(0);
+        let name = match self.settings.guard.name(&invite.original, came_from, now_s) {
+            Ok(name) => name,
+            Err(challenge) => return answer(&mut invite, StatusCode::Unauthorized, vec![challenge]).await,
+        };
+        let ringing = match self.admit(&invite.original, came_from, name).await {
+            Ok(ringing) => ringing,
+            Err(Refused(status, why)) => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                tracing::info!(code = status.code(), why, "a telephone's call is refused");
+                let warning =
+                    Header::Warning(format!("399 duologue \"{}\"", why.replace(['"', '\\', '\r', '\n'], "'")).into());
+                return answer(&mut invite, status, vec![warning]).await;
+            }
+        };
+        let contact = request::contact(SocketAddr::new(ringing.here, self.address.port()), &invite);
+        let (states_in, states) = self.dialogs.new_dialog_state_channel();
+        let dialog = match self.dialogs.get_or_create_server_invite(&invite, states_in, None, Some(contact)) {
+            Ok(dialog) => dialog,
+            Err(fault) => {
+                tracing::debug!(%fault, "an INVITE that makes no dialog");
+                return answer(&mut invite, StatusCode::BadRequest, Vec::new()).await;
+            }
+        };
+        let mut handled = dialog.clone();
+        // Until the ACK, or until there is none.
+        let handling = async {
+            if let Err(fault) = handled.handle(&mut invite).await {
+                tracing::debug!(%fault, "an INVITE was not finished");
+            }
+        };
+        tokio::join!(handling, self.hold(&dialog, states, ringing));
+        self.dialogs.remove_dialog(&dialog.id());
+    }
+
+    /// Whether the call is taken, and how.
+    async fn admit(&self, invite: &Request, came_from: IpAddr, name: Option<String>) -> Result<Ringing, Refused> {
+        let spoken_here = &self.settings.codecs;
+        let theirs = if invite.body.is_empty() {
+            None
+        } else {
+            let not_here = |why: phone_sdp::PhoneSdpFault| Refused(StatusCode::NotAcceptableHere, why.to_string());
+            let theirs = PhoneSdp::read(&invite.body).map_err(not_here)?;
+            let agreed = theirs.agree(spoken_here).map_err(not_here)?;
+            Some((theirs, agreed))
+        };
+        let dialled = invite.uri.user().unwrap_or("").to_owned();
+        let personas = self.registry.personas();
+        let who = self.settings.dialled.who(&dialled, |name| personas.iter().any(|persona| persona.name == name));
+        let asked = Asked { persona: Some(who), caller: name.or_else(|| request::caller(invite)), recorded: true };
+        let admitted = self.registry.admit(asked).await.map_err(|why| Refused(status_of(&why), why.to_string()))?;
+        let here = self.here(came_from);
+        let target = theirs.as_ref().map_or(SocketAddr::new(came_from, 9), |(theirs, _)| theirs.address);
+        let on = if self.settings.listen.ip().is_unspecified() { unspecified(here) } else { self.settings.listen.ip() };
+        let wire = Wire::open(on, &self.settings.ports, target)
+            .await
+            .map_err(|why| Refused(StatusCode::ServiceUnavailable, format!("no port for the sound: {why}")))?;
+        Ok(Ringing { admitted, theirs, came_from, here, wire })
+    }
+
+    /// The call, from ringing on.
+    async fn hold(self: &Arc<Self>, dialog: &InviteDialog, mut states: DialogStateReceiver, ringing: Ringing) {
+        let _ = dialog.ringing(None, None);
+        let rung = Instant::now() + self.settings.ring;
+        while self.settings.ring > Duration::ZERO {
+            match tokio::time::timeout_at(rung, states.recv()).await {
+                Ok(None | Some(DialogState::Terminated(..))) => return,
+                Ok(Some(_)) => {}
+                Err(_) => break,
+            }
+        }
+        let Ringing { admitted, theirs, came_from, here, wire } = ringing;
+        let (events_in, events) = wire::leg_events();
+        let (hang_up, finished) = (CancellationToken::new(), CancellationToken::new());
+        // However this ends, whoever waits for it is told.
+        let _told = finished.clone().drop_guard();
+        let first = self.settings.codecs.first().copied().unwrap_or(phone_sdp::PhoneCodec::Pcmu);
+        let agreed = theirs.as_ref().map_or_else(|| phone_sdp::promised(first), |(_, agreed)| *agreed);
+        let leg = Leg {
+            events,
+            line: Arc::new(RtpLine(wire.clone())),
+            spoken: sdp::spoken(&agreed),
+            transport: "sip",
+            echoes: Echoes::Likely,
+            ending: Ending::new(hang_up.clone(), self.tasks.spawn(finished.clone().cancelled_owned())),
+        };
+        let call = match self.registry.begin(admitted, leg) {
+            Ok(call) => call,
+            Err(fault) => {
+                let _ = dialog.reject(Some(StatusCode::ServerInternalError), Some(fault.to_string()));
+                return;
+            }
+        };
+        self.answered.fetch_add(1, Ordering::Relaxed);
+        let mut held = Call {
+            exchange: self,
+            dialog,
+            events: events_in,
+            latch: Latch::new(theirs.as_ref().map_or(SocketAddr::new(came_from, 9), |(sdp, _)| sdp.address), came_from),
+            keys: KeyReader::new(agreed.keys.map_or(8_000, |keys| keys.clock_hz)),
+            here: SocketAddr::new(here, wire.port()),
+            wire,
+            agreed,
+            // RFC 8866, section 5.2: a number that nobody else has.
+            session: rand::random::<u64>() >> 2,
+            version: 0,
+            offered: theirs.is_none(),
+            connected: false,
+            held: false,
+            began: Instant::now(),
+            heard: Instant::now(),
+            strangers: 0,
+            untaken: 0,
+        };
+        let body = match &theirs {
+            Some((theirs, agreed)) => held.answer(theirs, agreed),
+            None => held.offer(),
+        };
+        if let Err(fault) = dialog.accept(Some(is_sdp()), Some(body.into_bytes())) {
+            tracing::debug!(%call, %fault, "the call was not answered");
+        }
+        let why = held.run(&mut states, &hang_up).await;
+        held.end(why, finished).await;
+    }
+}
+
+/// A call that was answered.
+struct Call<'a> {
+    exchange: &'a Exchange,
+    dialog: &'a InviteDialog,
+    events: mpsc::Sender<PeerEvent>,
+    wire: Arc<Wire>,
+    latch: Latch,
+    keys: KeyReader,
+    /// Where our sound is.
+    here: SocketAddr,
+    agreed: PhoneAgreed,
+    session: u64,
+    version: u32,
+    /// The offer was ours; the ACK has the answer.
+    offered: bool,
+    connected: bool,
+    held: bool,
+    began: Instant,
+    /// The last packet of the telephone's.
+    heard: Instant,
+    /// Packets of others.
+    strangers: u64,
+    /// Packets that the call did not take in time.
+    untaken: u64,
+}
+
+impl Call<'_> {
+    /// Until somebody hangs up.
+    async fn run(&mut self, states: &mut DialogStateReceiver, hang_up: &CancellationToken) -> GoneWhy {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let wire = self.wire.clone();
+        let mut datagram = BytesMut::with_capacity(DATAGRAM);
+        loop {
+            tokio::select! {
+                biased;
+                () = hang_up.cancelled() => return GoneWhy::ClosedHere,
+                state = states.recv() => match state {
+                    None => return GoneWhy::Failed("the SIP stack let go of the call".into()),
+                    Some(DialogState::Terminated(_, reason)) => return gone(reason),
+                    Some(state) => self.on_state(state).await,
+                },
+                received = wire.socket.recv_buf_from(&mut datagram) => {
+                    if let Ok((_, from)) = received {
+                        self.on_datagram(from, datagram.split().freeze());
+                    }
+                    datagram.reserve(DATAGRAM);
+                }
+                _ = look.tick() => {
+                    if let Some(why) = self.overdue() {
+                        return why;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The goodbye: the call is told first, so that it need not wait for the network.
+    async fn end(self, why: GoneWhy, finished: CancellationToken) {
+        if self.strangers + self.untaken + self.wire.unsent() + self.keys.ignored() > 0 {
+            tracing::debug!(
+                strangers = self.strangers,
+                untaken = self.untaken,
+                unsent = self.wire.unsent(),
+                no_keys = self.keys.ignored(),
+                "RTP packets that came to nothing"
+            );
+        }
+        // A call that does not read any more has ended by itself.
+        let _ = tokio::time::timeout(LOOK_EVERY, self.events.send(PeerEvent::Gone(why))).await;
+        finished.cancel();
+        if self.dialog.state().is_terminated() {
+            return;
+        }
+        if let Err(fault) = self.dialog.bye().await {
+            tracing::debug!(%fault, "a BYE was not answered");
+        }
+    }
+
+    async fn on_state(&mut self, state: DialogState) {
+        match state {
+            DialogState::Confirmed(..) if !self.connected => self.on_ack().await,
+            DialogState::Updated(_, request, handle) => self.on_offer(&request, handle).await,
+            DialogState::Info(_, request, handle) => {
+                let status = self.on_info(&request).await;
+                let _ = handle.reply(status).await;
+            }
+            DialogState::Options(_, _, handle) => {
+                let _ = handle.respond(StatusCode::OK, Some(what_is_spoken()), None).await;
+            }
+            // A call is handed to nobody: who is asked to may not be known, and calls cost money (docs/TELEPHONY.md).
+            DialogState::Refer(_, _, handle) => {
+                let _ = handle.reply(StatusCode::Decline).await;
+            }
+            DialogState::Notify(_, _, handle) => {
+                let _ = handle.reply(StatusCode::BadEvent).await;
+            }
+            DialogState::Message(_, _, handle) | DialogState::Publish(_, _, handle) => {
+                let _ = handle.respond(StatusCode::MethodNotAllowed, Some(what_is_spoken()), None).await;
+            }
+            _ => {}
+        }
+    }
+
+    /// The ACK: sound flows. Where the offer was ours, it has the answer.
+    async fn on_ack(&mut self) {
+        self.connected = true;
+        if self.offered
+            && let Some(ack) = self.dialog.last_remote_ack()
+        {
+            let answered =
+                PhoneSdp::read(&ack.body).and_then(|sdp| Ok((sdp.agree(&self.exchange.settings.codecs)?, sdp)));
+            match answered {
+                Ok((agreed, theirs)) => self.follow(&theirs, agreed).await,
+                Err(why) => tracing::info!(%why, "an ACK without a usable answer: the telephone will hear nothing"),
+            }
+        }
+        let _ = self.events.send(PeerEvent::Connected).await;
+        if self.agreed.direction.seen_from_there().holds() {
+            self.on_hold(true).await;
+        }
+    }
+
+    /// A further offer: hold, another address, another codec. What cannot be followed leaves everything as it was.
+    async fn on_offer(&mut self, request: &Request, handle: TransactionHandle) {
+        if request.body.is_empty() {
+            // An UPDATE without one only says that the other side is there (RFC 4028).
+            let offer = (request.method == Method::Invite).then(|| self.offer().into_bytes());
+            let headers = offer.as_ref().map(|_| is_sdp());
+            let _ = handle.respond(StatusCode::OK, headers, offer).await;
+            return;
+        }
+        let read = PhoneSdp::read(&request.body).and_then(|sdp| Ok((sdp.agree(&self.exchange.settings.codecs)?, sdp)));
+        match read {
+            Ok((agreed, theirs)) => {
+                let body = self.answer(&theirs, &agreed);
+                let _ = handle.respond(StatusCode::OK, Some(is_sdp()), Some(body.into_bytes())).await;
+                self.follow(&theirs, agreed).await;
+            }
+            Err(why) => {
+                tracing::info!(%why, "a telephone's further offer is refused");
+                let _ = handle.reply(StatusCode::NotAcceptableHere).await;
+            }
+        }
+    }
+
+    /// Does what was agreed on.
+    async fn follow(&mut self, theirs: &PhoneSdp, agreed: PhoneAgreed) {
+        // On hold the old way a telephone names no address.
+        if !theirs.address.ip().is_unspecified() {
+            self.latch.moved(theirs.address);
+            self.wire.aim(self.latch.target());
+        }
+        if sdp::spoken(&agreed) != sdp::spoken(&self.agreed) {
+            let _ = self.events.send(PeerEvent::Speaks(sdp::spoken(&agreed))).await;
+        }
+        if agreed.keys != self.agreed.keys {
+            self.keys = KeyReader::new(agreed.keys.map_or(8_000, |keys| keys.clock_hz));
+        }
+        self.agreed = agreed;
+        self.heard = Instant::now();
+        if self.connected {
+            self.on_hold(theirs.direction.holds()).await;
+        }
+    }
+
+    async fn on_hold(&mut self, held: bool) {
+        if held != self.held {
+            self.held = held;
+            let _ = self.events.send(PeerEvent::Held(held)).await;
+        }
+    }
+
+    /// A key in an INFO, as older exchanges send it.
+    async fn on_info(&mut self, request: &Request) -> StatusCode {
+        match request::key(request) {
+            Ok(Some((key, held))) => {
+                let _ = self.events.send(PeerEvent::Key { key, held }).await;
+                StatusCode::OK
+            }
+            Ok(None) => StatusCode::OK,
+            Err(status) => status,
+        }
+    }
+
+    fn on_datagram(&mut self, from: SocketAddr, datagram: Bytes) {
+        let Some(packet) = RtpPacket::read(&datagram) else { return };
+        let keys = self.agreed.keys.filter(|keys| keys.payload_type == packet.payload_type);
+        if packet.payload_type != self.agreed.payload_type && keys.is_none() {
+            return;
+        }
+        if !self.latch.hears(from) {
+            self.strangers += 1;
+            return;
+        }
+        self.wire.aim(self.latch.target());
+        let at = Instant::now();
+        self.heard = at;
+        if keys.is_some()
+            && let Some(key) = self.keys.packet(self.now(), packet.timestamp, &packet.payload)
+        {
+            self.press(key.key, key.held);
+        }
+        if self.events.try_send(PeerEvent::Rtp { packet, at }).is_err() {
+            self.untaken += 1;
+        }
+    }
+
+    fn press(&mut self, key: char, held: Duration) {
+        if self.events.try_send(PeerEvent::Key { key, held }).is_err() {
+            self.untaken += 1;
+        }
+    }
+
+    /// Ten times a second.
+    fn overdue(&mut self) -> Option<GoneWhy> {
+        if let Some(key) = self.keys.overdue(self.now()) {
+            self.press(key.key, key.held);
+        }
+        let silent = self.exchange.settings.silent.filter(|_| self.connected && !self.held);
+        silent.filter(|silent| self.heard.elapsed() >= *silent).map(|_| GoneWhy::Silent)
+    }
+
+    fn now(&self) -> CallTime {
+        CallTime::ZERO + self.began.elapsed()
+    }
+
+    fn answer(&mut self, theirs: &PhoneSdp, agreed: &PhoneAgreed) -> String {
+        self.version += 1;
+        theirs.answer(agreed, self.here, self.session, self.version)
+    }
+
+    fn offer(&mut self) -> String {
+        self.version += 1;
+        phone_sdp::offer(self.here, &self.exchange.settings.codecs, self.session, self.version)
+    }
+}
+
+fn is_sdp() -> Vec<Header> {
+    vec![Header::ContentType("application/sdp".into())]
+}
+
+/// Why a dialog is over.
+fn gone(reason: TerminatedReason) -> GoneWhy {
+    match reason {
+        TerminatedReason::UacBye | TerminatedReason::UacCancel => GoneWhy::ClosedByPeer,
+        TerminatedReason::UasBye => GoneWhy::ClosedHere,
+        TerminatedReason::Timeout => GoneWhy::NeverConnected,
+        other => GoneWhy::Failed(format!("{other:?}")),
+    }
+}
+
+/// RFC 3261, section 21.
+fn status_of(why: &OpenError) -> StatusCode {
+    match why {
+        OpenError::NoSuchPersona { .. } => StatusCode::NotFound,
+        OpenError::Blocked(_) => StatusCode::Decline,
+        OpenError::Full(_) => StatusCode::BusyHere,
+        OpenError::ShuttingDown => StatusCode::ServiceUnavailable,
+        _ => StatusCode::ServerInternalError,
+    }
+}
+
+const fn unspecified(like: IpAddr) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
+    }
+}

@@ -1,0 +1,203 @@
+//! A telephone's sound: one UDP socket a call, plain RTP both ways to and from one address (symmetric RTP, RFC 4961).
+//!
+//! There is no RTCP: how our packets arrive is not known, and what cannot be known is not guessed at.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::net::UdpSocket;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::call::leg::{Line, Outgoing};
+use crate::media::lateness::{self, BUCKETS_MS, Lateness};
+use crate::media::rtp::RtpPacket;
+use crate::peer::OfferRefused;
+
+/// Ports that are tried before a call is refused: with half of them taken all are taken in one of 2^64 calls.
+const TRIES: u32 = 64;
+
+/// Whose packets are heard, and where ours go.
+///
+/// What a telephone behind a NAT says of its address is not where its packets come from. They are taken from the address that its SDP
+/// names or that its SIP comes from, and from no other; the first one decides about the port, and from then on only a new offer
+/// changes it. So nobody else can take the call's sound over, or have it sent to himself (RTPbleed), by sending packets to the port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Latch {
+    said: SocketAddr,
+    signalled: IpAddr,
+    taken: Option<SocketAddr>,
+}
+
+impl Latch {
+    pub(super) const fn new(said: SocketAddr, signalled: IpAddr) -> Self {
+        Self { said, signalled, taken: None }
+    }
+
+    /// Whether a packet from there is the telephone's.
+    pub(super) fn hears(&mut self, from: SocketAddr) -> bool {
+        // Packets from exactly where they were said to come from are right whatever came before.
+        if from == self.said {
+            self.taken = Some(from);
+        }
+        match self.taken {
+            Some(taken) => taken == from,
+            None if from.ip() == self.said.ip() || from.ip() == self.signalled => {
+                self.taken = Some(from);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A new offer names another address, or the same again.
+    pub(super) fn moved(&mut self, said: SocketAddr) {
+        if said != self.said {
+            (self.said, self.taken) = (said, None);
+        }
+    }
+
+    /// Where our packets go.
+    pub(super) fn target(&self) -> SocketAddr {
+        self.taken.unwrap_or(self.said)
+    }
+}
+
+/// What both ends of the socket share.
+pub(super) struct Wire {
+    pub(super) socket: UdpSocket,
+    target: watch::Sender<SocketAddr>,
+    ssrc: u32,
+    unsent: AtomicU64,
+    late: [AtomicU64; BUCKETS_MS.len()],
+    worst_us: AtomicU64,
+}
+
+impl Wire {
+    /// A socket on an even port of the range.
+    ///
+    /// # Errors
+    /// When none of those that were tried is free.
+    pub(super) async fn open(
+        on: IpAddr,
+        ports: &RangeInclusive<u16>,
+        target: SocketAddr,
+    ) -> std::io::Result<Arc<Self>> {
+        let pairs = (ports.end() - ports.start()) / 2 + 1;
+        let mut refused = std::io::ErrorKind::AddrInUse.into();
+        for _ in 0..TRIES {
+            let port = ports.start() + 2 * (rand::random::<u16>() % pairs);
+            match UdpSocket::bind((on, port)).await {
+                Ok(socket) => {
+                    // Known to be ready once, it can be sent to without waiting.
+                    socket.writable().await?;
+                    return Ok(Arc::new(Self {
+                        socket,
+                        target: watch::Sender::new(target),
+                        ssrc: rand::random(),
+                        unsent: AtomicU64::new(0),
+                        late: std::array::from_fn(|_| AtomicU64::new(0)),
+                        worst_us: AtomicU64::new(0),
+                    }));
+                }
+                Err(why) => refused = why,
+            }
+        }
+        Err(refused)
+    }
+
+    /// Our packets go there from here on.
+    pub(super) fn aim(&self, target: SocketAddr) {
+        self.target.send_if_modified(|before| std::mem::replace(before, target) != target);
+    }
+
+    /// Packets that the network did not take.
+    pub(super) fn unsent(&self) -> u64 {
+        self.unsent.load(Ordering::Relaxed)
+    }
+
+    /// The port that the socket has.
+    pub(super) fn port(&self) -> u16 {
+        self.socket.local_addr().map_or(0, |at| at.port())
+    }
+}
+
+/// The way out.
+pub(super) struct RtpLine(pub(super) Arc<Wire>);
+
+#[async_trait]
+impl Line for RtpLine {
+    fn send(&self, packet: Outgoing) -> bool {
+        let wire = &self.0;
+        let Outgoing { payload_type, sequence, timestamp, marker, payload, due } = packet;
+        let datagram: Bytes = RtpPacket { payload_type, sequence, timestamp, ssrc: wire.ssrc, marker, payload }.write();
+        let target = *wire.target.borrow();
+        if wire.socket.try_send_to(&datagram, target).is_err() {
+            wire.unsent.fetch_add(1, Ordering::Relaxed);
+            return false;
+        }
+        let late = Instant::now().saturating_duration_since(due);
+        wire.late[lateness::bucket_of(late)].fetch_add(1, Ordering::Relaxed);
+        wire.worst_us.fetch_max(late.as_micros() as u64, Ordering::Relaxed);
+        true
+    }
+
+    /// A telephone has no screen.
+    fn send_message(&self, _: String) -> bool {
+        false
+    }
+
+    fn lateness(&self) -> Lateness {
+        let frames = std::array::from_fn(|bucket| self.0.late[bucket].load(Ordering::Relaxed));
+        Lateness::of(frames, std::time::Duration::from_micros(self.0.worst_us.load(Ordering::Relaxed)))
+    }
+
+    async fn reoffer(&self, _: String) -> Result<String, OfferRefused> {
+        Err(OfferRefused::NotAnswerable("a telephone's offers come over SIP".into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_first_packet_from_the_telephone_s_own_addresses_decides() {
+        let mut latch = Latch::new(at("192.168.1.9:5004"), "203.0.113.5".parse().unwrap());
+        assert_eq!(latch.target(), at("192.168.1.9:5004"));
+        assert!(!latch.hears(at("198.51.100.66:5004")), "a stranger's");
+        assert!(latch.hears(at("203.0.113.5:31000")), "through the NAT that SIP came through");
+        assert_eq!(latch.target(), at("203.0.113.5:31000"));
+        assert!(!latch.hears(at("203.0.113.5:31001")), "another port behind that NAT");
+        assert!(!latch.hears(at("198.51.100.66:31000")));
+        assert!(latch.hears(at("203.0.113.5:31000")));
+    }
+
+    #[test]
+    fn exactly_what_was_said_is_right_whatever_came_before() {
+        let mut latch = Latch::new(at("203.0.113.5:5004"), "203.0.113.5".parse().unwrap());
+        assert!(latch.hears(at("203.0.113.5:9")));
+        assert!(latch.hears(at("203.0.113.5:5004")));
+        assert!(!latch.hears(at("203.0.113.5:9")));
+    }
+
+    #[test]
+    fn a_new_offer_with_another_address_begins_anew_and_with_the_same_does_not() {
+        let mut latch = Latch::new(at("192.0.2.1:5004"), "192.0.2.1".parse().unwrap());
+        assert!(latch.hears(at("192.0.2.1:7000")));
+        latch.moved(at("192.0.2.1:5004"));
+        assert_eq!(latch.target(), at("192.0.2.1:7000"));
+        latch.moved(at("192.0.2.8:6000"));
+        assert_eq!(latch.target(), at("192.0.2.8:6000"));
+        assert!(!latch.hears(at("192.0.2.77:6000")));
+        assert!(latch.hears(at("192.0.2.8:6000")));
+    }
+}

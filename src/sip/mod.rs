@@ -1,0 +1,277 @@
+//! Ring 3: telephones. Calls over SIP (RFC 3261) become calls like a browser's: [`line`] is their sound, [`call`] their dialog, and
+//! what the call sees is a [`crate::call::leg::Leg`].
+//!
+//! The stack below (`rsipstack`) keeps transactions, dialogs and sockets; what is asked and answered, SDP and RTP are ours. See
+//! docs/TELEPHONY.md for what is there, and what is not.
+
+mod call;
+mod dialled;
+mod guard;
+mod line;
+mod request;
+mod sdp;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use duologue_signaling::phone_sdp::PhoneCodec;
+use rsipstack::EndpointBuilder;
+use rsipstack::dialog::dialog_layer::DialogLayer;
+use rsipstack::sip::{Header, HeadersExt as _, Method, StatusCode};
+use rsipstack::transaction::transaction::Transaction;
+use rsipstack::transport::TransportLayer;
+use rsipstack::transport::tcp_listener::TcpListenerConnection;
+use rsipstack::transport::udp::UdpConnection;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::call::registry::Registry;
+use crate::config::{SecretError, Sip};
+pub use dialled::{Dialled, NumbersFault};
+pub use guard::Guard;
+
+/// What is understood here, as `Allow` has it.
+const ALLOWED: [Method; 7] =
+    [Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options, Method::Info, Method::Update];
+/// Requests of no call yet that may be in work at once, beside the calls themselves: each waits for the network at most.
+const STRANGERS_MOST: usize = 256;
+/// The goodbyes of the last calls are waited for so long at the end.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Why no telephone can call.
+#[derive(Debug, thiserror::Error)]
+pub enum SipError {
+    #[error("cannot listen for SIP on {listen}: {why}; set sip.listen in duologue.toml")]
+    Listen { listen: SocketAddr, why: String },
+    #[error("sip.rtp_last is below sip.rtp_first, or leaves no even port")]
+    Ports,
+    #[error("sip.numbers: {0}")]
+    Numbers(#[from] NumbersFault),
+    #[error("sip.codecs is empty: name one")]
+    Codecs,
+    #[error(transparent)]
+    Password(#[from] SecretError),
+    #[error("SIP: {0}")]
+    Stack(String),
+}
+
+/// What the configuration says, read.
+#[derive(Clone, Debug)]
+pub struct SipSettings {
+    pub listen: SocketAddr,
+    pub public: Option<IpAddr>,
+    pub ports: RangeInclusive<u16>,
+    pub codecs: Vec<PhoneCodec>,
+    pub dialled: Dialled,
+    pub guard: Guard,
+    pub ring: Duration,
+    /// `None`: a silent telephone is waited for.
+    pub silent: Option<Duration>,
+}
+
+impl SipSettings {
+    /// `None`: no telephone can call.
+    ///
+    /// # Errors
+    /// When the section contradicts itself.
+    pub fn of(sip: &Sip) -> Result<Option<Self>, SipError> {
+        let Some(listen) = sip.listen else { return Ok(None) };
+        let ports = sip.rtp_first.next_multiple_of(2)..=sip.rtp_last;
+        if ports.is_empty() {
+            return Err(SipError::Ports);
+        }
+        if sip.codecs.is_empty() {
+            return Err(SipError::Codecs);
+        }
+        Ok(Some(Self {
+            listen,
+            public: sip.public_address,
+            ports,
+            codecs: sip.codecs.iter().copied().map(sdp::codec_of).collect(),
+            dialled: Dialled::read(&sip.numbers)?,
+            guard: Guard::new(sip.passwords()?),
+            ring: Duration::from_millis(u64::from(sip.ring_ms)),
+            silent: (sip.silent_s > 0).then(|| Duration::from_secs(u64::from(sip.silent_s))),
+        }))
+    }
+}
+
+/// What has come so far, and was no call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SipCounts {
+    /// Calls that were answered.
+    pub answered: u64,
+    /// Calls that were refused, for whatever reason.
+    pub refused: u64,
+    /// Requests that were turned away because too many were in work.
+    pub flooded: u64,
+}
+
+/// The telephones' side of a server.
+pub struct Switchboard {
+    /// Where SIP is listened for, UDP and TCP alike.
+    pub address: SocketAddr,
+    exchange: Arc<Exchange>,
+    stop: CancellationToken,
+}
+
+/// What every call shares.
+struct Exchange {
+    settings: SipSettings,
+    address: SocketAddr,
+    registry: Arc<Registry>,
+    dialogs: DialogLayer,
+    places: Arc<Semaphore>,
+    tasks: TaskTracker,
+    answered: AtomicU64,
+    refused: AtomicU64,
+    flooded: AtomicU64,
+}
+
+impl Switchboard {
+    /// Listens, and takes calls.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub async fn start(settings: SipSettings, registry: Arc<Registry>) -> Result<Self, SipError> {
+        let listen = settings.listen;
+        let refused = |why: String| SipError::Listen { listen, why };
+        let stop = CancellationToken::new();
+        // Over TCP the stack would only log that a port is taken.
+        let probe = std::net::TcpListener::bind(listen).map_err(|why| refused(format!("TCP: {why}")))?;
+        let port = probe.local_addr().map_or(listen.port(), |at| at.port());
+        drop(probe);
+        let address = SocketAddr::new(listen.ip(), port);
+        let public = settings.public.map(|ip| SocketAddr::new(ip, port));
+        let udp = UdpConnection::create_connection(address, public, Some(stop.child_token()))
+            .await
+            .map_err(|why| refused(format!("UDP: {why}")))?;
+        let tcp = TcpListenerConnection::new(address, public).await.map_err(|why| refused(why.to_string()))?;
+        let transports = TransportLayer::new(stop.clone());
+        transports.add_transport(udp.into());
+        transports.add_transport(tcp.into());
+        let endpoint = EndpointBuilder::new()
+            .with_user_agent(concat!("duologue/", env!("CARGO_PKG_VERSION")))
+            .with_transport_layer(transports)
+            .with_cancel_token(stop.clone())
+            .with_allows(ALLOWED.to_vec())
+            .build();
+        let mut incoming = endpoint.incoming_transactions().map_err(|why| SipError::Stack(why.to_string()))?;
+        let exchange = Arc::new(Exchange {
+            address,
+            dialogs: DialogLayer::new(endpoint.inner.clone()),
+            places: Arc::new(Semaphore::new(registry.lines() * 2 + STRANGERS_MOST)),
+            tasks: TaskTracker::new(),
+            settings,
+            registry,
+            answered: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            flooded: AtomicU64::new(0),
+        });
+        exchange.tasks.spawn(async move { endpoint.serve().await });
+        let taking = exchange.clone();
+        let stopped = stop.clone();
+        exchange.tasks.spawn(async move {
+            while let Some(Some(request)) = stopped.run_until_cancelled(incoming.recv()).await {
+                taking.take(request).await;
+            }
+        });
+        Ok(Self { address, exchange, stop })
+    }
+
+    /// What has come so far.
+    pub fn counts(&self) -> SipCounts {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let exchange = &self.exchange;
+        SipCounts {
+            answered: read(&exchange.answered),
+            refused: read(&exchange.refused),
+            flooded: read(&exchange.flooded),
+        }
+    }
+
+    /// Takes no more. The calls have been ended by the registry; their goodbyes may still leave.
+    pub async fn stop(self) {
+        self.exchange.tasks.close();
+        let _ = tokio::time::timeout(GOODBYE, self.exchange.dialogs_gone()).await;
+        self.stop.cancel();
+        let _ = tokio::time::timeout(GOODBYE, self.exchange.tasks.wait()).await;
+    }
+}
+
+impl Exchange {
+    async fn take(self: &Arc<Self>, mut request: Transaction) {
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            self.flooded.fetch_add(1, Ordering::Relaxed);
+            answer(&mut request, StatusCode::ServiceUnavailable, Vec::new()).await;
+            return;
+        };
+        let exchange = self.clone();
+        self.tasks.spawn(async move {
+            exchange.handle(request).await;
+            drop(place);
+        });
+    }
+
+    async fn handle(self: &Arc<Self>, mut request: Transaction) {
+        if let Some(dialog) = self.dialogs.match_dialog(&request) {
+            if let rsipstack::dialog::dialog::Dialog::Invite(mut dialog) = dialog
+                && let Err(fault) = dialog.handle(&mut request).await
+            {
+                tracing::debug!(%fault, "a request in a SIP call");
+            }
+            return;
+        }
+        let of_a_call = request.original.to_header().is_ok_and(|to| to.tag().is_ok_and(|tag| tag.is_some()));
+        match request.original.method {
+            _ if of_a_call => answer(&mut request, StatusCode::CallTransactionDoesNotExist, Vec::new()).await,
+            Method::Invite => self.ring(request).await,
+            Method::Options => answer(&mut request, StatusCode::OK, what_is_spoken()).await,
+            Method::Ack => {}
+            Method::Bye | Method::Cancel | Method::Info | Method::Update | Method::PRack => {
+                answer(&mut request, StatusCode::CallTransactionDoesNotExist, Vec::new()).await;
+            }
+            _ => answer(&mut request, StatusCode::MethodNotAllowed, what_is_spoken()).await,
+        }
+    }
+
+    async fn dialogs_gone(&self) {
+        while !self.dialogs.is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The address under which this side of the machine is reached from there.
+    fn here(&self, there: IpAddr) -> IpAddr {
+        let listen = self.settings.listen.ip();
+        if let Some(public) = self.settings.public {
+            return public;
+        }
+        if !listen.is_unspecified() {
+            return listen;
+        }
+        // Nothing is sent: connecting a UDP socket only looks up the route.
+        let any: IpAddr = if there.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { listen };
+        let routed = UdpSocket::bind((any, 0)).and_then(|socket| {
+            socket.connect((there, 9))?;
+            socket.local_addr()
+        });
+        routed.map_or(there, |at| at.ip())
+    }
+}
+
+/// Answers a request that is no call's. The other side asks again where the network swallows it.
+async fn answer(request: &mut Transaction, status: StatusCode, headers: Vec<Header>) {
+    if let Err(fault) = request.reply_with(status, headers, None).await {
+        tracing::debug!(%fault, "a SIP request was not answered");
+    }
+}
+
+fn what_is_spoken() -> Vec<Header> {
+    let allowed: Vec<String> = ALLOWED.iter().map(ToString::to_string).collect();
+    vec![Header::Allow(allowed.join(", ").into()), Header::Accept("application/sdp".into())]
+}
