@@ -4,6 +4,8 @@ use std::path::Path;
 
 #[path = "../../fuzz/targets/client_message.rs"]
 mod client_message;
+#[path = "../../fuzz/targets/doors.rs"]
+mod doors;
 #[path = "../../fuzz/targets/offer.rs"]
 mod offer;
 #[path = "../../fuzz/targets/opus.rs"]
@@ -45,4 +47,9 @@ fn offers_of_any_kind_are_read_or_refused() {
 #[test]
 fn messages_of_any_kind_are_read_or_refused() {
     each_of("client_message", client_message::run);
+}
+
+#[test]
+fn what_the_clients_of_the_doors_say_is_read_or_refused() {
+    each_of("doors", doors::run);
 }
