@@ -132,6 +132,12 @@ impl Session {
         self.refuse(&Refused::new("input_audio_buffer_full", "audio", message), None);
     }
 
+    /// The call has not done what it was asked to: it has too much to do, or is over.
+    pub fn busy(&mut self) {
+        let trouble = tell::trouble(&mut self.ids, "call_busy", "The call has too much to do; try again in a moment.");
+        self.steps.push(Step::Tell(trouble));
+    }
+
     /// The call says something about itself; so much of the caller's sound has gone into it.
     pub fn event(&mut self, stamped: &Stamped, heard_ms: u64) {
         match &stamped.event {
