@@ -12,23 +12,24 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::engines::Engines;
+use super::leg::{Echoes, Leg, Line};
 use super::memory::MemoryHouse;
 use super::mouth::Mouth;
 use super::task::{CallTask, Work};
 use super::wire::{self, Control};
-use crate::audio::opus::OpusError;
+use crate::audio::codec::{CodecError, LineCodec};
 use crate::audio::resample::UnsupportedRates;
 use crate::config::EchoCancelling;
 use crate::dialogue::conversation::{Conversation, ConversationSettings};
 use crate::dialogue::persona::Persona;
 use crate::journal::{CallId, EndReason, Entry, MediaTotals};
 use crate::knowledge::KnowledgeHouse;
-use crate::media::downlink::{DownlinkSettings, Level};
+use crate::media::downlink::Level;
 use crate::media::ear::{Ear, EarError, EarSettings};
 use crate::media::echo::EchoMeans;
 use crate::media::parrot::Parrot;
 use crate::media::recording::Recording;
-use crate::peer::{OfferRefused, Peer, PeerLine, Port, PortCounts};
+use crate::peer::{OfferRefused, Port, PortCounts};
 use crate::recording::{Consent, RecordingHouse};
 use crate::search::SearchHouse;
 use crate::store::{Reader, Recorder, utc_ms};
@@ -71,7 +72,7 @@ pub enum OpenError {
     #[error(transparent)]
     Offer(#[from] OfferRefused),
     #[error("no audio codec: {0}")]
-    Codec(#[from] OpusError),
+    Codec(#[from] CodecError),
     #[error(transparent)]
     Ear(#[from] EarError),
     #[error(transparent)]
@@ -83,7 +84,7 @@ pub enum OpenError {
 struct Live {
     control: mpsc::Sender<Control>,
     events: broadcast::Sender<Arc<str>>,
-    line: PeerLine,
+    line: Arc<dyn Line>,
     caller: Option<String>,
 }
 
@@ -112,6 +113,15 @@ impl Default for Asked<'_> {
     }
 }
 
+/// A call that may be taken: it has a line, and an agent who answers.
+pub struct Admitted {
+    persona: Arc<Persona>,
+    caller: Option<String>,
+    recorded: bool,
+    began: Instant,
+    place: OwnedSemaphorePermit,
+}
+
 /// What [`Registry::open`] gives back.
 #[derive(Debug)]
 pub struct Opened {
@@ -136,20 +146,34 @@ impl Registry {
         &self.house.personas
     }
 
-    /// Takes a call.
+    /// Takes a browser's call.
     ///
     /// # Errors
     /// When there is no such persona, no free line, or the offer cannot be answered. Nothing is left behind then.
-    pub async fn open(
-        self: &Arc<Self>,
-        offer: &str,
-        Asked { persona, caller, recorded }: Asked<'_>,
-    ) -> Result<Opened, OpenError> {
+    pub async fn open(self: &Arc<Self>, offer: &str, asked: Asked<'_>) -> Result<Opened, OpenError> {
+        let admitted = self.admit(asked).await?;
+        let (peer, answer) = self.house.port.accept(offer).await?;
+        Ok(Opened { call: self.begin(admitted, peer.into())?, answer })
+    }
+
+    /// Whether a call can be taken; keeps a line free for it. The call's time begins here.
+    ///
+    /// # Errors
+    /// When there is no such persona, the caller is blocked, or no line is free.
+    pub async fn admit(&self, Asked { persona, caller, recorded }: Asked<'_>) -> Result<Admitted, OpenError> {
         let began = Instant::now();
         let persona = self.persona(persona)?;
         self.refuse_blocked(caller.as_deref()).await?;
-        let line = self.lines.clone().try_acquire_owned().map_err(|_| self.refusal())?;
-        let (peer, answer) = self.house.port.accept(offer).await?;
+        let place = self.lines.clone().try_acquire_owned().map_err(|_| self.refusal())?;
+        Ok(Admitted { persona, caller, recorded, began, place })
+    }
+
+    /// Begins a call over this leg, and gives its number.
+    ///
+    /// # Errors
+    /// When there is no codec for it; the leg is hung up then.
+    pub fn begin(self: &Arc<Self>, admitted: Admitted, leg: Leg) -> Result<CallId, OpenError> {
+        let Admitted { persona, caller, recorded, began, place } = admitted;
         let call = uuid::Uuid::now_v7().to_string();
         let started_utc_ms = utc_ms();
         self.house.recorder.record(Entry::CallOpened {
@@ -157,29 +181,29 @@ impl Registry {
             started_utc_ms,
             caller: caller.clone(),
             persona: persona.name.clone(),
-            transport: "webrtc".into(),
+            transport: leg.transport.into(),
             asr: self.house.engines.asr.name(),
             llm: self.house.engines.llm.name(),
             tts: self.house.engines.tts.name(),
         });
         let (control, commands) = wire::control();
         let events = wire::events();
-        let way_out = peer.line.clone();
+        let way_out = leg.line.clone();
         let (talks, name) = (persona.talks(), persona.name.clone());
         let taping = self.house.recording.as_ref().filter(|_| recorded);
         let persona = match taping.map(RecordingHouse::consent) {
             Some(Consent::Announced(words)) => announcing(&persona, words),
             _ => persona,
         };
-        let mut task = self.task(call.clone(), persona, peer, events.clone(), commands, began)?;
+        let mut task = self.task(call.clone(), persona, leg, events.clone(), commands, began)?;
         task.conversation.began_at(u64::try_from(started_utc_ms).unwrap_or(0) / 1_000);
         task.tape = taping.map(|house| house.begin(&call, &name, started_utc_ms));
         if let (Some(caller), Some(memory), true) = (caller.clone(), &self.house.memory, talks) {
             task.remember_caller(memory.clone(), caller);
         }
         self.live().insert(call.clone(), Live { control, events, line: way_out, caller });
-        self.tasks.spawn(watch_over(self.clone(), call.clone(), task, line, began));
-        Ok(Opened { call, answer })
+        self.tasks.spawn(watch_over(self.clone(), call.clone(), task, place, began));
+        Ok(call)
     }
 
     /// A file that cannot be read blocks nobody: that is told elsewhere, and the call goes on.
@@ -199,26 +223,32 @@ impl Registry {
         &self,
         call: CallId,
         persona: Arc<Persona>,
-        peer: Peer,
+        leg: Leg,
         events: broadcast::Sender<Arc<str>>,
         control: mpsc::Receiver<Control>,
         began: Instant,
     ) -> Result<CallTask, OpenError> {
         let house = &self.house;
+        let spoken = leg.spoken;
         let mut ear =
-            Ear::new(house.ear, house.engines.voice_detector(), peer.agreed.opus)?.with_redundancy(peer.agreed.red);
-        if house.echo_canceller == EchoCancelling::On && !persona.echo {
+            Ear::new(house.ear, house.engines.voice_detector(), spoken.payload_type)?.with_redundancy(spoken.red);
+        if spoken.codec != LineCodec::Opus {
+            ear.speak(spoken.codec, spoken.payload_type)?;
+        }
+        let cancels = match (house.echo_canceller, leg.echoes) {
+            (EchoCancelling::Off, _) | (_, Echoes::Never) | (EchoCancelling::Auto, Echoes::ClientTells) => false,
+            (EchoCancelling::On, _) | (EchoCancelling::Auto, Echoes::Likely) => true,
+        };
+        if cancels && !persona.echo {
             ear.mind_echo(EchoMeans::BOTH);
         }
         Ok(CallTask {
             call: call.clone(),
             ear,
-            echo_by_client: house.echo_canceller == EchoCancelling::Auto && !persona.echo,
-            mouth: Mouth::new(
-                rand::random(),
-                rand::random(),
-                DownlinkSettings { red: peer.agreed.red.is_some(), most: house.redundancy_most },
-            )?,
+            echo_by_client: house.echo_canceller == EchoCancelling::Auto
+                && leg.echoes == Echoes::ClientTells
+                && !persona.echo,
+            mouth: Mouth::new(rand::random(), rand::random(), spoken, house.redundancy_most)?,
             parrot: if persona.echo { Some(Parrot::new()?) } else { None },
             recording: persona.recording.clone().and_then(Recording::new),
             hotwords: persona.recogniser_prompt().map(Into::into),
@@ -229,7 +259,7 @@ impl Registry {
             engines: house.engines.clone(),
             recorder: house.recorder.clone(),
             tape: None,
-            peer,
+            leg,
             events,
             control,
             inbox: wire::inbox(),

@@ -12,8 +12,10 @@ use super::consulting::Aside;
 use super::engines::Engines;
 use super::extraction::Extracted;
 use super::judging;
+use super::leg::Leg;
 use super::memory::CallMemory;
 use super::mouth::Mouth;
+use super::telephone::Keys;
 use super::turn::Turn;
 use super::wire::Control;
 use crate::audio::LINE_FRAME;
@@ -30,7 +32,7 @@ use crate::media::parrot::Parrot;
 use crate::media::quality::QualityWatch;
 use crate::media::recording::Recording;
 use crate::memory::meaning::Meaning;
-use crate::peer::{GoneWhy, Peer, PeerEvent};
+use crate::peer::{GoneWhy, PeerEvent};
 use crate::recording::Tape;
 use crate::search::SearchHouse;
 use crate::store::Recorder;
@@ -39,7 +41,7 @@ use crate::time::{CallTime, TICK};
 /// Everything a call is made of; [`CallTask::run`] consumes it.
 pub struct CallTask {
     pub call: CallId,
-    pub peer: Peer,
+    pub leg: Leg,
     pub ear: Ear,
     pub mouth: Mouth,
     /// Present when the persona only sends the caller's sound back.
@@ -81,6 +83,9 @@ pub struct Work {
     pub(super) priming: Option<AbortHandle>,
     pub(super) aside: Aside,
     connected: bool,
+    /// Since when the call is on hold.
+    pub(super) held: Option<Instant>,
+    pub(super) keys: Keys,
     /// The last event about the line, and when it was sent.
     line_told: Option<CallTime>,
     quality: QualityWatch,
@@ -114,7 +119,7 @@ impl CallTask {
             tokio::select! {
                 biased;
                 due = beat.tick() => self.beat(due),
-                event = self.peer.events.recv() => self.on_peer(event),
+                event = self.leg.events.recv() => self.on_leg(event),
                 Some(control) = self.control.recv() => self.on_control(control),
                 Some(input) = self.inbox.1.recv() => {
                     self.know(&input);
@@ -127,8 +132,10 @@ impl CallTask {
         self.finish().await
     }
 
+    /// The call's clock: it stands still while the call is on hold.
     pub(super) fn now(&self) -> CallTime {
-        CallTime::ZERO + self.began.elapsed()
+        let now = self.work.held.unwrap_or_else(Instant::now);
+        CallTime::ZERO + now.saturating_duration_since(self.began)
     }
 
     /// One tick: hear -> decide -> gate -> send. Nothing in here waits.
@@ -137,6 +144,10 @@ impl CallTask {
         if !self.work.connected {
             return;
         }
+        if self.rests(due) {
+            return;
+        }
+        self.mind_keys(at);
         if at.since(CallTime::ZERO) >= self.limit {
             self.end(EndReason::TimeLimit, "The longest allowed call is over.");
             return;
@@ -162,7 +173,7 @@ impl CallTask {
             self.conversation.frame(at, &mut frame)
         };
         self.tape_tick(due, &mut frame);
-        self.mouth.send(&frame, speech, due, &self.peer.line);
+        self.mouth.send(&frame, speech, due, self.leg.line.as_ref());
         // Nobody minds the parrot's own voice.
         if self.parrot.is_none() {
             self.ear.played(&frame);
@@ -318,15 +329,17 @@ impl CallTask {
         if let Ok(json) = serde_json::to_string(&event) {
             // Nobody listening beside the caller is the usual case.
             let _ = self.events.send(json.as_str().into());
-            self.peer.line.send_message(json);
+            self.leg.line.send_message(json);
         }
         if !matches!(event.event, Event::Words { .. }) {
             self.recorder.record(Entry::Event { call: self.call.clone(), event });
         }
     }
 
-    fn on_peer(&mut self, event: Option<PeerEvent>) {
+    fn on_leg(&mut self, event: Option<PeerEvent>) {
         match event {
+            // What comes while the call is on hold is the exchange's music.
+            Some(PeerEvent::Rtp { .. }) if self.work.held.is_some() => {}
             Some(PeerEvent::Rtp { packet, at }) => {
                 let at = CallTime::ZERO + at.saturating_duration_since(self.began);
                 self.ear.packet(at, packet);
@@ -347,6 +360,9 @@ impl CallTask {
                 self.end(reason, &format!("{why}."));
             }
             Some(PeerEvent::Report(report)) => self.on_report(report),
+            Some(PeerEvent::Key { key, held }) => self.on_key(key, held),
+            Some(PeerEvent::Held(held)) => self.on_hold(held),
+            Some(PeerEvent::Speaks(spoken)) => self.speak(spoken),
             Some(PeerEvent::Connected | PeerEvent::MessagesOpen | PeerEvent::Disconnected) => {}
             None => self.end(EndReason::NetworkGone, "The connection is gone."),
         }
@@ -400,7 +416,7 @@ impl CallTask {
         self.execute();
         self.sum_up();
         self.keep_downlink(at, None);
-        let lateness = self.peer.line.lateness();
+        let lateness = self.leg.line.lateness();
         if lateness.total() > 0 {
             self.recorder.record(Entry::Lateness { call: self.call.clone(), lateness });
         }
@@ -414,7 +430,7 @@ impl CallTask {
         });
         self.work.listening.shutdown().await;
         let (tape, call) = (self.tape.take(), self.call.clone());
-        self.peer.close().await;
+        self.leg.close().await;
         // After the goodbye: a slow disk must not keep the caller on a silent line.
         Self::close_tape(tape, call, &self.recorder).await;
         (reason, detail)
