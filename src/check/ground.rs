@@ -10,7 +10,12 @@ use crate::store::{self, Probe, StoreError};
 
 /// The API keys, where some are named.
 pub(super) fn secrets(config: &Config) -> Vec<Finding> {
-    let keys = [("language model", config.llm.key()), ("search provider", config.search.key())];
+    let keys = [
+        ("language model", config.llm.key()),
+        ("search provider", config.search.key()),
+        ("doors", config.doors.key()),
+        ("TURN servers", config.turn_servers.secret()),
+    ];
     let finding = |(whose, key)| match key {
         Ok(None) => None,
         Ok(Some(_)) => Some(Finding::ok(format!("secrets: the {whose}'s key is there"))),
@@ -49,10 +54,14 @@ pub(super) async fn database(config: &Config) -> (Finding, bool) {
 pub(super) fn ports(config: &Config, served: bool) -> Vec<Finding> {
     let http = config.http.listen;
     let media = SocketAddr::new(http.ip(), config.media.udp_port);
-    vec![
+    let asterisk = config.doors.audio_socket;
+    let asterisk = asterisk.map(|at| port("TCP", "doors.audio_socket", at, TcpListener::bind(at).map(drop), served));
+    let mut ports = vec![
         port("TCP", "http.listen", http, TcpListener::bind(http).map(drop), served),
         port("UDP", "media.udp_port", media, UdpSocket::bind(media).map(drop), served),
-    ]
+    ];
+    ports.extend(asterisk);
+    ports
 }
 
 fn port(protocol: &str, key: &str, at: SocketAddr, bound: std::io::Result<()>, served: bool) -> Finding {

@@ -46,7 +46,11 @@ pub(super) fn router(web: &Web) -> Router<Web> {
     if web.doors.whip {
         guarded = guarded.merge(whip::router());
     }
-    let mut all = guarded.route_layer(axum::middleware::from_fn_with_state(web.clone(), guard));
+    let mut all = if guarded.has_routes() {
+        guarded.route_layer(axum::middleware::from_fn_with_state(web.clone(), guard))
+    } else {
+        guarded
+    };
     if web.doors.twilio {
         // Its key comes in the stream's parameters.
         all = all.route("/v1/twilio", get(stream).fallback(refusal::method));

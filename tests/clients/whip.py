@@ -8,10 +8,11 @@ import fractions
 import json
 import sys
 import time
+import urllib.error
+import urllib.request
 
 import aioice.ice
 import av
-import httpx
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 
 from sound import little_endian, loudness, voice
@@ -21,6 +22,28 @@ aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
 
 RATE_HZ = 48_000
 FRAGMENT = "application/trickle-ice-sdpfrag"
+
+
+class Answer:
+    def __init__(self, status_code, headers, text):
+        self.status_code, self.headers, self.text = status_code, headers, text
+
+
+class Http:
+    def __init__(self, **headers):
+        self.headers = headers
+
+    async def ask(self, method, url, content=None, headers=None):
+        def run():
+            data = content.encode() if content is not None else None
+            request = urllib.request.Request(url, data, {**self.headers, **(headers or {})}, method=method)
+            try:
+                with urllib.request.urlopen(request, timeout=20) as answer:
+                    return Answer(answer.status, answer.headers, answer.read().decode())
+            except urllib.error.HTTPError as refused:
+                return Answer(refused.code, refused.headers, refused.read().decode())
+
+        return await asyncio.to_thread(run)
 
 
 class Microphone(MediaStreamTrack):
@@ -55,9 +78,7 @@ class Microphone(MediaStreamTrack):
 
 async def post(http, url, connection):
     await connection.setLocalDescription(await connection.createOffer())
-    answer = await http.post(
-        url, content=connection.localDescription.sdp, headers={"Content-Type": "application/sdp"}
-    )
+    answer = await http.ask("POST", url, connection.localDescription.sdp, {"Content-Type": "application/sdp"})
     if answer.status_code == 201:
         await connection.setRemoteDescription(RTCSessionDescription(sdp=answer.text, type="answer"))
     return answer
@@ -78,53 +99,53 @@ async def hear(track, seconds):
 
 async def run(url, key):
     out = {}
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {key}"}, timeout=20) as http:
-        anybody = await httpx.AsyncClient().post(url + "/v1/whip", headers={"Content-Type": "application/sdp"}, content="v=0")
-        out["without_key"] = [anybody.status_code, anybody.headers.get("www-authenticate")]
-        options = await http.options(url + "/v1/whip")
-        out["options"] = [options.status_code, options.headers.get("accept-post")]
-        out["get"] = (await http.get(url + "/v1/whip")).status_code
+    http = Http(Authorization=f"Bearer {key}")
+    anybody = await Http().ask("POST", url + "/v1/whip", "v=0", {"Content-Type": "application/sdp"})
+    out["without_key"] = [anybody.status_code, anybody.headers.get("www-authenticate")]
+    options = await http.ask("OPTIONS", url + "/v1/whip")
+    out["options"] = [options.status_code, options.headers.get("accept-post")]
+    out["get"] = (await http.ask("GET", url + "/v1/whip")).status_code
 
-        speaker, microphone = RTCPeerConnection(), Microphone()
-        speaker.addTransceiver(microphone, direction="sendonly")
-        published = await post(http, url + "/v1/whip?persona=porter", speaker)
-        session = url + published.headers["location"]
-        tag = published.headers["etag"]
-        link = published.headers["link"]
-        whep = url + link.split("<")[1].split(">")[0]
-        out["published"] = [published.status_code, published.headers["location"].startswith("/v1/whip/"), tag != ""]
-        out["published_direction"] = direction(published.text)
+    speaker, microphone = RTCPeerConnection(), Microphone()
+    speaker.addTransceiver(microphone, direction="sendonly")
+    published = await post(http, url + "/v1/whip?persona=porter", speaker)
+    session = url + published.headers["location"]
+    tag = published.headers["etag"]
+    link = published.headers["link"]
+    whep = url + link.split("<")[1].split(">")[0]
+    out["published"] = [published.status_code, published.headers["location"].startswith("/v1/whip/"), tag != ""]
+    out["published_direction"] = direction(published.text)
 
-        listener = RTCPeerConnection()
-        listener.addTransceiver("audio", direction="recvonly")
-        played = await post(http, whep, listener)
-        out["played"] = [played.status_code, played.headers["location"].startswith("/v1/whep/"), direction(played.text)]
-        track = listener.getReceivers()[0].track
-        out["greeting"] = max(await hear(track, 3))
+    listener = RTCPeerConnection()
+    listener.addTransceiver("audio", direction="recvonly")
+    played = await post(http, whep, listener)
+    out["played"] = [played.status_code, played.headers["location"].startswith("/v1/whep/"), direction(played.text)]
+    track = listener.getReceivers()[0].track
+    out["greeting"] = max(await hear(track, 3))
 
-        # Then a question; its answer is heard as well.
-        await hear(track, 2)
-        microphone.speaks_at = microphone.now()
-        out["answer"] = max((await hear(track, 6))[100:])
+    # Then a question; its answer is heard as well.
+    await hear(track, 2)
+    microphone.speaks_at = microphone.now()
+    out["answer"] = max((await hear(track, 6))[100:])
 
-        # Trickled candidates (RFC 9725, section 4.3.1): without, with the wrong and with the right tag.
-        lines = [l for l in speaker.localDescription.sdp.splitlines() if l.startswith(("a=ice-ufrag", "a=ice-pwd", "a=candidate"))]
-        fragment = "\r\n".join(lines + ["a=end-of-candidates", ""])
+    # Trickled candidates (RFC 9725, section 4.3.1): without, with the wrong and with the right tag.
+    lines = [l for l in speaker.localDescription.sdp.splitlines() if l.startswith(("a=ice-ufrag", "a=ice-pwd", "a=candidate"))]
+    fragment = "\r\n".join(lines + ["a=end-of-candidates", ""])
 
-        async def patch(body, **headers):
-            return await http.patch(session, content=body, headers={"Content-Type": FRAGMENT, **headers})
+    async def patch(body, **headers):
+        return await http.ask("PATCH", session, body, {"Content-Type": FRAGMENT, **headers})
 
-        out["trickle"] = [
-            (await patch(fragment)).status_code,
-            (await patch(fragment, **{"If-Match": '"another"'})).status_code,
-            (await patch(fragment, **{"If-Match": tag})).status_code,
-            (await http.patch(session, content="x", headers={"If-Match": tag})).status_code,
-        ]
-        stopped = await http.delete(url + played.headers["location"])
-        again = await http.delete(url + played.headers["location"])
-        ended = await http.delete(session)
-        out["deleted"] = [stopped.status_code, again.status_code, ended.status_code]
-        await asyncio.gather(speaker.close(), listener.close())
+    out["trickle"] = [
+        (await patch(fragment)).status_code,
+        (await patch(fragment, **{"If-Match": '"another"'})).status_code,
+        (await patch(fragment, **{"If-Match": tag})).status_code,
+        (await http.ask("PATCH", session, "x", {"If-Match": tag, "Content-Type": "text/plain"})).status_code,
+    ]
+    stopped = await http.ask("DELETE", url + played.headers["location"])
+    again = await http.ask("DELETE", url + played.headers["location"])
+    ended = await http.ask("DELETE", session)
+    out["deleted"] = [stopped.status_code, again.status_code, ended.status_code]
+    await asyncio.gather(speaker.close(), listener.close())
     return out
 
 
