@@ -111,7 +111,7 @@ async def run(url, key):
     published = await post(http, url + "/v1/whip?persona=porter", speaker)
     session = url + published.headers["location"]
     tag = published.headers["etag"]
-    link = published.headers["link"]
+    link = next(link for link in published.headers.get_all("link") if 'rel="alternate"' in link)
     whep = url + link.split("<")[1].split(">")[0]
     out["published"] = [published.status_code, published.headers["location"].startswith("/v1/whip/"), tag != ""]
     out["published_direction"] = direction(published.text)
