@@ -6,6 +6,7 @@ Prints one JSON object: what was seen.
 import asyncio
 import fractions
 import json
+import struct
 import sys
 import time
 import urllib.error
@@ -93,7 +94,8 @@ async def hear(track, seconds):
     heard, until = [], time.monotonic() + seconds
     while time.monotonic() < until:
         frame = await asyncio.wait_for(track.recv(), 5)
-        heard.append(loudness(frame.to_ndarray().flatten().tolist()))
+        count = frame.samples * len(frame.layout.channels)
+        heard.append(loudness(struct.unpack(f"<{count}h", bytes(frame.planes[0])[: 2 * count])))
     return heard
 
 
