@@ -9,6 +9,7 @@ SHELL := /bin/bash
 
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/duologue/target
 BIN := $(CARGO_TARGET_DIR)/release
+CLIENTS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/duologue/python-clients
 
 .PHONY: help
 help: ## This list
@@ -19,7 +20,7 @@ run: build client models ## Install, fetch, build what is missing, then serve: o
 	$(BIN)/duologue serve
 
 .PHONY: test
-test: test-system client browser core ## Everything it needs, then every test
+test: test-system client browser clients core ## Everything it needs, then every test
 	cargo build --release --workspace --bins --tests
 	$(BIN)/duologue models fetch --for-default
 	$(BIN)/duologue models fetch smollm2-135m whisper-base
@@ -41,6 +42,12 @@ client: ## The call page
 .PHONY: browser
 browser: test-system
 	cd tests/browser && { [ -d node_modules ] || npm ci --no-audit --no-fund; }
+
+.PHONY: clients
+clients: ## What speaks to the server in the tests of its doors: OpenAI's SDK and aiortc, in a folder of their own
+	@cmp -s tests/clients/requirements.txt $(CLIENTS)/requirements.txt || { rm -rf $(CLIENTS) && \
+	  python3 -m pip install --quiet --no-warn-script-location --target $(CLIENTS) -r tests/clients/requirements.txt && \
+	  cp tests/clients/requirements.txt $(CLIENTS)/; }
 
 .PHONY: models
 models: build ## The models that the default configuration needs

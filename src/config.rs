@@ -6,18 +6,22 @@ mod fault;
 mod knob;
 #[macro_use]
 mod section;
+mod doors;
 mod recording;
 mod review;
 mod sip;
+mod turn_servers;
 mod values;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+pub use doors::Doors;
 pub use fault::{ConfigFaults, Fault};
 pub use recording::Recording;
 pub use review::Review;
 pub use sip::Sip;
+pub use turn_servers::TurnServers;
 pub use values::{
     AsrBackend, EchoCancelling, Extractor, HttpUrl, JudgeKind, LlmBackend, LogFormat, ModelRef, Origin, RecordCalls,
     SearchKind, Secret, SecretError, SpokenCodec, TtsBackend, TurnKind,
@@ -40,6 +44,8 @@ sections! {
         tts: Tts,
         personas: Personas,
         calls: Calls,
+        doors: Doors,
+        turn_servers: TurnServers,
         store: Store,
         recording: Recording,
         review: Review,
@@ -419,6 +425,10 @@ impl Config {
         if search.provider == SearchKind::Serper && search.key_env.is_none() && search.key_file.is_none() {
             let needed = "needed with search.provider = \"serper\", as in \"SERPER_API_KEY\"";
             refuse("search.key_env", "(not set)".into(), needed.into());
+        }
+        if let (Some(_), Some(file)) = (&self.doors.key_env, &self.doors.key_file) {
+            let value = format!("{:?}", file.display().to_string());
+            refuse("doors.key_file", value, "only one of doors.key_env and doors.key_file".into());
         }
         if llm.backend == LlmBackend::Openai && llm.url.is_none() {
             refuse(

@@ -22,6 +22,7 @@ use crate::dialogue::conversation::{
 use crate::dialogue::endpoint::{EndWeights, EndpointSettings};
 use crate::dialogue::floor::FloorSettings;
 use crate::dialogue::persona::Persona;
+use crate::doors::audio_socket;
 use crate::knowledge::{self, AsFound, KnowledgeHouse, Shelf, What, missing_folders, shelves};
 use crate::media::ear::EarSettings;
 use crate::media::far_ear::FarEarSettings;
@@ -55,6 +56,8 @@ pub enum ServeError {
     HttpInUse(SocketAddr),
     #[error("cannot listen for HTTP on {listen}: {why}")]
     Http { listen: SocketAddr, why: std::io::Error },
+    #[error("cannot listen for AudioSocket on {listen}: {why}; set doors.audio_socket to another address")]
+    AudioSocket { listen: SocketAddr, why: std::io::Error },
 }
 
 /// A server that takes calls.
@@ -64,12 +67,15 @@ pub struct Server {
     pub registry: Arc<Registry>,
     /// Present where telephones can call.
     pub telephones: Option<Switchboard>,
+    /// Where Asterisk's AudioSocket is taken, where it is.
+    pub audio_socket: Option<SocketAddr>,
     store: Store,
     stop: CancellationToken,
     web: JoinHandle<()>,
     /// Reads what personas know from files, in the background.
     indexing: JoinHandle<()>,
     keeping: JoinHandle<()>,
+    asterisk: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -82,6 +88,7 @@ impl Server {
         let web = search::provider(&config.search)?;
         let sip = SipSettings::of(&config.sip)?;
         let listener = listen(config.http.listen).await?;
+        let asterisk = asterisk(config).await?;
         let port = Port::bind(PortConfig {
             listen: SocketAddr::new(config.http.listen.ip(), config.media.udp_port),
             public: config.media.public_addresses.clone(),
@@ -122,6 +129,8 @@ impl Server {
         let router = web::router(Web {
             registry: registry.clone(),
             store: store.reader(),
+            doors: doors(config)?,
+            ice_servers: ice_servers(config)?,
             page: PathBuf::from("client/dist"),
             recordings: config.recording.dir.clone(),
             reviewers: reviewers(config, http)?,
@@ -136,7 +145,10 @@ impl Server {
         });
         let indexing = tokio::spawn(read_in(config.store.path.clone(), shelves));
         let keeping = tokio::spawn(housekeeping(config, &store).run());
-        Ok(Self { http, media, registry, telephones, store, stop, web, indexing, keeping })
+        let audio_socket = asterisk.as_ref().and_then(|listener| listener.local_addr().ok());
+        let serving = |listener| audio_socket::serve(listener, registry.clone(), stop.clone());
+        let asterisk = asterisk.map(|listener| tokio::spawn(serving(listener)));
+        Ok(Self { http, media, registry, telephones, audio_socket, store, stop, web, indexing, keeping, asterisk })
     }
 
     /// Ends every call, writes every row, stops.
@@ -151,6 +163,9 @@ impl Server {
         // Listeners of ended calls close by themselves; an idle keep-alive connection is not waited for.
         if tokio::time::timeout(Duration::from_secs(2), self.web).await.is_err() {
             tracing::debug!("open web connections were cut");
+        }
+        if let Some(asterisk) = self.asterisk {
+            let _ = asterisk.await;
         }
         let counts = self.store.close().await;
         if counts.lost > 0 {
@@ -175,6 +190,22 @@ async fn read_in(database: PathBuf, shelves: Vec<Shelf>) {
     if let Err(fault) = read.await {
         tracing::error!(%fault, "what personas know from files is not up to date");
     }
+}
+
+/// Which doors are open beside the server's own, and for whom.
+fn doors(config: &Config) -> Result<web::Doors, ServeError> {
+    let doors = &config.doors;
+    Ok(web::Doors { realtime: doors.realtime, whip: doors.whip, twilio: doors.twilio, key: doors.key()? })
+}
+
+async fn asterisk(config: &Config) -> Result<Option<TcpListener>, ServeError> {
+    let Some(listen) = config.doors.audio_socket else { return Ok(None) };
+    TcpListener::bind(listen).await.map(Some).map_err(|why| ServeError::AudioSocket { listen, why })
+}
+
+fn ice_servers(config: &Config) -> Result<web::IceServers, ServeError> {
+    let relays = &config.turn_servers;
+    Ok(web::IceServers { urls: relays.urls.clone(), secret: relays.secret()?, valid_s: relays.valid_s })
 }
 
 /// Who may read everything.

@@ -4,6 +4,8 @@ use std::path::Path;
 
 #[path = "../../fuzz/targets/client_message.rs"]
 mod client_message;
+#[path = "../../fuzz/targets/doors.rs"]
+mod doors;
 #[path = "../../fuzz/targets/offer.rs"]
 mod offer;
 #[path = "../../fuzz/targets/opus.rs"]
@@ -59,4 +61,9 @@ fn a_telephone_s_sdp_of_any_kind_is_answered_or_refused() {
 #[test]
 fn a_telephone_s_packets_of_any_kind_are_heard_or_passed_over() {
     each_of("telephone", telephone::run);
+}
+
+#[test]
+fn what_the_clients_of_the_doors_say_is_read_or_refused() {
+    each_of("doors", doors::run);
 }

@@ -4,6 +4,7 @@
 mod stage;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use duologue_core::backend::Role;
 use duologue_core::dialogue::conversation::Input;
@@ -86,6 +87,8 @@ struct Sources {
     transition_ms: u32,
     follow_ups: u32,
     topics: Vec<u64>,
+    stops: Vec<u64>,
+    truncations: Vec<(u64, u32, u64)>,
 }
 
 impl Sources {
@@ -107,6 +110,9 @@ impl Sources {
         script.settings.follow_ups.most = self.follow_ups;
         script.follow_ups = vec!["And then?".into()];
         script.inputs.extend(self.topics.into_iter().map(|at| (at, Input::NewTopic)));
+        script.inputs.extend(self.stops.into_iter().map(|at| (at, Input::Stop)));
+        let truncated = |(at, turn, ms)| (at, Input::Truncated { turn, played: Duration::from_millis(ms) });
+        script.inputs.extend(self.truncations.into_iter().map(truncated));
     }
 }
 
@@ -117,8 +123,10 @@ prop_compose! {
         transition_ms in prop_oneof![Just(0u32), 100u32..2_000],
         follow_ups in 0u32..3,
         topics in prop::collection::vec(0u64..20_000, 0..3),
+        stops in prop::collection::vec(0u64..20_000, 0..3),
+        truncations in prop::collection::vec((0u64..20_000, 1u32..5, 0u64..4_000), 0..3),
     ) -> Sources {
-        Sources { consult_ms, search_ms, transition_ms, follow_ups, topics }
+        Sources { consult_ms, search_ms, transition_ms, follow_ups, topics, stops, truncations }
     }
 }
 

@@ -274,6 +274,13 @@ fn happening(script: &mut Script, at: u64, rest: &str) -> Option<()> {
             script.inputs.push((at, Input::Persona(persona.into())));
         }
         "asks-for-a-new-topic" => script.inputs.push((at, Input::NewTopic)),
+        "stops-the-agent" => script.inputs.push((at, Input::Stop)),
+        // `2000 has-played 2 600`: of turn 2 the client has played 600 ms, and plays no more.
+        "has-played" => {
+            let (turn, ms) = rest.split_once(' ')?;
+            let played = Duration::from_millis(ms.parse().ok()?);
+            script.inputs.push((at, Input::Truncated { turn: turn.parse().ok()?, played }));
+        }
         "mutes" => script.inputs.push((at, Input::Muted(true))),
         "unmutes" => script.inputs.push((at, Input::Muted(false))),
         _ => return None,

@@ -1,8 +1,13 @@
-//! How calls are set up and what is said about them: offers, events and problem documents. Pure: no sockets here.
+//! How calls are set up and what is said about them: offers, events, problem documents, and the
+//! protocols of others. Pure: no sockets here.
 #![forbid(unsafe_code)]
 
+pub mod audio_socket;
 pub mod detour;
 pub mod event;
 pub mod offer;
 pub mod phone_sdp;
 pub mod problem;
+pub mod realtime;
+pub mod twilio;
+pub mod whip;

@@ -80,6 +80,9 @@ impl CallTask {
                 let event = Event::Trouble { code: "nobody-talks".into(), detail };
                 self.emit(Stamped { at_ms: self.now().ms(), event });
             }
+            Control::Stop => self.conversation.on(self.now(), Input::Stop),
+            Control::Truncated { turn, played } => self.conversation.on(self.now(), Input::Truncated { turn, played }),
+            Control::Listener(line) => self.work.listeners.add(line),
             Control::Persona(persona) => self.switch_persona(persona),
             Control::Recollect => self.recollect(true),
         }

@@ -9,6 +9,7 @@ pub mod engines;
 mod extraction;
 pub mod judging;
 pub mod leg;
+pub mod listeners;
 pub mod memory;
 mod mouth;
 pub mod registry;

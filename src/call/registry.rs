@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::engines::Engines;
 use super::leg::{Echoes, Leg, Line};
+use super::listeners::Listening;
 use super::memory::MemoryHouse;
 use super::mouth::Mouth;
 use super::task::{CallTask, Work};
@@ -29,7 +30,7 @@ use crate::media::ear::{Ear, EarError, EarSettings};
 use crate::media::echo::EchoMeans;
 use crate::media::parrot::Parrot;
 use crate::media::recording::Recording;
-use crate::peer::{OfferRefused, Port, PortCounts};
+use crate::peer::{OfferRefused, Peer, Port, PortCounts};
 use crate::recording::{Consent, RecordingHouse};
 use crate::search::SearchHouse;
 use crate::store::{Reader, Recorder, utc_ms};
@@ -81,11 +82,15 @@ pub enum OpenError {
 
 /// A live call, seen from outside.
 #[derive(Clone)]
-struct Live {
+pub(super) struct Live {
     control: mpsc::Sender<Control>,
     events: broadcast::Sender<Arc<str>>,
     line: Arc<dyn Line>,
     caller: Option<String>,
+    /// Of a microphone (WHIP): the offer that holds.
+    pub(super) offer: Option<Arc<str>>,
+    /// Those who hear the agent beside the caller.
+    pub(super) listeners: HashMap<String, Listening>,
 }
 
 /// All live calls.
@@ -152,8 +157,26 @@ impl Registry {
     /// When there is no such persona, no free line, or the offer cannot be answered. Nothing is left behind then.
     pub async fn open(self: &Arc<Self>, offer: &str, asked: Asked<'_>) -> Result<Opened, OpenError> {
         let admitted = self.admit(asked).await?;
-        let (peer, answer) = self.house.port.accept(offer).await?;
+        let (peer, answer) = self.answer(offer).await?;
         Ok(Opened { call: self.begin(admitted, peer.into())?, answer })
+    }
+
+    /// Answers an offer with a peer of nobody's yet.
+    ///
+    /// # Errors
+    /// When it cannot be answered. Nothing is left behind then.
+    pub async fn answer(&self, offer: &str) -> Result<(Peer, String), OfferRefused> {
+        self.house.port.accept(offer).await
+    }
+
+    /// Keeps this running beside the calls: it must end by itself when its call does.
+    pub(super) fn follow(&self, beside: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(beside);
+    }
+
+    /// Who recognises, writes and speaks.
+    pub fn engines(&self) -> &Engines {
+        &self.house.engines
     }
 
     /// Whether a call can be taken; keeps a line free for it. The call's time begins here.
@@ -201,7 +224,10 @@ impl Registry {
         if let (Some(caller), Some(memory), true) = (caller.clone(), &self.house.memory, talks) {
             task.remember_caller(memory.clone(), caller);
         }
-        self.live().insert(call.clone(), Live { control, events, line: way_out, caller });
+        self.live().insert(
+            call.clone(),
+            Live { control, events, line: way_out, caller, offer: None, listeners: HashMap::new() },
+        );
         self.tasks.spawn(watch_over(self.clone(), call.clone(), task, place, began));
         Ok(call)
     }
@@ -271,12 +297,16 @@ impl Registry {
 
     fn persona(&self, asked: Option<&str>) -> Result<Arc<Persona>, OpenError> {
         let name = asked.filter(|name| !name.is_empty()).unwrap_or(&self.house.default_persona);
-        self.house.personas.iter().find(|persona| persona.name == name).cloned().ok_or_else(|| {
-            OpenError::NoSuchPersona {
-                asked: name.chars().take(60).collect(),
-                known: self.house.personas.iter().map(|persona| persona.name.as_str()).collect::<Vec<_>>().join(", "),
-            }
-        })
+        let named = self.house.personas.iter().find(|persona| persona.name == name).cloned();
+        named.ok_or_else(|| self.no_such_persona(name))
+    }
+
+    /// Nobody is called that.
+    pub fn no_such_persona(&self, asked: &str) -> OpenError {
+        OpenError::NoSuchPersona {
+            asked: asked.chars().take(60).collect(),
+            known: self.house.personas.iter().map(|persona| persona.name.as_str()).collect::<Vec<_>>().join(", "),
+        }
     }
 
     /// A persona that can take a call over: one that talks.
@@ -358,7 +388,7 @@ impl Registry {
         self.tasks.wait().await;
     }
 
-    fn live(&self) -> std::sync::MutexGuard<'_, HashMap<CallId, Live>> {
+    pub(super) fn live(&self) -> std::sync::MutexGuard<'_, HashMap<CallId, Live>> {
         // No code between lock and unlock can panic half-way through a change; a poisoned map is still a map.
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -13,6 +13,7 @@ use super::engines::Engines;
 use super::extraction::Extracted;
 use super::judging;
 use super::leg::Leg;
+use super::listeners::{Listeners, WHIP};
 use super::memory::CallMemory;
 use super::mouth::Mouth;
 use super::telephone::Keys;
@@ -86,6 +87,8 @@ pub struct Work {
     /// Since when the call is on hold.
     pub(super) held: Option<Instant>,
     pub(super) keys: Keys,
+    /// Who hears the agent beside the caller.
+    pub(super) listeners: Listeners,
     /// The last event about the line, and when it was sent.
     line_told: Option<CallTime>,
     quality: QualityWatch,
@@ -141,6 +144,9 @@ impl CallTask {
     /// One tick: hear -> decide -> gate -> send. Nothing in here waits.
     fn beat(&mut self, due: Instant) {
         let at = self.now();
+        if self.work.listeners.ready() {
+            self.connect();
+        }
         if !self.work.connected {
             return;
         }
@@ -174,12 +180,21 @@ impl CallTask {
         };
         self.tape_tick(due, &mut frame);
         self.mouth.send(&frame, speech, due, self.leg.line.as_ref());
+        self.work.listeners.send(&frame, speech, due);
         // Nobody minds the parrot's own voice.
         if self.parrot.is_none() {
             self.ear.played(&frame);
         }
         if self.mouth.tick(at) {
             self.tell_line(at, None);
+        }
+    }
+
+    /// Media flows.
+    fn connect(&mut self) {
+        self.work.connected = true;
+        if self.talks() {
+            self.conversation.start(self.now());
         }
     }
 
@@ -344,12 +359,11 @@ impl CallTask {
                 let at = CallTime::ZERO + at.saturating_duration_since(self.began);
                 self.ear.packet(at, packet);
             }
-            Some(PeerEvent::Connected) if !self.work.connected => {
-                self.work.connected = true;
-                if self.talks() {
-                    self.conversation.start(self.now());
-                }
+            // Who comes with a microphone alone is greeted when the greeting can be heard.
+            Some(PeerEvent::Connected) if self.leg.transport == WHIP && !self.work.connected => {
+                self.work.listeners.await_first();
             }
+            Some(PeerEvent::Connected) if !self.work.connected => self.connect(),
             Some(PeerEvent::Message(text)) => self.on_message(&text),
             Some(PeerEvent::Gone(why)) => {
                 let reason = match why {

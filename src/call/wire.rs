@@ -10,6 +10,7 @@
 //! | peer events | RTP, messages, state | `peer`, one a peer | `peer::EVENTS_WAITING` | the newest packet is dropped and counted | stays |
 //! | peer messages | events for the data channel | `peer`, one a peer | `peer::MESSAGES_WAITING` | dropped and counted | stays |
 //! | leg events | as peer events, of a leg that is no peer | [`leg_events`], one a leg | `peer::EVENTS_WAITING` | the newest packet is dropped and counted | stays |
+//! | said | the agent's sound and the events of a call, for a door | [`said`], one a door's leg | [`SAID_WAITING`] | dropped: a client that does not read loses sound, and is gone after 10 s | stays: what is on its way is the client's |
 //! | relay back | datagrams on their way back through `duologue relay` | `peer`, one a relay | 512 | the socket's own buffer fills, then drops | stays |
 //! | entries | rows for SQLite | `store`, one a process | `store::ENTRIES_WAITING` | dropped and counted: the call goes on | stays |
 //! | ticks | both sides of each tick, for the file | `recording`, one a process | `recording::TICKS_WAITING` | the tick is lost and counted; its time is silence in the file | stays |
@@ -24,11 +25,12 @@ use tokio::sync::{broadcast, mpsc};
 use crate::backend::Speech;
 use crate::dialogue::conversation::{Errand, Input};
 use crate::dialogue::persona::Persona;
+use crate::doors::doorway::Said;
 use crate::journal::EndReason;
-use crate::peer::{EVENTS_WAITING, PeerEvent};
+use crate::peer::{EVENTS_WAITING, PeerEvent, PeerLine};
 
 /// From outside the call.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Control {
     /// End the call.
     End { reason: EndReason, detail: String },
@@ -38,6 +40,12 @@ pub enum Control {
     Errand { errand: Errand, after: Duration },
     /// What is known of the caller has been changed from outside.
     Recollect,
+    /// The agent stops.
+    Stop,
+    /// Of agent turn `turn` the client has played so much, and plays no more.
+    Truncated { turn: u32, played: Duration },
+    /// Somebody else hears the agent from now on.
+    Listener(PeerLine),
     /// This persona answers from now on.
     Persona(Arc<Persona>),
 }
@@ -65,4 +73,12 @@ pub fn speech() -> (mpsc::Sender<Speech>, mpsc::Receiver<Speech>) {
 /// What happens on a leg that is no WebRTC peer. Whoever fills it drops packets that find no room.
 pub fn leg_events() -> (mpsc::Sender<PeerEvent>, mpsc::Receiver<PeerEvent>) {
     mpsc::channel(EVENTS_WAITING)
+}
+
+/// What may wait for a door: four seconds of sound, and the events among it.
+pub const SAID_WAITING: usize = 256;
+
+/// What a call says to its door. Whoever fills it drops what finds no room.
+pub fn said() -> (mpsc::Sender<Said>, mpsc::Receiver<Said>) {
+    mpsc::channel(SAID_WAITING)
 }

@@ -11,7 +11,12 @@ use crate::store::{self, Probe, StoreError};
 
 /// The API keys, where some are named.
 pub(super) fn secrets(config: &Config) -> Vec<Finding> {
-    let keys = [("language model", config.llm.key()), ("search provider", config.search.key())];
+    let keys = [
+        ("language model", config.llm.key()),
+        ("search provider", config.search.key()),
+        ("doors", config.doors.key()),
+        ("TURN servers", config.turn_servers.secret()),
+    ];
     let finding = |(whose, key)| match key {
         Ok(None) => None,
         Ok(Some(_)) => Some(Finding::ok(format!("secrets: the {whose}'s key is there"))),
@@ -59,6 +64,9 @@ pub(super) fn ports(config: &Config, served: bool) -> Vec<Finding> {
     if let Some(sip) = config.sip.listen {
         findings.push(port("UDP", "sip.listen", sip, UdpSocket::bind(sip).map(drop), served));
         findings.push(port("TCP", "sip.listen", sip, TcpListener::bind(sip).map(drop), served));
+    }
+    if let Some(asterisk) = config.doors.audio_socket {
+        findings.push(port("TCP", "doors.audio_socket", asterisk, TcpListener::bind(asterisk).map(drop), served));
     }
     findings
 }

@@ -222,6 +222,16 @@ impl PeerLine {
         replied.await.unwrap_or(Err(OfferRefused::Closed))
     }
 
+    /// Media flows.
+    pub fn is_connected(&self) -> bool {
+        self.shared.connected.load(Ordering::Acquire)
+    }
+
+    /// The peer is gone for good.
+    pub fn is_gone(&self) -> bool {
+        self.again.is_closed()
+    }
+
     /// What was negotiated.
     pub fn agreed(&self) -> Agreed {
         self.agreed

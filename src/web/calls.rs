@@ -36,17 +36,9 @@ pub async fn open(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
     let offer = offer_in(&headers, body)?;
-    if asked.caller.as_ref().is_some_and(|name| name.is_empty() || name.chars().count() > CALLER_MAX_CHARS) {
-        let fix = "Give 1 to 128 characters, or leave it out.";
-        return Err(Refusal::new(
-            StatusCode::BAD_REQUEST,
-            "bad-caller",
-            "The caller's name is empty or too long.",
-            fix,
-        ));
-    }
+    let caller = named(asked.caller)?;
     let recorded = asked.record.unwrap_or(true);
-    let wanted = registry::Asked { persona: asked.persona.as_deref(), caller: asked.caller, recorded };
+    let wanted = registry::Asked { persona: asked.persona.as_deref(), caller, recorded };
     let opened = web.registry.open(&offer, wanted).await?;
     let location = format!("/v1/calls/{}", opened.call);
     let headers = [(header::CONTENT_TYPE, "application/sdp".to_owned()), (header::LOCATION, location)];
@@ -69,8 +61,18 @@ pub async fn reoffer(
     }
 }
 
+/// A caller's name, as it may stand in a URL.
+pub(super) fn named(caller: Option<String>) -> Result<Option<String>, Refusal> {
+    if caller.as_ref().is_some_and(|name| name.is_empty() || name.chars().count() > CALLER_MAX_CHARS) {
+        let fix = "Give 1 to 128 characters, or leave it out.";
+        let detail = "The caller's name is empty or too long.";
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "bad-caller", detail, fix));
+    }
+    Ok(caller)
+}
+
 /// The SDP offer of a request.
-fn offer_in(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<String, Refusal> {
+pub(super) fn offer_in(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<String, Refusal> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     if !kind.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("application/sdp") {
         let detail =

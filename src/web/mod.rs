@@ -2,13 +2,16 @@
 
 mod callers;
 mod calls;
+mod doors;
 mod errands;
 mod events;
 mod health;
+mod ice;
 mod page;
 mod recordings;
 mod refusal;
 mod review;
+mod whip;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,6 +25,8 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::call::registry::Registry;
 use crate::store::Reader;
 
+pub use doors::Doors;
+pub use ice::IceServers;
 pub use review::Reviewers;
 
 /// Longest request body: a browser's offer with one audio line is 3 to 6 kB.
@@ -38,6 +43,10 @@ pub struct Web {
     pub recordings: PathBuf,
     /// Who may read everything.
     pub reviewers: Reviewers,
+    /// Which doors are open beside the server's own.
+    pub doors: Doors,
+    /// What clients reach the server through where UDP does not.
+    pub ice_servers: IceServers,
     /// Other sites whose pages may call this server; `*` is any.
     pub origins: Arc<[String]>,
 }
@@ -47,6 +56,7 @@ pub fn router(web: Web) -> Router {
     let headers = |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     Router::new()
         .merge(reviewing(&web))
+        .merge(doors::router(&web))
         .route("/v1/calls", post(calls::open).options(calls::preflight).fallback(refusal::method))
         .route(
             "/v1/calls/{id}",
@@ -69,6 +79,7 @@ pub fn router(web: Web) -> Router {
             put(callers::correct).delete(callers::drop_fact).options(calls::preflight).fallback(refusal::method),
         )
         .route("/v1/personas", get(calls::personas).fallback(refusal::method))
+        .route("/v1/ice", get(ice::show).options(calls::preflight).fallback(refusal::method))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
@@ -99,4 +110,4 @@ fn reviewing(web: &Web) -> Router<Web> {
 }
 
 /// Verbs that other sites' pages may use here.
-const ALLOWED: &[Method] = &[Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS];
+const ALLOWED: &[Method] = &[Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];

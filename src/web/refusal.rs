@@ -133,12 +133,18 @@ pub async fn cross_origin(State(web): State<Web>, request: Request, next: Next) 
         let headers = response.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, value);
         headers.insert(header::VARY, HeaderValue::from_static("Origin"));
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Location"));
+        headers.insert(
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("Location, ETag, Link, Accept-Patch"),
+        );
         let verbs: Vec<&str> = ALLOWED.iter().map(Method::as_str).collect();
         if let Ok(verbs) = HeaderValue::from_str(&verbs.join(", ")) {
             headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, verbs);
         }
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Content-Type"));
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static("Content-Type, Authorization, If-Match"),
+        );
     }
     response
 }

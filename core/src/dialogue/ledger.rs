@@ -43,6 +43,10 @@ pub struct Ledger {
     clause_start: u64,
     /// Samples of it that have left for good.
     played: u64,
+    /// Where the line stood when the turn's first frame left.
+    begun: Option<u64>,
+    /// No more marks than these can be heard: the client has played no further.
+    hearable: Option<usize>,
 }
 
 impl Ledger {
@@ -87,6 +91,7 @@ impl Ledger {
 
     /// A frame leaves in which the line stands at sample `line`; with it `played` samples of the turn have left for good.
     pub fn send(&mut self, at: CallTime, line: u64, played: u64) {
+        self.begun.get_or_insert(line);
         while let Some(mark) = self.marks[..self.synthesised].get_mut(self.sent)
             && mark.sample_end <= played
         {
@@ -99,7 +104,8 @@ impl Ledger {
     /// Follows what has been sent to the far ear; whether more of it was heard.
     pub fn hear(&mut self, at: CallTime, ear: &FarEar) -> bool {
         let before = self.heard;
-        while let Some(mark) = self.marks.get_mut(self.heard)
+        while self.heard < self.hearable.unwrap_or(usize::MAX)
+            && let Some(mark) = self.marks.get_mut(self.heard)
             && let Some((_, line)) = mark.sent
             && ear.moment(line) <= at
         {
@@ -115,6 +121,18 @@ impl Ledger {
         self.heard > before
     }
 
+    /// The client has played so many samples of the line from the turn's first frame on, and plays no more of it. A second such
+    /// report never gives back what the first took.
+    pub fn truncate(&mut self, samples: u64) {
+        let end = self.begun.unwrap_or(0).saturating_add(samples);
+        let within = |mark: &Mark| mark.sent.is_some_and(|(_, line)| line <= end);
+        let hearable = self.marks.iter().take_while(|mark| within(mark)).count();
+        let hearable = self.hearable.map_or(hearable, |before| before.min(hearable));
+        self.hearable = Some(hearable);
+        self.heard = self.heard.min(hearable);
+        self.marks[hearable..].iter_mut().for_each(|mark| mark.heard = None);
+    }
+
     /// What the caller has heard.
     pub fn heard(&self) -> &str {
         self.up_to(self.heard)
@@ -127,7 +145,7 @@ impl Ledger {
 
     /// Nothing of it is on its way any more.
     pub fn has_arrived(&self) -> bool {
-        self.heard == self.sent
+        self.heard == self.sent.min(self.hearable.unwrap_or(usize::MAX))
     }
 
     /// Every word and how far it has come.
@@ -263,6 +281,32 @@ mod tests {
         ledger.hear(ms(2_000), &ear);
         assert!(ledger.has_arrived());
         assert_eq!(ledger.heard(), "We open");
+    }
+
+    #[test]
+    fn what_the_client_did_not_play_was_not_heard_whatever_the_clock_says() {
+        let mut ledger = ledger();
+        let mut ear = FarEar::new(FarEarSettings::default());
+        // Something else was said before.
+        (0..50).for_each(|n| ear.left(ms(20 * n)));
+        let begin = |ledger: &mut Ledger, ear: &mut FarEar| {
+            for n in 0..6 {
+                ledger.send(ms(1_000 + 20 * n), ear.line(), (n + 1) * FRAME);
+                ear.left(ms(1_000 + 20 * n));
+            }
+        };
+        begin(&mut ledger, &mut ear);
+        ledger.truncate(3 * FRAME);
+        assert!(!ledger.has_arrived(), "its first word is on its way");
+        ledger.hear(ms(5_000), &ear);
+        assert_eq!((ledger.heard(), ledger.sent()), ("We", "We open at"));
+        assert!(ledger.has_arrived());
+        assert_eq!(states(&ledger)[..3], ["heard", "sent", "sent"]);
+        ledger.truncate(9 * FRAME);
+        ledger.hear(ms(6_000), &ear);
+        assert_eq!(ledger.heard(), "We", "no later report brings it back");
+        ledger.truncate(0);
+        assert_eq!(ledger.heard(), "");
     }
 
     #[test]

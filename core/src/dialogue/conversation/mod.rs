@@ -24,6 +24,7 @@ mod renewal;
 mod reply;
 mod searching;
 mod sources;
+mod stopping;
 mod verdict;
 
 use std::collections::VecDeque;
@@ -160,6 +161,10 @@ pub enum Input {
     FollowUps { turn: u32, text: String },
     /// The conversation begins anew.
     NewTopic,
+    /// The client stops the agent.
+    Stop,
+    /// The client has played no more of agent turn `turn` than so much from its first frame on, and will play no more.
+    Truncated { turn: u32, played: Duration },
     /// Something to say of the agent's own accord, after so long.
     Errand { errand: Errand, after: Duration },
     /// This persona answers from now on.
@@ -389,6 +394,8 @@ impl Conversation {
             Input::Searched { turn, result } => self.on_searched(at, turn, result),
             Input::FollowUps { turn, text } => self.on_follow_ups(at, turn, &text),
             Input::NewTopic => self.begin_anew(at),
+            Input::Stop => self.stop(at),
+            Input::Truncated { turn, played } => self.truncate(turn, played),
             Input::Errand { errand, after } => self.send_on(at, errand, after),
             Input::Persona(persona) => self.switch_persona(at, persona),
         }
