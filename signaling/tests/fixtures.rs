@@ -62,7 +62,7 @@ fn event_name(event: &Event) -> &'static str {
     }
 }
 
-const EVENT_NAMES: [&str; 24] = [
+const EVENT_NAMES: [&str; 26] = [
     "call-started",
     "floor",
     "partial",
@@ -81,6 +81,8 @@ const EVENT_NAMES: [&str; 24] = [
     "transition",
     "follow-ups",
     "recording",
+    "key",
+    "hold",
     "express",
     "budget",
     "line",
