@@ -15,10 +15,16 @@ pub(super) struct Arriving {
     pub turn: u32,
     pub ended: CallTime,
     pub ledger: Ledger,
+    /// It was stopped: the client may say yet that it played less of it.
+    pub cut: bool,
 }
 
 /// Longest way to the ear that is waited for. A client that has not played it by then has lost it.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(4);
+
+/// So long after a turn was stopped the client may still say how much of it was played: a round trip, and what its own detector of
+/// an interruption takes.
+const TRUNCATED_WITHIN: Duration = Duration::from_millis(500);
 
 /// Turns on their way at once. Each must have sent something within the last seconds, so more than two are rare.
 const ARRIVING_MOST: usize = 8;
@@ -33,7 +39,7 @@ impl Conversation {
             }
         }
         while let Some(first) = self.arriving.front()
-            && (first.ledger.has_arrived()
+            && (first.ledger.has_arrived() && (!first.cut || at.since(first.ended) >= TRUNCATED_WITHIN)
                 || at.since(first.ended) > ARRIVES_WITHIN
                 || self.arriving.len() > ARRIVING_MOST)
         {

@@ -94,6 +94,6 @@ impl Conversation {
         })));
         let cut = outcome == TurnOutcome::Interrupted;
         self.history.agent(reply.turn, reply.ledger.heard(), reply.ledger.sent(), cut);
-        self.arriving.push_back(Arriving { turn: reply.turn, ended: at, ledger: reply.ledger });
+        self.arriving.push_back(Arriving { turn: reply.turn, ended: at, ledger: reply.ledger, cut });
     }
 }

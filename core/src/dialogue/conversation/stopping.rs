@@ -18,6 +18,8 @@ impl Conversation {
         if !spoken && self.floor.state() != FloorState::Thinking {
             return;
         }
+        // Whoever stops the agent is there: a goodbye to nobody is taken back, and the next silence begins at the lowest rung.
+        self.ladder.reset();
         // The question is settled, however little of its answer was heard: nobody waits for the rest.
         self.commit_caller(at);
         self.drop_reply(at);
