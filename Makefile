@@ -82,6 +82,10 @@ bench-lateness: build models ## How late the agent's frames leave, with the mach
 bench-memory: system ## How long it takes to recollect a caller, with 100,000 facts in the file
 	cargo bench --profile release --bench memory
 
+.PHONY: bench-review
+bench-review: system ## How long each review question takes on 10,000 calls (DATABASE=file takes one that is there)
+	cargo bench --profile release --workspace --bench review
+
 .PHONY: bench-knowledge
 bench-knowledge: system ## How long it takes to look something up in what a persona knows
 	cargo bench --profile release --workspace --bench knowledge

@@ -6,6 +6,7 @@ mod fault;
 mod knob;
 #[macro_use]
 mod section;
+mod export;
 mod recording;
 mod review;
 mod values;
@@ -13,6 +14,7 @@ mod values;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+pub use export::Export;
 pub use fault::{ConfigFaults, Fault};
 pub use recording::Recording;
 pub use review::Review;
@@ -40,6 +42,7 @@ sections! {
         store: Store,
         recording: Recording,
         review: Review,
+        export: Export,
         memory: Memory,
         knowledge: Knowledge,
         search: Search,

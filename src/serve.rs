@@ -22,6 +22,7 @@ use crate::dialogue::conversation::{
 use crate::dialogue::endpoint::{EndWeights, EndpointSettings};
 use crate::dialogue::floor::FloorSettings;
 use crate::dialogue::persona::Persona;
+use crate::export::{self, KeyFault};
 use crate::knowledge::{self, AsFound, KnowledgeHouse, Shelf, What, missing_folders, shelves};
 use crate::media::ear::EarSettings;
 use crate::media::far_ear::FarEarSettings;
@@ -48,6 +49,8 @@ pub enum ServeError {
     Recording(String),
     #[error(transparent)]
     Key(#[from] SecretError),
+    #[error(transparent)]
+    SigningKey(#[from] KeyFault),
     #[error("HTTP port {} is in use: stop the other program (`ss -tlpn 'sport = :{}'` names it) or set http.listen in duologue.toml", .0.port(), .0.port())]
     HttpInUse(SocketAddr),
     #[error("cannot listen for HTTP on {listen}: {why}")]
@@ -114,6 +117,7 @@ impl Server {
             store: store.reader(),
             page: PathBuf::from("client/dist"),
             recordings: config.recording.dir.clone(),
+            export: export::house(config)?,
             reviewers: reviewers(config, http)?,
             origins: config.http.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
         });

@@ -8,6 +8,7 @@ use ogg::PacketReader;
 use ogg::writing::{PacketWriteEndInfo, PacketWriter};
 use sha2::{Digest as _, Sha256};
 
+use super::pages::hex;
 use crate::audio::opus::StereoDecoder;
 
 /// Packets in a page: a second.
@@ -139,10 +140,6 @@ fn tags(comments: &[(&str, &str)]) -> Vec<u8> {
         tags.extend_from_slice(comment.as_bytes());
     }
     tags
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// How long a finished or broken-off file plays (milliseconds), its size and its hash.

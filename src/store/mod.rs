@@ -12,6 +12,7 @@ mod opening;
 mod read;
 mod recall;
 mod recordings;
+mod redact;
 mod remembered;
 mod rows;
 mod search;
@@ -38,6 +39,7 @@ pub use opening::reading;
 pub use opening::{Probe, probe};
 pub use read::{CallSummary, CallView, MediaView, MemoryView, Reader, TurnView};
 pub use recordings::RecordingView;
+pub use redact::{REDACTED, Redacted, SoundGone, Span, redact};
 pub use remembered::{CallerMemory, CallerSummary, CommitmentView, FactView, SummaryView};
 
 /// Entries that may wait for the disk: some 10 s of the events of 100 calls, at most some 4 MiB.
