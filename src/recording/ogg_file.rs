@@ -210,7 +210,7 @@ pub fn read(path: &Path) -> io::Result<[Vec<f32>; 2]> {
 }
 
 /// Hands over the sound of each packet; gives the pre-skip and where the sound ends, in samples.
-fn for_each_packet(path: &Path, mut each: impl FnMut(&[f32], &[f32])) -> io::Result<(usize, usize)> {
+pub(super) fn for_each_packet(path: &Path, mut each: impl FnMut(&[f32], &[f32])) -> io::Result<(usize, usize)> {
     let mut packets = PacketReader::new(io::BufReader::new(File::open(path)?));
     let mut decoder = StereoDecoder::new().map_err(io::Error::other)?;
     let (mut left, mut right) = (Vec::new(), Vec::new());

@@ -70,7 +70,7 @@ struct Word {
 
 /// What is deleted or emptied once the turns are known; `?1` is the call, `?2` the turns as JSON, `?3` and `?4` the span. Of an
 /// event its numbers and the words of closed lists stay. A judgement was shown what was said before it, so that no situation from
-/// the span on stays.
+/// the span on stays. Where no turn was touched (`[]`), a summary says nothing of it.
 const STEPS: &[&str] = &[
     "UPDATE judgements SET rests_on = CASE WHEN rests_on IN (SELECT text FROM redacted_facts) THEN NULL ELSE rests_on END,
             situation = NULL
@@ -84,15 +84,16 @@ const STEPS: &[&str] = &[
     "UPDATE judgements SET text = CASE WHEN turn IN (SELECT value FROM json_each(?2)) OR at_ms BETWEEN ?3 AND ?4
                                        THEN '[redacted]' ELSE text END,
             rests_on = CASE WHEN turn IN (SELECT value FROM json_each(?2)) THEN NULL ELSE rests_on END, situation = NULL
-     WHERE call = ?1 AND (turn IN (SELECT value FROM json_each(?2)) OR at_ms >= ?3)",
+     WHERE call = ?1 AND (turn IN (SELECT value FROM json_each(?2)) OR at_ms BETWEEN ?3 AND ?4
+                          OR at_ms >= ?3 AND ?2 <> '[]')",
     "UPDATE labels SET reason = '' WHERE judgement_id IN
          (SELECT id FROM judgements WHERE call = ?1 AND turn IN (SELECT value FROM json_each(?2)))",
     "DELETE FROM retrievals WHERE call = ?1
          AND (turn IN (SELECT value FROM json_each(?2)) OR caller_turn IN (SELECT value FROM json_each(?2)))",
     "DELETE FROM searches WHERE call = ?1
          AND (turn IN (SELECT value FROM json_each(?2)) OR caller_turn IN (SELECT value FROM json_each(?2)))",
-    "DELETE FROM call_summaries WHERE call = ?1",
-    "UPDATE incidents SET detail = 'redacted' WHERE call = ?1",
+    "DELETE FROM call_summaries WHERE call = ?1 AND ?2 <> '[]'",
+    "UPDATE incidents SET detail = 'redacted' WHERE call = ?1 AND ?2 <> '[]'",
     "UPDATE events SET json = (
          SELECT json_group_object(key, atom) FROM (
              SELECT key, atom FROM json_each(events.json)
