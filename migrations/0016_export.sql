@@ -117,6 +117,39 @@ FROM calls
 LEFT JOIN call_totals AS totals ON totals.call = calls.id
 WHERE calls.duration_ms IS NOT NULL;
 
+-- What the questions of a morning after (`review/`) look at, so that none of them reads ten thousand calls from end to end.
+CREATE INDEX events_by_type ON events (type, call, at_ms);
+CREATE INDEX events_drafts ON events (json ->> 'adopted', json ->> 'tokens', json ->> 'spent_ms') WHERE type = 'draft';
+CREATE INDEX turns_by_response ON turns (first_packet_ms - coalesce(speech_end_ms, turn_end_ms))
+WHERE first_packet_ms IS NOT NULL AND speaker = 'agent';
+CREATE INDEX turns_interrupted ON turns (call, turn) WHERE speaker = 'agent' AND outcome = 'interrupted';
+CREATE INDEX turns_cutting_in ON turns (call, turn) WHERE speaker = 'agent' AND action = 'interrupt';
+CREATE INDEX turns_by_time ON turns (call, speaker, started_ms, ended_ms);
+CREATE INDEX judgements_by_action ON judgements (action, call, turn) WHERE moment = 'end_of_turn';
+CREATE INDEX judgements_by_sureness ON judgements (round(json_extract(probabilities, '$.' || action), 3), call)
+WHERE moment = 'end_of_turn';
+CREATE INDEX judgements_overruled ON judgements (overruled_by, proposed, action, call) WHERE overruled_by IS NOT NULL;
+CREATE INDEX judgements_resting ON judgements (rests_on, action, call) WHERE rests_on IS NOT NULL;
+CREATE INDEX downlink_stats_summed ON downlink_stats (call, packets_expected, packets_lost, rtt_ms, packets_sent, copies_sent);
+
+DROP VIEW heard_vs_generated;
+
+-- Every agent turn: what the model wrote, what the caller heard of it, what was never heard, and how far its words came.
+CREATE VIEW heard_vs_generated AS
+SELECT turns.call,
+       turns.turn,
+       outcome,
+       text AS generated,
+       coalesce(heard, '') AS heard,
+       substr(text, length(coalesce(heard, '')) + 1) AS unheard,
+       CASE WHEN text = '' THEN 1.0 ELSE round(1.0 * length(coalesce(heard, '')) / length(text), 3) END AS heard_share,
+       (SELECT nullif(count(*), 0) FROM words WHERE words.call = turns.call AND words.turn = turns.turn) AS words,
+       (SELECT sum(sent_ms IS NOT NULL) FROM words WHERE words.call = turns.call AND words.turn = turns.turn) AS words_sent,
+       (SELECT sum(heard_ms IS NOT NULL) FROM words WHERE words.call = turns.call AND words.turn = turns.turn) AS words_heard,
+       (SELECT max(heard_ms) FROM words WHERE words.call = turns.call AND words.turn = turns.turn) AS last_heard_ms
+FROM turns
+WHERE speaker = 'agent';
+
 CREATE TABLE redactions (
     id            INTEGER PRIMARY KEY,
     call          TEXT NOT NULL REFERENCES calls (id) ON DELETE CASCADE,

@@ -9,6 +9,7 @@ mod section;
 mod export;
 mod recording;
 mod review;
+mod traces;
 mod values;
 
 use std::net::{IpAddr, SocketAddr};
@@ -18,6 +19,7 @@ pub use export::Export;
 pub use fault::{ConfigFaults, Fault};
 pub use recording::Recording;
 pub use review::Review;
+pub use traces::Traces;
 pub use values::{
     AsrBackend, EchoCancelling, Extractor, HttpUrl, JudgeKind, LlmBackend, LogFormat, ModelRef, Origin, RecordCalls,
     SearchKind, Secret, SecretError, TtsBackend, TurnKind,
@@ -49,6 +51,7 @@ sections! {
         follow_ups: FollowUps,
         models: Models,
         log: Log,
+        traces: Traces,
     }
 }
 

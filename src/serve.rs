@@ -30,6 +30,7 @@ use crate::peer::{Port, PortConfig, PortError};
 use crate::recording::{Consent, Housekeeping, RecordingHouse};
 use crate::search::{self, SearchHouse};
 use crate::store::{Store, StoreError};
+use crate::traces::Tracer;
 use crate::web::{self, Reviewers, Web};
 
 /// Why the server did not start.
@@ -49,6 +50,8 @@ pub enum ServeError {
     Recording(String),
     #[error(transparent)]
     Key(#[from] SecretError),
+    #[error("traces: {0}")]
+    Traces(String),
     #[error(transparent)]
     SigningKey(#[from] KeyFault),
     #[error("HTTP port {} is in use: stop the other program (`ss -tlpn 'sport = :{}'` names it) or set http.listen in duologue.toml", .0.port(), .0.port())]
@@ -68,6 +71,8 @@ pub struct Server {
     /// Reads what personas know from files, in the background.
     indexing: JoinHandle<()>,
     keeping: JoinHandle<()>,
+    /// Sends traces, where somebody collects them.
+    tracing: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -86,7 +91,7 @@ impl Server {
             loopback: true,
         })
         .await?;
-        let store = Store::open(&config.store.path).await?;
+        let (store, tracing) = traced(config, Store::open(&config.store.path).await?)?;
         let engines = assembly::assemble(config).await?;
         let shelves = shelves(&config.personas.dir, personas.iter().map(AsRef::as_ref));
         let recording = recording_house(config)?;
@@ -130,7 +135,7 @@ impl Server {
         });
         let indexing = tokio::spawn(read_in(config.store.path.clone(), shelves));
         let keeping = tokio::spawn(housekeeping(config, &store).run());
-        Ok(Self { http, media, registry, store, stop, web, indexing, keeping })
+        Ok(Self { http, media, registry, store, stop, web, indexing, keeping, tracing })
     }
 
     /// Ends every call, writes every row, stops.
@@ -144,10 +149,25 @@ impl Server {
             tracing::debug!("open web connections were cut");
         }
         let counts = self.store.close().await;
+        drop(self.registry);
+        if let Some(tracing) = self.tracing {
+            // The last spans, where the collector takes them at once.
+            let _sent = tokio::time::timeout(LAST_SPANS, tracing).await;
+        }
         if counts.lost > 0 {
             tracing::warn!(lost = counts.lost, "rows that could not be kept");
         }
     }
+}
+
+/// How long a server that stops waits for its collector.
+const LAST_SPANS: Duration = Duration::from_secs(1);
+
+/// Has what is recorded become traces, where somebody collects them.
+fn traced(config: &Config, store: Store) -> Result<(Store, Option<JoinHandle<()>>), ServeError> {
+    let Some(endpoint) = &config.traces.endpoint else { return Ok((store, None)) };
+    let (tracer, task) = Tracer::start(endpoint.as_str(), config.traces.content).map_err(ServeError::Traces)?;
+    Ok((store.traced(tracer), Some(task)))
 }
 
 /// What personas know, looked up in the order of the index.

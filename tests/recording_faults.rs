@@ -144,5 +144,6 @@ async fn a_disk_that_is_full_for_a_while_costs_what_it_did_not_take_and_is_told(
     let (length_ms, _, sha256) = length_of(&path).expect("readable");
     assert_eq!((length_ms, sha256.as_str()), (120_000, told[2]), "the hash is that of what is there");
     let [caller, _] = read(&path).expect("playable");
-    assert_eq!(caller.len() as u64 / 48, 120_000 - lost_ms, "everything but what was lost");
+    let heard_ms = caller.len() as u64 / 48;
+    assert!(heard_ms.abs_diff(120_000 - lost_ms) <= 20, "{heard_ms} ms: everything but what was lost");
 }
