@@ -1,10 +1,10 @@
--- Everything that was said is found by its words, what a call amounts to is counted as its turns come, and what was taken out of a
+-- Everything that was said is found by its words, what a call amounts to is summed up at its end, and what was taken out of a
 -- call is told.
 --
 -- `said_fts` holds the words of all turns, both sides'; it keeps no text of its own (FTS5's external content), and its `rowid` is the
 -- turn's `id`. `turns_fts` stays what memory is looked up in: callers' turns, with the caller beside them.
--- `call_totals` is a sum over a call's turns that triggers keep right, so that lists of ten thousand calls need not look at a
--- hundred thousand turns; `call_overview` and `talk_time` read it and keep their columns.
+-- `call_totals` is a sum over the turns of a call that is over; triggers keep it right, so that lists of ten thousand calls need not
+-- look at a hundred thousand turns; `call_overview` and `talk_time` read it and keep their columns.
 -- A row of `redactions` says what was taken out and that the rest stayed: `rest_sha256` is over the pages of the recording that were
 -- left as they were, in their order. There is no hash of the words that are gone: a number of four digits is found by trying.
 
@@ -27,7 +27,7 @@ CREATE TRIGGER said_lost AFTER DELETE ON turns BEGIN
     INSERT INTO said_fts (said_fts, rowid, text) VALUES ('delete', old.id, old.text);
 END;
 
--- One row a call that has turns. The response is from the end of the caller's speech to the agent's first packet.
+-- One row a call that is over and has turns. The response is from the end of the caller's speech to the agent's first packet.
 CREATE TABLE call_totals (
     call                TEXT PRIMARY KEY REFERENCES calls (id) ON DELETE CASCADE,
     caller_turns        INTEGER NOT NULL CHECK (caller_turns >= 0),
@@ -59,24 +59,32 @@ SELECT turns.call,
 FROM turns
 GROUP BY turns.call;
 
-INSERT INTO call_totals SELECT * FROM turns_summed;
+INSERT INTO call_totals SELECT turns_summed.* FROM turns_summed JOIN calls ON calls.id = call WHERE end_reason IS NOT NULL;
 
-CREATE TRIGGER turns_counted AFTER INSERT ON turns BEGIN
+-- While a call goes on its turns are few and counted when somebody asks; they are summed up at its end, and again where one is
+-- changed after that.
+CREATE TRIGGER turns_counted AFTER UPDATE OF end_reason ON calls WHEN new.end_reason IS NOT NULL BEGIN
+    DELETE FROM call_totals WHERE call = new.id;
+    INSERT INTO call_totals SELECT * FROM turns_summed WHERE call = new.id;
+END;
+
+CREATE TRIGGER turns_counted_late AFTER INSERT ON turns
+WHEN (SELECT end_reason FROM calls WHERE id = new.call) IS NOT NULL BEGIN
     DELETE FROM call_totals WHERE call = new.call;
     INSERT INTO call_totals SELECT * FROM turns_summed WHERE call = new.call;
 END;
 
 CREATE TRIGGER turns_counted_again
 AFTER UPDATE OF speaker, started_ms, ended_ms, heard, typed, outcome, speech_end_ms, turn_end_ms, first_packet_ms ON turns
-BEGIN
+WHEN (SELECT end_reason FROM calls WHERE id = new.call) IS NOT NULL BEGIN
     DELETE FROM call_totals WHERE call = new.call;
     INSERT INTO call_totals SELECT * FROM turns_summed WHERE call = new.call;
 END;
 
-CREATE TRIGGER turns_counted_off AFTER DELETE ON turns BEGIN
+CREATE TRIGGER turns_counted_off AFTER DELETE ON turns
+WHEN (SELECT end_reason FROM calls WHERE id = old.call) IS NOT NULL BEGIN
     DELETE FROM call_totals WHERE call = old.call;
-    INSERT INTO call_totals SELECT * FROM turns_summed
-    WHERE call = old.call AND EXISTS (SELECT 1 FROM calls WHERE id = old.call);
+    INSERT INTO call_totals SELECT * FROM turns_summed WHERE call = old.call;
 END;
 
 DROP VIEW call_overview;
@@ -90,12 +98,14 @@ SELECT calls.id AS call,
        calls.transport,
        round(calls.duration_ms / 1000.0, 3) AS duration_s,
        calls.end_reason,
-       coalesce(totals.caller_turns, 0) AS caller_turns,
-       coalesce(totals.agent_turns, 0) AS agent_turns,
-       coalesce(totals.interruptions, 0) AS interruptions,
-       coalesce(totals.failures, 0) AS failures,
-       totals.response_median_ms,
-       totals.response_slowest_ms,
+       coalesce(totals.caller_turns, (SELECT caller_turns FROM turns_summed WHERE call = calls.id), 0) AS caller_turns,
+       coalesce(totals.agent_turns, (SELECT agent_turns FROM turns_summed WHERE call = calls.id), 0) AS agent_turns,
+       coalesce(totals.interruptions, (SELECT interruptions FROM turns_summed WHERE call = calls.id), 0) AS interruptions,
+       coalesce(totals.failures, (SELECT failures FROM turns_summed WHERE call = calls.id), 0) AS failures,
+       CASE WHEN totals.call IS NULL THEN (SELECT response_median_ms FROM turns_summed WHERE call = calls.id)
+            ELSE totals.response_median_ms END AS response_median_ms,
+       CASE WHEN totals.call IS NULL THEN (SELECT response_slowest_ms FROM turns_summed WHERE call = calls.id)
+            ELSE totals.response_slowest_ms END AS response_slowest_ms,
        CASE WHEN calls.packets_received + calls.packets_lost > 0
             THEN round(100.0 * calls.packets_lost / (calls.packets_received + calls.packets_lost), 2)
        END AS loss_percent

@@ -14,6 +14,7 @@ use duologue::redaction::{RedactFault, take_out};
 use duologue::review::{Limits, SAID, ask, ask_with, match_all};
 use duologue::store::{AskedBy, Redacted, Span, Store};
 use duologue_signaling::event::Event;
+use serde_json::json;
 
 fn recorded(folder: &Path, call: &str) -> Vec<Entry> {
     let path = folder.join(file_of(&call.to_owned()));
@@ -96,13 +97,13 @@ async fn no_byte_of_the_span_is_left_and_the_rest_stays() {
     let rows = |sql: &'static str| ask(&path, sql, Limits::default());
     let kept =
         rows("SELECT type, json ->> 'turn', json ->> 'stable' FROM events WHERE type = 'partial'").await.expect("rows");
-    assert_eq!(kept.rows[0], [serde_json::json!("partial"), 3.into(), 2.into()], "its numbers stay");
+    assert_eq!(kept.rows[0], [json!("partial"), json!(3), json!(2)], "its numbers stay");
     let judged = rows("SELECT action, text, rests_on FROM judgements ORDER BY id").await.expect("rows");
-    assert_eq!(judged.rows[0][..2], [serde_json::json!("respond"), "[redacted]".into()]);
+    assert_eq!(judged.rows[0][..2], [json!("respond"), json!("[redacted]")]);
     assert!(judged.rows[1][2].is_null(), "nothing rests on a fact that is gone");
-    let parameters = [match_all("xylophone").expect("a word").into()];
+    let parameters: [serde_json::Value; 1] = [match_all("xylophone").expect("a word").into()];
     assert!(ask_with(&path, SAID, &parameters, Limits::default()).await.expect("rows").rows.is_empty());
-    let parameters = [match_all("lighthouse").expect("a word").into()];
+    let parameters: [serde_json::Value; 1] = [match_all("lighthouse").expect("a word").into()];
     assert_eq!(ask_with(&path, SAID, &parameters, Limits::default()).await.expect("rows").rows.len(), 1);
 
     // The sound is silent there, and nowhere else; the rows tell which pages, and the hash of all others.
@@ -124,12 +125,8 @@ async fn no_byte_of_the_span_is_left_and_the_rest_stays() {
                 sha256_after = (SELECT sha256 FROM recordings), length(rest_sha256) FROM redactions ORDER BY id",
     );
     let told = told.await.expect("rows").rows;
-    assert_eq!(
-        told[0],
-        [3.into(), 5.into(), "a secret".into(), 1.into(), 0.into(), 64.into()],
-        "the next one began with it"
-    );
-    assert_eq!((&told[1][0], &told[1][4]), (&6.into(), &1.into()));
+    assert_eq!(json!(told[0]), json!([3, 5, "a secret", 1, 0, 64]), "the next one began with it");
+    assert_eq!((&told[1][0], &told[1][4]), (&json!(6), &json!(1)));
     store.close().await;
 }
 

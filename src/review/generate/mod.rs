@@ -43,7 +43,7 @@ const FIRST_UTC_MS: i64 = 1_767_607_200_000;
 /// From one call to the next, at most: ten thousand calls take some three weeks.
 const BETWEEN_MS: i64 = 360_000;
 /// Calls whose rows wait together: they fit the writer's queue.
-const AT_ONCE: u32 = 10;
+const AT_ONCE: u32 = 30;
 /// Of a thousand calls, so many are from callers with a name; each of these calls some ten times in ten thousand.
 const NAMED_PER_MILLE: u32 = 700;
 const CALLERS: u32 = 700;
