@@ -9,6 +9,8 @@ SHELL := /bin/bash
 
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/duologue/target
 BIN := $(CARGO_TARGET_DIR)/release
+# Where programs of others lie that only tests use.
+export PYTHON_HOME ?= $(HOME)/.cache/duologue/python
 
 .PHONY: help
 help: ## This list
@@ -53,6 +55,7 @@ system: ## The system packages that building needs (says which)
 .PHONY: test-system
 test-system:
 	@scripts/system-packages.sh --test
+	@[ -d $(PYTHON_HOME)/datasette ] || python3 -m pip install --quiet --target $(PYTHON_HOME) 'datasette>=0.65,<1'
 
 .PHONY: check
 check: build ## Configuration, models, database, ports and back ends, each with a verdict

@@ -25,7 +25,8 @@ libsonic-dev: changes the speed of speech in espeak-ng
 python3-pip: fetches models'
 test_needed='chromium: plays the caller in the browser test
 fonts-dejavu-core: lets the browser draw text
-sqlite3: reads the call database from outside'
+sqlite3: reads the call database from outside
+openssl: checks a signature from outside'
 if [ "$with_tests" = yes ]; then
     needed="$needed
 $test_needed"
@@ -46,7 +47,7 @@ is_here() {
             command -v "$browser" >/dev/null 2>&1 && return 0
         done
         ;;
-    g++ | cmake | make | clang | pkg-config | sqlite3) command -v "$1" >/dev/null 2>&1 && return 0 ;;
+    g++ | cmake | make | clang | pkg-config | sqlite3 | openssl) command -v "$1" >/dev/null 2>&1 && return 0 ;;
     esac
     case $installed in
     *"|$1|"*) return 0 ;;

@@ -112,7 +112,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("call.ogg");
         let mut file = OggFile::create(&path, 312, &[("CALL", "one")]).expect("a file");
-        packets.iter().for_each(|packet| drop(file.packet(packet.clone())));
+        for packet in packets {
+            file.packet(packet.clone());
+        }
         file.finish(vec![1; 3]);
         std::fs::read(&path).expect("readable")
     }
