@@ -10,6 +10,8 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/duologue/target
 BIN := $(CARGO_TARGET_DIR)/release
 CLIENTS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/duologue/python-clients
+# Where programs of others lie that only tests use.
+export PYTHON_HOME ?= $(HOME)/.cache/duologue/python
 
 .PHONY: help
 help: ## This list
@@ -60,6 +62,7 @@ system: ## The system packages that building needs (says which)
 .PHONY: test-system
 test-system:
 	@scripts/system-packages.sh --test
+	@[ -d $(PYTHON_HOME)/datasette ] || python3 -m pip install --quiet --target $(PYTHON_HOME) 'datasette>=0.65,<1'
 
 .PHONY: check
 check: build ## Configuration, models, database, ports and back ends, each with a verdict
@@ -92,6 +95,10 @@ bench-lateness: build models ## How late the agent's frames leave, with the mach
 .PHONY: bench-memory
 bench-memory: system ## How long it takes to recollect a caller, with 100,000 facts in the file
 	cargo bench --profile release --bench memory
+
+.PHONY: bench-review
+bench-review: system ## How long each review question takes on 10,000 calls (DATABASE=file takes one that is there)
+	cargo bench --profile release --workspace --bench review
 
 .PHONY: bench-knowledge
 bench-knowledge: system ## How long it takes to look something up in what a persona knows

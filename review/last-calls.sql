@@ -1,3 +1,6 @@
 -- What were the last calls?
 
-SELECT * FROM call_overview ORDER BY started_utc DESC LIMIT 20;
+SELECT call_overview.*
+FROM (SELECT id FROM calls ORDER BY started_utc_ms DESC, id DESC LIMIT 20) AS latest
+JOIN call_overview ON call_overview.call = latest.id
+ORDER BY started_utc DESC, call DESC;

@@ -1,11 +1,17 @@
 -- How quickly does the agent answer?
 
-WITH ranked AS (
-    SELECT response_ms, row_number() OVER (ORDER BY response_ms) AS place, count(*) OVER () AS answers
-    FROM turn_latency WHERE response_ms IS NOT NULL
+WITH answered AS (
+    SELECT count(*) AS answers FROM turns
+    WHERE speaker = 'agent' AND first_packet_ms IS NOT NULL AND first_packet_ms - coalesce(speech_end_ms, turn_end_ms) IS NOT NULL
+),
+ranked AS (
+    SELECT first_packet_ms - coalesce(speech_end_ms, turn_end_ms) AS response_ms FROM turns
+    WHERE speaker = 'agent' AND first_packet_ms IS NOT NULL AND first_packet_ms - coalesce(speech_end_ms, turn_end_ms) IS NOT NULL
+    ORDER BY first_packet_ms - coalesce(speech_end_ms, turn_end_ms)
 )
-SELECT max(answers) AS answers,
-       max(CASE WHEN place = (answers + 1) / 2 THEN response_ms END) AS p50_ms,
-       max(CASE WHEN place = (95 * answers + 99) / 100 THEN response_ms END) AS p95_ms,
-       max(response_ms) AS slowest_ms
-FROM ranked;
+SELECT answers,
+       (SELECT response_ms FROM ranked LIMIT 1 OFFSET (SELECT (answers - 1) / 2 FROM answered)) AS p50_ms,
+       (SELECT response_ms FROM ranked LIMIT 1 OFFSET (SELECT (95 * answers + 99) / 100 - 1 FROM answered)) AS p95_ms,
+       (SELECT max(first_packet_ms - coalesce(speech_end_ms, turn_end_ms)) FROM turns
+        WHERE speaker = 'agent' AND first_packet_ms IS NOT NULL) AS slowest_ms
+FROM answered;

@@ -27,7 +27,8 @@ test_needed='chromium: plays the caller in the browser test
 fonts-dejavu-core: lets the browser draw text
 sqlite3: reads the call database from outside
 sip-tester: calls as a telephone exchange does (sipp)
-baresip-core: calls as a telephone does'
+baresip-core: calls as a telephone does
+openssl: checks a signature from outside'
 if [ "$with_tests" = yes ]; then
     needed="$needed
 $test_needed"
@@ -48,7 +49,7 @@ is_here() {
             command -v "$browser" >/dev/null 2>&1 && return 0
         done
         ;;
-    g++ | cmake | make | clang | pkg-config | sqlite3) command -v "$1" >/dev/null 2>&1 && return 0 ;;
+    g++ | cmake | make | clang | pkg-config | sqlite3 | openssl) command -v "$1" >/dev/null 2>&1 && return 0 ;;
     esac
     case $installed in
     *"|$1|"*) return 0 ;;

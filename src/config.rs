@@ -7,9 +7,11 @@ mod knob;
 #[macro_use]
 mod section;
 mod doors;
+mod export;
 mod recording;
 mod review;
 mod sip;
+mod traces;
 mod turn_servers;
 mod values;
 
@@ -17,10 +19,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub use doors::Doors;
+pub use export::Export;
 pub use fault::{ConfigFaults, Fault};
 pub use recording::Recording;
 pub use review::Review;
 pub use sip::Sip;
+pub use traces::Traces;
 pub use turn_servers::TurnServers;
 pub use values::{
     AsrBackend, EchoCancelling, Extractor, HttpUrl, JudgeKind, LlmBackend, LogFormat, ModelRef, Origin, RecordCalls,
@@ -49,12 +53,14 @@ sections! {
         store: Store,
         recording: Recording,
         review: Review,
+        export: Export,
         memory: Memory,
         knowledge: Knowledge,
         search: Search,
         follow_ups: FollowUps,
         models: Models,
         log: Log,
+        traces: Traces,
     }
 }
 

@@ -7,7 +7,7 @@
 //! | 0 | values and signal processing | [`time`], [`audio`] |
 //! | 1 | state machines that are told the time | [`media`], [`dialogue`], [`memory`], [`journal`] |
 //! | 2 | seams to the models | [`backend`] |
-//! | 3 | the IO shell | [`call`], [`peer`], [`store`], [`recording`], [`review`], [`meters`], [`models`], [`config`], [`assembly`], [`doors`], [`web`], [`serve`], [`check`], [`say`], [`call_client`], [`caller`], [`block`], [`judging`], [`knowledge`], [`search`], [`persona`], [`relay`] |
+//! | 3 | the IO shell | [`call`], [`peer`], [`store`], [`recording`], [`review`], [`export`], [`redaction`], [`traces`], [`meters`], [`models`], [`config`], [`assembly`], [`doors`], [`web`], [`serve`], [`check`], [`say`], [`call_client`], [`caller`], [`block`], [`judging`], [`knowledge`], [`search`], [`persona`], [`relay`], [`sip`] |
 //!
 //! Rings 0 and 1 are the crate `duologue-core` in `core/`, which has no IO crate among its dependencies; `make core` builds
 //! and tests it in seconds. They stand here under the names that the rest of the server uses.
@@ -28,6 +28,7 @@ pub mod caller;
 pub mod check;
 pub mod config;
 pub mod doors;
+pub mod export;
 pub mod judging;
 pub mod knowledge;
 pub mod meters;
@@ -35,6 +36,7 @@ pub mod models;
 pub mod peer;
 pub mod persona;
 pub mod recording;
+pub mod redaction;
 pub mod relay;
 pub mod review;
 pub mod say;
@@ -43,4 +45,5 @@ pub mod serve;
 pub mod sip;
 pub mod store;
 pub mod telemetry;
+pub mod traces;
 pub mod web;

@@ -50,6 +50,10 @@ enum Command {
     /// The questions of a morning after, by name
     #[command(subcommand)]
     Review(duologue::review::ReviewCommand),
+    /// A call as a file for others (vCon, WebVTT, CSV, JSON), signed; and a look at such a file
+    Export(duologue::export::ExportArguments),
+    /// Take a span out of a call: its sound, its words, what was remembered of it
+    Redact(duologue::redaction::RedactArguments),
     /// Put a bad network between two programs on this machine: a seeded UDP relay
     Relay(duologue::relay::RelayArguments),
     /// Speak a text into a WAV file, in the configured voice
@@ -123,6 +127,14 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         }
         Command::Review(command) => {
             duologue::review::review(config, command).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Export(arguments) => {
+            duologue::export::run(config, arguments).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Redact(arguments) => {
+            duologue::redaction::run(config, arguments).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Relay(arguments) => {

@@ -23,6 +23,7 @@ use crate::dialogue::endpoint::{EndWeights, EndpointSettings};
 use crate::dialogue::floor::FloorSettings;
 use crate::dialogue::persona::Persona;
 use crate::doors::audio_socket;
+use crate::export::{self, KeyFault};
 use crate::knowledge::{self, AsFound, KnowledgeHouse, Shelf, What, missing_folders, shelves};
 use crate::media::ear::EarSettings;
 use crate::media::far_ear::FarEarSettings;
@@ -31,6 +32,7 @@ use crate::recording::{Consent, Housekeeping, RecordingHouse};
 use crate::search::{self, SearchHouse};
 use crate::sip::{SipError, SipSettings, Switchboard};
 use crate::store::{Store, StoreError};
+use crate::traces::Tracer;
 use crate::web::{self, Reviewers, Web};
 
 /// Why the server did not start.
@@ -52,6 +54,10 @@ pub enum ServeError {
     Recording(String),
     #[error(transparent)]
     Key(#[from] SecretError),
+    #[error("traces: {0}")]
+    Traces(String),
+    #[error(transparent)]
+    SigningKey(#[from] KeyFault),
     #[error("HTTP port {} is in use: stop the other program (`ss -tlpn 'sport = :{}'` names it) or set http.listen in duologue.toml", .0.port(), .0.port())]
     HttpInUse(SocketAddr),
     #[error("cannot listen for HTTP on {listen}: {why}")]
@@ -76,6 +82,8 @@ pub struct Server {
     indexing: JoinHandle<()>,
     keeping: JoinHandle<()>,
     asterisk: Option<JoinHandle<()>>,
+    /// Sends traces, where somebody collects them.
+    tracing: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -96,7 +104,7 @@ impl Server {
             loopback: true,
         })
         .await?;
-        let store = Store::open(&config.store.path).await?;
+        let (store, tracing) = traced(config, Store::open(&config.store.path).await?)?;
         let engines = assembly::assemble(config).await?;
         let shelves = shelves(&config.personas.dir, personas.iter().map(AsRef::as_ref));
         let recording = recording_house(config)?;
@@ -133,6 +141,7 @@ impl Server {
             ice_servers: ice_servers(config)?,
             page: PathBuf::from("client/dist"),
             recordings: config.recording.dir.clone(),
+            export: export::house(config)?,
             reviewers: reviewers(config, http)?,
             origins: config.http.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
         });
@@ -148,7 +157,20 @@ impl Server {
         let audio_socket = asterisk.as_ref().and_then(|listener| listener.local_addr().ok());
         let serving = |listener| audio_socket::serve(listener, registry.clone(), stop.clone());
         let asterisk = asterisk.map(|listener| tokio::spawn(serving(listener)));
-        Ok(Self { http, media, registry, telephones, audio_socket, store, stop, web, indexing, keeping, asterisk })
+        Ok(Self {
+            http,
+            media,
+            registry,
+            telephones,
+            audio_socket,
+            store,
+            stop,
+            web,
+            indexing,
+            keeping,
+            asterisk,
+            tracing,
+        })
     }
 
     /// Ends every call, writes every row, stops.
@@ -168,10 +190,25 @@ impl Server {
             let _ = asterisk.await;
         }
         let counts = self.store.close().await;
+        drop(self.registry);
+        if let Some(tracing) = self.tracing {
+            // The last spans, where the collector takes them at once.
+            let _sent = tokio::time::timeout(LAST_SPANS, tracing).await;
+        }
         if counts.lost > 0 {
             tracing::warn!(lost = counts.lost, "rows that could not be kept");
         }
     }
+}
+
+/// How long a server that stops waits for its collector.
+const LAST_SPANS: Duration = Duration::from_secs(1);
+
+/// Has what is recorded become traces, where somebody collects them.
+fn traced(config: &Config, store: Store) -> Result<(Store, Option<JoinHandle<()>>), ServeError> {
+    let Some(endpoint) = &config.traces.endpoint else { return Ok((store, None)) };
+    let (tracer, task) = Tracer::start(endpoint.as_str(), config.traces.content).map_err(ServeError::Traces)?;
+    Ok((store.traced(tracer), Some(task)))
 }
 
 /// What personas know, looked up in the order of the index.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use common::morning::{a_morning, found_and_searched, kept_and_raised};
 use common::place;
 use duologue::knowledge::Chunk;
-use duologue::store::{KnowledgeFiles, Label, Store, label};
+use duologue::store::{AskedBy, KnowledgeFiles, Label, Span, Store, label, redact};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 fn page() -> String {
@@ -35,6 +35,10 @@ async fn filled() -> (tempfile::TempDir, SqliteConnection) {
     let reviewed =
         Label { judgement: 2, action: "respond".into(), also: Vec::new(), reason: "Honest.".into(), by: "me".into() };
     label(&path, &reviewed).await.expect("a label");
+    // Nobody said anything then: it is told, and every word stays.
+    let (call, why) = ("a".into(), "a cough".into());
+    let span = Span { call, from_ms: 11_900, to_ms: 11_950, why, asked_by: AskedBy::Operator };
+    redact(&path, &span, None).await.expect("written").expect("the call");
     let connection = SqliteConnectOptions::new().filename(&path).read_only(true).connect().await.expect("a database");
     (folder, connection)
 }

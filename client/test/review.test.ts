@@ -11,7 +11,14 @@ test("what a reviewer types is a parameter and never a part of the statement", (
   const hostile = "'; DROP TABLE calls; -- 100%_";
   const [statement, parameters] = listed({ ...anything, text: hostile, persona: hostile }, 0);
   assert.equal(statement.includes("DROP"), false);
-  assert.deepEqual(parameters, ["%';%", "%DROP%", "%TABLE%", "%calls;%", "%--%", "%100\\%\\_%", hostile]);
+  assert.deepEqual(parameters, ['"DROP"*', '"TABLE"*', '"calls"*', '"100"*', hostile]);
+});
+
+test("words are looked for in the index, and sentences without spaces in the turns themselves", () => {
+  assert.deepEqual(listed({ ...anything, text: "don't 100%" }, 0)[1], ['"don t"*', '"100"*']);
+  const [statement, parameters] = counted({ ...anything, text: "几点 open" });
+  assert.deepEqual(parameters, ["%几点%", '"open"*']);
+  assert.match(statement, /LIKE \?1 .*MATCH \?2/s);
 });
 
 test("calls without filters are all of them, a page at a time", () => {

@@ -170,7 +170,8 @@ fn everything_is_bounded_and_owned() {
 /// The table in call/wire.rs names who makes channels; nobody else does.
 #[test]
 fn channels_are_made_where_the_table_says() {
-    let makers = ["src/call/wire.rs", "src/peer/", "src/store/", "src/recording/", "src/backend/", "worker/src/"];
+    let makers =
+        ["src/call/wire.rs", "src/peer/", "src/store/", "src/recording/", "src/traces/", "src/backend/", "worker/src/"];
     let mut wrong = Vec::new();
     for path in sources() {
         let name = shown(&path);

@@ -6,6 +6,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use super::ogg_file::length_of;
+use super::silence::{settle_place, waiting_in};
 use super::tape::Tape;
 use super::thread::{self, Order, Place};
 use crate::audio::tone::RecordingTone;
@@ -125,6 +126,11 @@ impl Housekeeping {
         for (_, file) in self.store.removed_recordings().await.unwrap_or_default() {
             // An erasure that was cut short.
             let _ = std::fs::remove_file(self.folder.join(file));
+        }
+        for (call, path) in waiting_in(&self.folder) {
+            // A redaction that was cut short.
+            let row = self.store.recording(&call).await.ok().flatten().filter(|row| row.removed_utc_ms.is_none());
+            settle_place(&path, row.and_then(|row| row.sha256).as_deref());
         }
         let Ok(broken) = self.store.unfinished_recordings().await else { return };
         for (call, file) in broken {

@@ -8,6 +8,7 @@ use ogg::PacketReader;
 use ogg::writing::{PacketWriteEndInfo, PacketWriter};
 use sha2::{Digest as _, Sha256};
 
+use super::pages::hex;
 use crate::audio::opus::StereoDecoder;
 
 /// Packets in a page: a second.
@@ -141,10 +142,6 @@ fn tags(comments: &[(&str, &str)]) -> Vec<u8> {
     tags
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// How long a finished or broken-off file plays (milliseconds), its size and its hash.
 ///
 /// # Errors
@@ -213,7 +210,7 @@ pub fn read(path: &Path) -> io::Result<[Vec<f32>; 2]> {
 }
 
 /// Hands over the sound of each packet; gives the pre-skip and where the sound ends, in samples.
-fn for_each_packet(path: &Path, mut each: impl FnMut(&[f32], &[f32])) -> io::Result<(usize, usize)> {
+pub(super) fn for_each_packet(path: &Path, mut each: impl FnMut(&[f32], &[f32])) -> io::Result<(usize, usize)> {
     let mut packets = PacketReader::new(io::BufReader::new(File::open(path)?));
     let mut decoder = StereoDecoder::new().map_err(io::Error::other)?;
     let (mut left, mut right) = (Vec::new(), Vec::new());

@@ -2,8 +2,10 @@
 
 use std::io::Read as _;
 
-use super::ask::{Limits, Table, ask};
+use super::ask::{Limits, Table, ask_with};
+use super::generate::{self, GenerateArguments};
 use super::queries::{QUERIES, find};
+use super::said::{SAID, match_all};
 use crate::config::Config;
 
 /// How an answer is printed.
@@ -43,6 +45,15 @@ pub enum ReviewCommand {
         /// Its name
         name: String,
     },
+    /// Where something was said, by either side: turns with all of these words, or with words that begin like them
+    Search {
+        /// The words
+        words: Vec<String>,
+        #[arg(long, value_enum, default_value = "table")]
+        form: Form,
+    },
+    /// Make a database of scripted calls, to try questions on
+    Generate(GenerateArguments),
 }
 
 /// Asks and prints.
@@ -58,7 +69,7 @@ pub async fn sql(config: &Config, arguments: SqlArguments) -> anyhow::Result<()>
             text
         }
     };
-    answer(config, &statement, arguments.form).await
+    answer(config, &statement, &[], arguments.form).await
 }
 
 /// Lists or asks.
@@ -72,17 +83,23 @@ pub async fn review(config: &Config, command: ReviewCommand) -> anyhow::Result<(
     match command {
         ReviewCommand::List => QUERIES.iter().for_each(|query| println!("{:<24} {}", query.name, query.question())),
         ReviewCommand::Show { name } => println!("{}", named(&name)?.sql()),
-        ReviewCommand::Run { name, form } => answer(config, named(&name)?.sql(), form).await?,
+        ReviewCommand::Run { name, form } => answer(config, named(&name)?.sql(), &[], form).await?,
+        ReviewCommand::Search { words, form } => {
+            let words = words.join(" ");
+            let wanted = match_all(&words).ok_or_else(|| anyhow::anyhow!("there is no word in '{words}'"))?;
+            answer(config, SAID, &[wanted.into()], form).await?;
+        }
+        ReviewCommand::Generate(arguments) => generate::run(&arguments).await?,
     }
     Ok(())
 }
 
-async fn answer(config: &Config, statement: &str, form: Form) -> anyhow::Result<()> {
+async fn answer(config: &Config, statement: &str, parameters: &[serde_json::Value], form: Form) -> anyhow::Result<()> {
     let path = &config.store.path;
     anyhow::ensure!(path.exists(), "there is no database {}: nobody has called yet, or set store.path", path.display());
     // Whoever sits at the machine may wait longer than a request over HTTP.
     let limits = Limits { time: std::time::Duration::from_secs(60), rows: 1_000_000, bytes: 1 << 30 };
-    let table: Table = ask(path, statement, limits).await?;
+    let table: Table = ask_with(path, statement, parameters, limits).await?;
     match form {
         Form::Table => print!("{}", table.text()),
         Form::Csv => print!("{}", table.csv()),

@@ -48,6 +48,8 @@ pub const QUERIES: &[Query] = &[
     named!("contradictions"),
     named!("open-promises"),
     named!("last-words"),
+    named!("apologies"),
+    named!("wanted-a-person"),
     named!("bad-lines"),
     named!("bad-ways-out"),
     named!("most-barge-ins"),
@@ -57,6 +59,7 @@ pub const QUERIES: &[Query] = &[
     named!("troubles"),
     named!("blocks"),
     named!("recordings"),
+    named!("redactions"),
     named!("gaps-in-this-file"),
 ];
 

@@ -20,6 +20,16 @@ pub enum AskedBy {
     Http,
 }
 
+impl AskedBy {
+    /// As it stands in SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Http => "http",
+        }
+    }
+}
+
 /// What went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Erased {
@@ -86,6 +96,7 @@ pub async fn erase(
         // One segment without the deleted words.
         "INSERT INTO facts_fts (facts_fts) VALUES ('optimize')",
         "INSERT INTO turns_fts (turns_fts) VALUES ('optimize')",
+        "INSERT INTO said_fts (said_fts) VALUES ('optimize')",
         "VACUUM",
         "PRAGMA wal_checkpoint(TRUNCATE)",
     ] {
@@ -128,10 +139,7 @@ async fn erase_rows(
     }
     sqlx::query("INSERT INTO erasures (at_utc_ms, asked_by, facts, turns, calls) VALUES (?1, ?2, ?3, ?4, ?5)")
         .bind(utc_ms())
-        .bind(match asked_by {
-            AskedBy::Operator => "operator",
-            AskedBy::Http => "http",
-        })
+        .bind(asked_by.as_str())
         .bind(facts)
         .bind(turns)
         .bind(calls)

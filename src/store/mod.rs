@@ -12,6 +12,7 @@ mod opening;
 mod read;
 mod recall;
 mod recordings;
+mod redact;
 mod remembered;
 mod rows;
 mod search;
@@ -27,6 +28,7 @@ use tokio::task::JoinHandle;
 
 use crate::journal::Entry;
 use crate::meters::Meters;
+use crate::traces::Tracer;
 
 pub use amend::{correct_fact, forget_fact};
 pub use erase::{AskedBy, Erased, erase};
@@ -38,6 +40,7 @@ pub use opening::reading;
 pub use opening::{Probe, probe};
 pub use read::{CallSummary, CallView, MediaView, MemoryView, Reader, TurnView};
 pub use recordings::RecordingView;
+pub use redact::{REDACTED, Redacted, SoundGone, Span, redact};
 pub use remembered::{CallerMemory, CallerSummary, CommitmentView, FactView, SummaryView};
 
 /// Entries that may wait for the disk: some 10 s of the events of 100 calls, at most some 4 MiB.
@@ -85,6 +88,7 @@ pub struct Recorder {
     orders: mpsc::Sender<Order>,
     tally: Arc<Tally>,
     meters: Meters,
+    tracer: Option<Tracer>,
 }
 
 impl Recorder {
@@ -92,6 +96,9 @@ impl Recorder {
     /// entry is dropped and counted.
     pub fn record(&self, entry: Entry) {
         self.meters.observe(&entry);
+        if let Some(tracer) = &self.tracer {
+            tracer.observe(&entry);
+        }
         let full = matches!(entry, Entry::Event { .. }) && self.orders.capacity() < KEPT_FOR_ROWS;
         if full || self.orders.try_send(Order::Keep(entry)).is_err() {
             self.tally.lost.fetch_add(1, Ordering::Relaxed);
@@ -150,10 +157,16 @@ impl Store {
         let writer = tokio::spawn(writer.run());
         Ok(Self {
             path: path.to_path_buf(),
-            recorder: Recorder { orders, tally, meters: Meters::new() },
+            recorder: Recorder { orders, tally, meters: Meters::new(), tracer: None },
             writer,
             _lock: lock,
         })
+    }
+
+    /// From here on, what is recorded also becomes traces.
+    pub fn traced(mut self, tracer: Tracer) -> Self {
+        self.recorder.tracer = Some(tracer);
+        self
     }
 
     /// A way in for one more writer of entries.

@@ -5,6 +5,7 @@ mod calls;
 mod doors;
 mod errands;
 mod events;
+mod export;
 mod health;
 mod ice;
 mod page;
@@ -23,6 +24,7 @@ use axum::routing::{get, post, put};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::call::registry::Registry;
+use crate::export::ExportHouse;
 use crate::store::Reader;
 
 pub use doors::Doors;
@@ -41,6 +43,8 @@ pub struct Web {
     pub page: PathBuf,
     /// Where recordings lie.
     pub recordings: PathBuf,
+    /// Where calls are exported from.
+    pub export: ExportHouse,
     /// Who may read everything.
     pub reviewers: Reviewers,
     /// Which doors are open beside the server's own.
@@ -102,6 +106,8 @@ fn reviewing(web: &Web) -> Router<Web> {
         .route("/v1/calls", get(calls::list))
         .route("/v1/calls/{id}/recording", get(recordings::play).delete(recordings::remove).fallback(refusal::method))
         .route("/v1/calls/{id}/recording/peaks", get(recordings::peaks).fallback(refusal::method))
+        .route("/v1/calls/{id}/export", get(export::export).fallback(refusal::method))
+        .route("/v1/calls/{id}/redactions", post(export::redact).fallback(refusal::method))
         .route("/v1/sql", post(review::sql).fallback(refusal::method))
         .route("/v1/review", get(review::list).fallback(refusal::method))
         .route("/v1/judgements/{id}/label", post(review::label).fallback(refusal::method))

@@ -15,10 +15,15 @@ pub struct TypedCall {
 impl TypedCall {
     /// Opens one; the greeting has been said. `query` is that of `POST /v1/calls`.
     pub async fn open(server: &Server, query: &str) -> Self {
+        Self::open_at(server.http, query).await
+    }
+
+    /// The same at a server's address.
+    pub async fn open_at(http: std::net::SocketAddr, query: &str) -> Self {
         let port = Port::bind(PortConfig::local("127.0.0.1:0".parse().expect("an address"))).await.expect("a port");
         let offer = Caller::new(&port).await.expect("an offer");
         let response = Client::new()
-            .post(format!("http://{}/v1/calls{query}", server.http))
+            .post(format!("http://{http}/v1/calls{query}"))
             .header(header::CONTENT_TYPE, "application/sdp")
             .body(offer.offer().to_owned())
             .send()

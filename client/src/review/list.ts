@@ -14,14 +14,17 @@ export const PAGE = 100;
 
 /** What may be asked for by name, as a condition on `calls`. */
 const WHAT: Record<string, string> = {
-  "cut-in": "EXISTS (SELECT 1 FROM barge_ins WHERE barge_ins.call = calls.id)",
+  "cut-in": "EXISTS (SELECT 1 FROM call_totals WHERE call_totals.call = calls.id AND interruptions > 0)",
   refused:
     "EXISTS (SELECT 1 FROM judgements WHERE judgements.call = calls.id AND moment = 'end_of_turn' AND action IN ('refuse', 'deflect', 'silence', 'block'))",
   unheard: "EXISTS (SELECT 1 FROM turns WHERE turns.call = calls.id AND heard = '' AND text <> '' AND reason IS NOT 'draft')",
   trouble: "EXISTS (SELECT 1 FROM events WHERE events.call = calls.id AND type = 'trouble')",
-  slow: "EXISTS (SELECT 1 FROM turn_latency WHERE turn_latency.call = calls.id AND response_ms >= 2000)",
+  slow: "EXISTS (SELECT 1 FROM call_totals WHERE call_totals.call = calls.id AND response_slowest_ms >= 2000)",
   loss: "packets_lost * 50 >= packets_received + packets_lost AND packets_lost > 0",
 };
+
+/** Scripts that write no spaces: the index has their sentences as one word, so that the turns themselves are looked through. */
+const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
 
 /** The conditions and their parameters. */
 function conditions(filters: Filters): { where: string; parameters: Cell[] } {
@@ -32,9 +35,16 @@ function conditions(filters: Filters): { where: string; parameters: Cell[] } {
     where.push(condition(`?${parameters.length}`));
   };
   for (const word of filters.text.trim().split(/\s+/).filter((text) => text !== "")) {
-    const inTurns = (n: string) =>
-      `EXISTS (SELECT 1 FROM turns WHERE turns.call = calls.id AND text LIKE ${n} ESCAPE '\\')`;
-    asked(inTurns, `%${word.replaceAll(/[\\%_]/g, "\\$&")}%`);
+    if (UNSPACED.test(word)) {
+      const inTurns = (n: string) =>
+        `EXISTS (SELECT 1 FROM turns WHERE turns.call = calls.id AND text LIKE ${n} ESCAPE '\\')`;
+      asked(inTurns, `%${word.replaceAll(/[\\%_]/g, "\\$&")}%`);
+      continue;
+    }
+    // Marks part words in the index, too: "don't" is looked for as two words that follow each other.
+    const parts = word.match(/[\p{L}\p{N}]+/gu);
+    if (parts === null) continue;
+    asked((n) => `id IN (SELECT call FROM turns WHERE id IN (SELECT rowid FROM said_fts WHERE said_fts MATCH ${n}))`, `"${parts.join(" ")}"*`);
   }
   if (filters.persona) asked((n) => `persona = ${n}`, filters.persona);
   if (filters.ending === "open") where.push("end_reason IS NULL");

@@ -1,0 +1,47 @@
+//! The call database opens in Datasette as it is: its tables, views and full text.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::morning::a_morning;
+use common::place;
+use duologue::store::Store;
+use serde_json::Value;
+
+/// Where `make test-system` puts it. `make test` insists on it.
+fn installed() -> Option<PathBuf> {
+    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/duologue/python"));
+    let home = std::env::var_os("PYTHON_HOME").map(PathBuf::from).or(home)?;
+    if home.join("datasette").is_dir() {
+        return Some(home);
+    }
+    let hint = "install Datasette (make test-system)";
+    assert!(std::env::var_os("DUOLOGUE_REQUIRE_MODELS").is_none(), "{hint}");
+    println!("not tried: {hint}");
+    None
+}
+
+#[tokio::test]
+async fn datasette_shows_tables_views_and_what_was_said() {
+    let Some(home) = installed() else { return };
+    let (_folder, path) = place();
+    let store = Store::open(&path).await.expect("a database");
+    a_morning().into_iter().for_each(|entry| store.recorder().record(entry));
+    store.close().await;
+    let get = |what: &str| -> Value {
+        let mut datasette = Command::new("python3");
+        datasette.args(["-m", "datasette"]).arg(&path).arg("--get").arg(what).env("PYTHONPATH", &home);
+        let out = datasette.output().expect("Python");
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        serde_json::from_str(&text)
+            .unwrap_or_else(|why| panic!("{why}: {text}{}", String::from_utf8_lossy(&out.stderr)))
+    };
+    let calls = get("/duologue/call_overview.json?_shape=array");
+    assert_eq!(calls.as_array().map(Vec::len), Some(3), "{calls}");
+    let said = get(
+        "/duologue.json?sql=select+turn+from+said_fts+join+turns+on+turns.id=said_fts.rowid+where+said_fts+match+'sunday'&_shape=array",
+    );
+    assert!(said.as_array().is_some_and(|turns| turns.len() >= 2), "{said}");
+}

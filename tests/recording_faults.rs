@@ -1,0 +1,149 @@
+//! A recording survives what its server does not: a kill in the middle of a call, and a disk that is full for a while.
+
+mod house;
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use duologue::audio::{HEAR_FRAME, LINE_FRAME};
+use duologue::recording::{Consent, RecordingHouse, file_of, length_of, read};
+use duologue::store::Store;
+use duologue::time::{CallTime, TICK};
+use house::typed::TypedCall;
+
+/// Waits for something on the disk, at most some twenty seconds.
+async fn until<T>(what: &str, mut there: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..2_000 {
+        if let Some(found) = there() {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{what} did not come");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_leaves_a_file_that_plays_up_to_the_last_second() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let folder = tempfile::tempdir().expect("a folder");
+    let (database, recordings) = (folder.path().join("calls.db"), folder.path().join("recordings"));
+    let settings = format!(
+        "[http]\nlisten = \"127.0.0.1:0\"\n[store]\npath = {:?}\n[recording]\ndir = {:?}\n[media]\nudp_port = 0\n[judge]\nkind = \"rules\"\n\
+         [asr]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\n[tts]\nbackend = \"scripted\"\n[personas]\ndir = {:?}\n",
+        database.display().to_string(),
+        recordings.display().to_string(),
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("personas").display().to_string(),
+    );
+    let config = folder.path().join("duologue.toml");
+    std::fs::write(&config, settings).expect("written");
+    let mut server = Command::new(env!("CARGO_BIN_EXE_duologue"))
+        .arg("--config")
+        .arg(&config)
+        .arg("serve")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the server");
+    let mut lines = BufReader::new(server.stdout.take().expect("its output")).lines().map_while(Result::ok);
+    let ready = lines.find_map(|line| Some(line.split("http://").nth(1)?.split(' ').next()?.to_owned()));
+    let http = ready.expect("the server is ready").parse().expect("an address");
+    let call = TypedCall::open_at(http, "").await;
+    let path =
+        until("the recording", || std::fs::read_dir(&recordings).ok()?.flatten().next().map(|file| file.path())).await;
+    until("the third second", || length_of(&path).ok().filter(|(ms, ..)| *ms >= 2_900)).await;
+    server.kill().expect("SIGKILL");
+    server.wait().expect("an end");
+    drop(call);
+
+    let [caller, agent] = read(&path).expect("playable");
+    assert!(caller.len() >= 2 * 48_000 && caller.len() == agent.len(), "{} samples", caller.len());
+    // The next server finds out what the file holds.
+    let store = Store::open(&database).await.expect("a database");
+    let keeping = duologue::recording::Housekeeping {
+        folder: recordings.clone(),
+        store: store.reader(),
+        recorder: store.recorder(),
+        keep: None,
+    };
+    keeping.mend().await;
+    store.recorder().flush().await.expect("written");
+    let id = path.file_stem().and_then(|name| name.to_str()).expect("the call's name");
+    let row = store.reader().recording(id).await.expect("readable").expect("a row");
+    assert_eq!(row.duration_ms.map(i64::unsigned_abs), Some(length_of(&path).expect("readable").0));
+    assert!(row.sha256.is_some());
+    store.close().await;
+}
+
+/// Where the process that is to run out of disk records.
+const FOLDER: &str = "DUOLOGUE_TEST_RECORDINGS";
+
+/// Something that takes as much room as speech: white noise, both sides.
+fn noise(state: &mut u32) -> f32 {
+    *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+    (*state >> 8) as f32 / (1 << 23) as f32 - 1.0
+}
+
+/// Records for a minute onto a disk that takes 64 KiB, and another one onto one that takes all.
+async fn record_past_the_end(folder: &Path) {
+    let house = RecordingHouse::open(folder, Consent::Silent).expect("a house");
+    let mut tape = house.begin(&"full".to_owned(), "porter", 0);
+    let (mut state, mut n) = (1, 0);
+    let mut minute = |tape: &mut duologue::recording::Tape| {
+        for _ in 0..3_000 {
+            let heard: [f32; HEAR_FRAME] = std::array::from_fn(|_| 0.3 * noise(&mut state));
+            let mut sent: [f32; LINE_FRAME] = std::array::from_fn(|_| 0.3 * noise(&mut state));
+            tape.tick(CallTime::ZERO + TICK * n, &heard, &mut sent);
+            n += 1;
+        }
+    };
+    minute(&mut tape);
+    let path = folder.join(file_of(&"full".to_owned()));
+    until("the end of the disk", || std::fs::metadata(&path).ok().filter(|file| file.len() > 56 << 10)).await;
+    // Everything is in the file or lost by now: another recording has begun and ended behind it.
+    let mut other = house.begin(&"other".to_owned(), "porter", 0);
+    other.tick(CallTime::ZERO, &[0.0; HEAR_FRAME], &mut [0.0; LINE_FRAME]);
+    other.finish().await.expect("a file");
+    println!("\nfull {}", std::process::id());
+    std::io::stdin().lock().read_line(&mut String::new()).expect("a parent that goes on");
+    minute(&mut tape);
+    let kept = tape.finish().await.expect("a file");
+    println!("\nkept {} {} {}", kept.duration_ms, kept.lost_ms, kept.sha256);
+}
+
+/// A limit on the size of files stands for the full disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_full_for_a_while_costs_what_it_did_not_take_and_is_told() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        return record_past_the_end(Path::new(&folder)).await;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let this = std::env::current_exe().expect("this program");
+    let mut child = Command::new("bash")
+        .args(["-c", "trap '' XFSZ; ulimit -S -f 64; exec \"$0\" --exact --nocapture --test-threads 1 \"$1\""])
+        .arg(this)
+        .arg("a_disk_that_is_full_for_a_while_costs_what_it_did_not_take_and_is_told")
+        .env(FOLDER, folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a child");
+    let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines().map_while(Result::ok);
+    let process = lines.find_map(|line| Some(line.strip_prefix("full ")?.to_owned())).expect("a disk that is full");
+    let raised = Command::new("prlimit").args(["--fsize=unlimited", "--pid", &process]).status().expect("prlimit");
+    assert!(raised.success());
+    writeln!(child.stdin.take().expect("its input"), "go on").expect("a child that listens");
+    let kept = lines.find_map(|line| Some(line.strip_prefix("kept ")?.to_owned())).expect("a recording");
+    assert!(child.wait().expect("an end").success());
+    let told: Vec<&str> = kept.split(' ').collect();
+    let (duration_ms, lost_ms): (u64, u64) = (told[0].parse().expect("ms"), told[1].parse().expect("ms"));
+    assert_eq!(duration_ms, 120_000, "time went on");
+    assert!((20_000..60_000).contains(&lost_ms), "{lost_ms} ms of the first minute are lost, and none of the second");
+    let path = folder.path().join("full.ogg");
+    let (length_ms, _, sha256) = length_of(&path).expect("readable");
+    assert_eq!((length_ms, sha256.as_str()), (120_000, told[2]), "the hash is that of what is there");
+    let [caller, _] = read(&path).expect("playable");
+    let heard_ms = caller.len() as u64 / 48;
+    assert!(heard_ms.abs_diff(120_000 - lost_ms) <= 20, "{heard_ms} ms: everything but what was lost");
+}
