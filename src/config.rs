@@ -6,6 +6,7 @@ mod fault;
 mod knob;
 #[macro_use]
 mod section;
+mod journal;
 mod recording;
 mod review;
 mod values;
@@ -14,11 +15,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub use fault::{ConfigFaults, Fault};
+pub use journal::Journal;
 pub use recording::Recording;
 pub use review::Review;
 pub use values::{
-    AsrBackend, EchoCancelling, Extractor, HttpUrl, JudgeKind, LlmBackend, LogFormat, ModelRef, Origin, RecordCalls,
-    SearchKind, Secret, SecretError, TtsBackend, TurnKind,
+    AsrBackend, EchoCancelling, Extractor, HttpUrl, JudgeKind, KeepJournals, LlmBackend, LogFormat, ModelRef, Origin,
+    RecordCalls, SearchKind, Secret, SecretError, TtsBackend, TurnKind,
 };
 
 /// Where a configuration is looked for when none is named.
@@ -39,6 +41,7 @@ sections! {
         calls: Calls,
         store: Store,
         recording: Recording,
+        journal: Journal,
         review: Review,
         memory: Memory,
         knowledge: Knowledge,
@@ -430,6 +433,13 @@ impl Config {
         if matches!(self.tts.voice, ModelRef::Auto) {
             refuse("tts.voice", "\"auto\"".into(), "the name of a voice".into());
         }
+    }
+
+    /// It as a file, whole.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out);
+        out
     }
 
     /// The example file: every key with its default, its unit, its range and the reason for it.

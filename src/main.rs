@@ -50,6 +50,8 @@ enum Command {
     /// The questions of a morning after, by name
     #[command(subcommand)]
     Review(duologue::review::ReviewCommand),
+    /// A call again, in virtual time, from its input journal; and as it would have been with other settings
+    Replay(duologue::replay::ReplayArguments),
     /// Put a bad network between two programs on this machine: a seeded UDP relay
     Relay(duologue::relay::RelayArguments),
     /// Speak a text into a WAV file, in the configured voice
@@ -125,6 +127,7 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
             duologue::review::review(config, command).await?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Replay(arguments) => duologue::replay::run(config, arguments).await,
         Command::Relay(arguments) => {
             duologue::relay::run(arguments).await?;
             Ok(ExitCode::SUCCESS)

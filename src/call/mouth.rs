@@ -6,22 +6,18 @@ use tokio::time::Instant;
 use crate::audio::LINE_FRAME;
 use crate::audio::opus::{OpusEncoder, OpusError};
 use crate::journal::DownlinkRow;
-use crate::media::downlink::{Downlink, DownlinkSettings, LinkReport, Plan};
+use crate::media::downlink::{Downlink, DownlinkSettings, Plan};
 use crate::media::red::Repeats;
 use crate::peer::PeerLine;
-use crate::time::CallTime;
 
 /// Sequence, timestamp and encoder of one outgoing stream.
 pub struct Mouth {
     encoder: OpusEncoder,
-    downlink: Downlink,
     plan: Plan,
     repeats: Repeats,
     sequence: u16,
     /// RTP clock of Opus: 48 kHz. Advances every tick, silence included, so that the receiver never sees a gap.
     timestamp: u32,
-    /// Of the first packet.
-    first_timestamp: u32,
     /// The next packet begins a talk spurt (RFC 3551, section 4.1).
     quiet: bool,
     sent: u64,
@@ -35,16 +31,13 @@ impl Mouth {
     /// # Errors
     /// When libopus cannot make an encoder.
     pub fn new(sequence: u16, timestamp: u32, settings: DownlinkSettings) -> Result<Self, OpusError> {
-        let downlink = Downlink::new(settings);
-        let plan = downlink.plan();
+        let plan = Downlink::new(settings).plan();
         Ok(Self {
             encoder: OpusEncoder::new(plan.opus)?,
-            downlink,
             plan,
             repeats: Repeats::default(),
             sequence,
             timestamp,
-            first_timestamp: timestamp,
             quiet: true,
             sent: 0,
             unwritten: DownlinkRow::default(),
@@ -77,37 +70,13 @@ impl Mouth {
         self.timestamp = self.timestamp.wrapping_add(LINE_FRAME as u32);
     }
 
-    /// Where on the line an RTP timestamp of ours lies: samples since the first packet, modulo 2^32.
-    pub fn line(&self, timestamp: u32) -> u32 {
-        timestamp.wrapping_sub(self.first_timestamp)
-    }
-
-    /// The other side has told how our packets arrive. True when something is done differently from here on.
-    pub fn report(&mut self, at: CallTime, report: &LinkReport) -> bool {
-        self.downlink.report(at, report);
-        self.follow()
-    }
-
-    /// Time passes. True when something is done differently from here on.
-    pub fn tick(&mut self, at: CallTime) -> bool {
-        self.downlink.tick(at);
-        self.follow()
-    }
-
-    fn follow(&mut self) -> bool {
-        let plan = self.downlink.plan();
-        // libopus takes every plan's settings (core/src/media/downlink/tests.rs); should it not, the old ones stand.
-        plan != std::mem::replace(&mut self.plan, plan) && self.encoder.tune(plan.opus).is_ok()
-    }
-
-    /// What is done now.
-    pub fn plan(&self) -> Plan {
-        self.plan
-    }
-
-    /// Share of packets lost of late by the other side's count, 0.0..=1.0.
-    pub fn loss(&self) -> f32 {
-        self.downlink.window_loss()
+    /// Sends like this from now on.
+    pub fn follow(&mut self, plan: Plan) {
+        self.plan = plan;
+        if let Err(why) = self.encoder.tune(plan.opus) {
+            // libopus takes every plan's settings (core/src/media/downlink/tests.rs); should it not, the old ones stand.
+            tracing::warn!(%why, "the voice is encoded as before");
+        }
     }
 
     /// What was sent since the last time this was asked, and how it is sent from here on. The call, the moment and the

@@ -1,0 +1,431 @@
+//! What was asked of back ends in a call, and what they answered: from here a call that goes another way is answered.
+
+use std::cell::RefCell;
+
+use super::again::{Driver, Journal};
+use super::record::Record;
+use crate::backend::{AsrPurpose, ChatRequest, Role, Speech, WordMark};
+use crate::dialogue::conversation::Input;
+use crate::dialogue::judge::{Moment, Situation};
+use crate::dialogue::parts::Ask;
+use crate::machine::{Extracted, Happening, MachineError, Output, by_the_rules};
+use crate::time::CallTime;
+
+/// What stands in for an answer that the call does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guess {
+    /// A transcript: the words of the pieces of sound that were recognised in the call and lie in this one.
+    Words,
+    /// The turn model's opinion: that about the nearest moment.
+    Complete,
+    /// The judge's verdict: that of the rules.
+    Verdict,
+    /// The language model's reply: that to the same words of the caller, or the nearest in time.
+    Reply,
+    /// The voice: silence of the length that the voice usually takes.
+    Speech,
+    /// What was found in files, on the web or in memory: nothing, or what was found for the nearest words.
+    Found,
+}
+
+impl Guess {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Words, Self::Complete, Self::Verdict, Self::Reply, Self::Speech, Self::Found];
+
+    /// How it is told.
+    pub const fn told(self) -> &'static str {
+        match self {
+            Self::Words => "transcripts made of those of the call",
+            Self::Complete => "opinions of the turn model about the nearest pause",
+            Self::Verdict => "verdicts of the rules",
+            Self::Reply => "replies that the model gave to another request",
+            Self::Speech => "clauses at the voice's usual pace",
+            Self::Found => "look-ups that found nothing, or what the nearest words found",
+        }
+    }
+}
+
+/// A question, by what makes it the same as another, and by the numbers that its answers carry.
+#[derive(Clone, Debug, PartialEq)]
+enum Question {
+    Words { ask: Ask, from: u64, until: u64 },
+    Complete { turn: u32, revision: u32 },
+    Judge { turn: u32, revision: u32, moment: Moment, text: String },
+    Consult { words: String },
+    Search { turn: u32, query: String },
+    Recall { words: String },
+    Phrase { text: String },
+    Attention { text: String },
+    FollowUps { turn: u32, request: ChatRequest },
+    Generate { turn: u32, request: ChatRequest },
+    Speak { turn: u32, clause: u32, text: String },
+    Extract { turn: u32, text: String },
+}
+
+/// An answer: when it comes, in which order among those of one moment, and what it is.
+pub(super) type Timed = (CallTime, u64, Happening);
+
+/// A question as it was asked in the call, with its answers.
+#[derive(Debug)]
+struct Asked {
+    at: CallTime,
+    question: Question,
+    answers: Vec<Timed>,
+}
+
+/// What a question gets.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    /// It was asked at this very moment in the call: the answers come when they came.
+    pub as_it_was: bool,
+    pub answers: Vec<Timed>,
+    pub guess: Option<Guess>,
+}
+
+/// See the module's words.
+pub(super) struct Shelf {
+    asked: Vec<Asked>,
+    /// Samples of speech for a byte of text, and how long a voice took to begin: over the call.
+    pace: u64,
+    voice_delay_us: u64,
+}
+
+/// A voice of whose pace nothing is known: 14 characters a second.
+const SAMPLES_PER_BYTE: u64 = 48_000 / 14;
+
+impl Shelf {
+    /// Replays the call and notes who was asked what.
+    pub fn of(journal: &Journal) -> Result<Self, MachineError> {
+        let asked: RefCell<Vec<Asked>> = RefCell::default();
+        let mut driver = Driver::new(&journal.head, |at, output| {
+            if let Some(question) = Question::of(&output) {
+                asked.borrow_mut().push(Asked { at, question, answers: Vec::new() });
+            }
+        })?;
+        for (index, record) in journal.records.iter().enumerate() {
+            match record {
+                Record::Beat { at, due, sensed } => driver.beat(*at, *due, *sensed),
+                Record::Happened { at, what } => {
+                    let mut asked = asked.borrow_mut();
+                    if let Some(asked) = asked.iter_mut().rev().find(|asked| asked.question.is_answered_by(what)) {
+                        asked.answers.push((*at, index as u64, what.clone()));
+                    }
+                    drop(asked);
+                    driver.on(*at, what.clone());
+                }
+                Record::Lost(_) => break,
+                Record::Said(_) | Record::Done(_) => {}
+            }
+        }
+        drop(driver);
+        let asked = asked.into_inner();
+        let spoken = |asked: &Asked| match &asked.question {
+            Question::Speak { text, .. } => Some((text.len() as u64, samples(&asked.answers), asked.began_us()?)),
+            _ => None,
+        };
+        let spoken: Vec<_> = asked.iter().filter_map(spoken).filter(|(_, samples, _)| *samples > 0).collect();
+        let sum = |part: fn(&(u64, u64, u64)) -> u64| spoken.iter().map(part).sum::<u64>();
+        let pace = sum(|(_, samples, _)| *samples).checked_div(sum(|(bytes, ..)| *bytes)).unwrap_or(SAMPLES_PER_BYTE);
+        let voice_delay_us = sum(|(_, _, began)| *began).checked_div(spoken.len() as u64).unwrap_or(200_000);
+        Ok(Self { asked, pace, voice_delay_us })
+    }
+
+    /// What this gets that is to be done at `at`; `None` where it is no question.
+    pub fn answer(&self, at: CallTime, output: &Output) -> Option<Answer> {
+        let question = Question::of(output)?;
+        let same = self.nearest(at, |asked| asked.question.is_same(&question));
+        if let Some(asked) = same {
+            return Some(asked.given_to(at, &question));
+        }
+        Some(match &question {
+            Question::Words { from, until, .. } => {
+                let text = self.words_within(*from, *until);
+                self.guessed(at, &question, Guess::Words, vec![Happening::Words(question.ask()?, Ok(text))])
+            }
+            Question::Complete { .. } => self.like(at, &question, Guess::Complete, |asked| {
+                matches!(asked.question, Question::Complete { .. }) && !asked.answers.is_empty()
+            }),
+            Question::Judge { turn, revision, .. } => {
+                let Output::Judge { situation, .. } = output else { return None };
+                self.by_rules(at, &question, *turn, *revision, situation)
+            }
+            Question::Consult { words } => {
+                let near = self.nearest(at, |asked| matches!(asked.question, Question::Consult { .. }));
+                let nothing = Input::Consulted { words: words.clone(), passages: Vec::new(), took_ms: 0.0 };
+                match near.filter(|asked| !asked.answers.is_empty()) {
+                    Some(asked) => {
+                        Answer { as_it_was: false, guess: Some(Guess::Found), ..asked.given_to(at, &question) }
+                    }
+                    None => self.guessed(at, &question, Guess::Found, vec![Happening::Input(nothing)]),
+                }
+            }
+            Question::Search { turn, .. } => {
+                let nothing = Input::Searched { turn: *turn, result: Err("the call did not ask this".into()) };
+                self.guessed(at, &question, Guess::Found, vec![Happening::Input(nothing)])
+            }
+            Question::Recall { .. } => Answer { guess: Some(Guess::Found), ..Answer::default() },
+            Question::FollowUps { .. } => Answer { guess: Some(Guess::Reply), ..Answer::default() },
+            Question::Extract { turn, .. } => {
+                let failed = Extracted { turn: *turn, outcome: "failed", facts: Vec::new(), refused: 0, took_ms: 0 };
+                self.guessed(at, &question, Guess::Reply, vec![Happening::Extracted(failed)])
+            }
+            Question::Generate { turn, request } => self.reply(at, &question, *turn, request),
+            Question::Speak { turn, clause, text } => {
+                let (turn, clause) = (*turn, *clause);
+                let inputs = self.sound(text).into_iter().map(|speech| Input::Speech { turn, clause, speech });
+                let inputs = inputs.chain([Input::Spoken { turn, clause, result: Ok(()) }]);
+                self.guessed(at, &question, Guess::Speech, inputs.map(Happening::Input).collect())
+            }
+            Question::Phrase { text } => {
+                let sound = Happening::Phrase(text.clone(), self.sound(text));
+                self.guessed(at, &question, Guess::Speech, vec![sound])
+            }
+            Question::Attention { text } => {
+                let pcm = vec![0.0; self.length(text)].into();
+                let sound = Happening::Input(Input::Attention { text: text.clone(), pcm });
+                self.guessed(at, &question, Guess::Speech, vec![sound])
+            }
+        })
+    }
+
+    fn nearest(&self, at: CallTime, fits: impl Fn(&Asked) -> bool) -> Option<&Asked> {
+        let far = |asked: &&Asked| asked.at.us().abs_diff(at.us());
+        self.asked.iter().filter(|asked| fits(asked)).min_by_key(far)
+    }
+
+    fn like(&self, at: CallTime, question: &Question, guess: Guess, fits: impl Fn(&Asked) -> bool) -> Answer {
+        let near = self.nearest(at, fits).map(|asked| asked.given_to(at, question)).unwrap_or_default();
+        Answer { as_it_was: false, guess: Some(guess), ..near }
+    }
+
+    /// Answers after the usual time of their kind.
+    fn guessed(&self, at: CallTime, question: &Question, guess: Guess, what: Vec<Happening>) -> Answer {
+        let kind = std::mem::discriminant(question);
+        let took = self.asked.iter().filter(|asked| std::mem::discriminant(&asked.question) == kind);
+        let took: Vec<u64> = took.filter_map(Asked::began_us).collect();
+        let usual = took.iter().sum::<u64>().checked_div(took.len() as u64);
+        let usual = usual.unwrap_or(if guess == Guess::Speech { self.voice_delay_us } else { 0 });
+        let when = CallTime::from_us(at.us() + usual);
+        Answer { as_it_was: false, guess: Some(guess), answers: what.into_iter().map(|what| (when, 0, what)).collect() }
+    }
+
+    fn by_rules(&self, at: CallTime, question: &Question, turn: u32, revision: u32, situation: &Situation) -> Answer {
+        let verdict = Happening::Input(by_the_rules(turn, revision, situation));
+        self.guessed(at, question, Guess::Verdict, vec![verdict])
+    }
+
+    fn reply(&self, at: CallTime, question: &Question, turn: u32, request: &ChatRequest) -> Answer {
+        let generated = |asked: &Asked| match &asked.question {
+            Question::Generate { request, .. } if !asked.answers.is_empty() => Some(last_words(request).to_owned()),
+            _ => None,
+        };
+        let words = last_words(request);
+        let same_words = self.nearest(at, |asked| generated(asked).is_some_and(|last| last == words));
+        let near = same_words.or_else(|| self.nearest(at, |asked| generated(asked).is_some()));
+        match near {
+            Some(asked) => Answer { as_it_was: false, guess: Some(Guess::Reply), ..asked.given_to(at, question) },
+            None => {
+                let none = Input::Generated { turn, result: Err("the call has no reply at all".into()) };
+                self.guessed(at, question, Guess::Reply, vec![Happening::Input(none)])
+            }
+        }
+    }
+
+    /// The words of the pieces that were recognised and lie in this one for the most part; where they overlap, the final one and the
+    /// longest.
+    fn words_within(&self, from: u64, until: u64) -> String {
+        let mut pieces: Vec<(bool, u64, u64, &str)> = Vec::new();
+        for asked in &self.asked {
+            let (Question::Words { ask, from: first, until: last }, Some((_, _, Happening::Words(_, Ok(text))))) =
+                (&asked.question, asked.answers.first())
+            else {
+                continue;
+            };
+            let inside = (*last).min(until).saturating_sub((*first).max(from));
+            if inside * 5 >= last.saturating_sub(*first) * 3 {
+                pieces.push((ask.purpose != AsrPurpose::Final, *first, *last, text));
+            }
+        }
+        pieces.sort_by_key(|(passing, first, last, _)| (*passing, std::cmp::Reverse(last - first)));
+        let mut chosen: Vec<(u64, u64, &str)> = Vec::new();
+        for (_, first, last, text) in pieces {
+            let over =
+                |(a, b, _): &(u64, u64, &str)| (*b).min(last).saturating_sub((*a).max(first)) * 3 >= last - first;
+            if !chosen.iter().any(over) {
+                chosen.push((first, last, text));
+            }
+        }
+        chosen.sort_unstable();
+        let words: Vec<&str> = chosen.into_iter().map(|(_, _, text)| text).filter(|text| !text.is_empty()).collect();
+        words.join(" ")
+    }
+
+    fn length(&self, text: &str) -> usize {
+        usize::try_from(self.pace * text.len() as u64).unwrap_or(0)
+    }
+
+    /// A clause at the usual pace.
+    fn sound(&self, text: &str) -> Vec<Speech> {
+        let mut words = Vec::new();
+        let mut offset = 0;
+        for word in text.split_whitespace() {
+            let start = offset + text[offset..].find(word).unwrap_or(0);
+            offset = start + word.len();
+            words.push(WordMark { text: start..offset, end: self.pace * offset as u64 });
+        }
+        let samples = self.length(text);
+        vec![Speech::Plan { samples: samples as u64, words }, Speech::Pcm(vec![0.0; samples])]
+    }
+}
+
+impl Asked {
+    /// Its answers, for another asker: `question` is the same but for its numbers and its moment.
+    fn given_to(&self, at: CallTime, question: &Question) -> Answer {
+        let as_it_was = at == self.at;
+        let moved = |when: CallTime| CallTime::from_us((at.us() + when.us()).saturating_sub(self.at.us()));
+        let answers = self.answers.iter();
+        let answers = answers.map(|(when, index, what)| (moved(*when), *index, question.addressed(what.clone())));
+        let exact = !matches!(question, Question::Complete { .. }) || as_it_was;
+        Answer { as_it_was, answers: answers.collect(), guess: (!exact).then_some(Guess::Complete) }
+    }
+
+    /// From the question to the first answer.
+    fn began_us(&self) -> Option<u64> {
+        self.answers.first().map(|(when, ..)| when.us().saturating_sub(self.at.us()))
+    }
+}
+
+impl Question {
+    fn of(output: &Output) -> Option<Self> {
+        Some(match output {
+            Output::Transcribe { ask, audio, until, .. } => {
+                Self::Words { ask: *ask, from: until.saturating_sub(audio.len() as u64), until: *until }
+            }
+            Output::AskTurnModel { turn, revision, .. } => Self::Complete { turn: *turn, revision: *revision },
+            Output::Judge { turn, revision, situation } => {
+                Self::Judge { turn: *turn, revision: *revision, moment: situation.moment, text: situation.text.clone() }
+            }
+            Output::Consult { words, .. } => Self::Consult { words: words.clone() },
+            Output::Search { turn, query } => Self::Search { turn: *turn, query: query.clone() },
+            Output::Recall { words } => Self::Recall { words: words.clone() },
+            Output::VoicePhrase { text } => Self::Phrase { text: text.clone() },
+            Output::VoiceAttention { text } => Self::Attention { text: text.clone() },
+            Output::FollowUps { turn, request } => Self::FollowUps { turn: *turn, request: (**request).clone() },
+            Output::Generate { turn, request } => Self::Generate { turn: *turn, request: request.clone() },
+            Output::Speak { turn, clause, what } => {
+                Self::Speak { turn: *turn, clause: *clause, text: what.text.clone() }
+            }
+            Output::Extract { turn, text, .. } => Self::Extract { turn: *turn, text: text.to_string() },
+            _ => return None,
+        })
+    }
+
+    fn ask(&self) -> Option<Ask> {
+        match self {
+            Self::Words { ask, .. } => Some(*ask),
+            _ => None,
+        }
+    }
+
+    /// Does it ask for the same, whatever its numbers?
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Words { ask: a, from: f, until: u }, Self::Words { ask, from, until }) => {
+                (a.purpose, f, u) == (ask.purpose, from, until)
+            }
+            (Self::Judge { moment: m, text: t, .. }, Self::Judge { moment, text, .. }) => (m, t) == (moment, text),
+            (Self::Search { query: a, .. }, Self::Search { query: b, .. }) => a == b,
+            (Self::FollowUps { request: a, .. }, Self::FollowUps { request: b, .. })
+            | (Self::Generate { request: a, .. }, Self::Generate { request: b, .. }) => a == b,
+            (Self::Speak { text: a, .. }, Self::Speak { text: b, .. })
+            | (Self::Extract { text: a, .. }, Self::Extract { text: b, .. }) => a == b,
+            (Self::Complete { turn: t, revision: r }, Self::Complete { turn, revision }) => (t, r) == (turn, revision),
+            (a, b) => a == b,
+        }
+    }
+
+    fn is_answered_by(&self, what: &Happening) -> bool {
+        match (self, what) {
+            (Self::Words { ask, .. }, Happening::Words(of, _)) => ask == of,
+            (Self::Phrase { text }, Happening::Phrase(of, _)) => text == of,
+            (Self::Extract { turn, .. }, Happening::Extracted(found)) => *turn == found.turn,
+            (question, Happening::Input(input)) => question.is_answered_by_input(input),
+            _ => false,
+        }
+    }
+
+    fn is_answered_by_input(&self, input: &Input) -> bool {
+        match (self, input) {
+            (Self::Complete { turn, revision }, Input::Complete { turn: t, revision: r, .. }) => {
+                (turn, revision) == (t, r)
+            }
+            (Self::Judge { turn, revision, moment, .. }, Input::Judged { turn: t, revision: r, moment: m, .. }) => {
+                (turn, revision, moment) == (t, r, m)
+            }
+            (Self::Consult { words }, Input::Consulted { words: of, .. }) => words == of,
+            (Self::Recall { .. }, Input::Recalled(_)) => true,
+            (Self::Attention { text }, Input::Attention { text: of, .. }) => text == of,
+            (Self::Search { turn, .. }, Input::Searched { turn: of, .. })
+            | (Self::FollowUps { turn, .. }, Input::FollowUps { turn: of, .. })
+            | (Self::Generate { turn, .. }, Input::Token { turn: of, .. } | Input::Generated { turn: of, .. }) => {
+                turn == of
+            }
+            (
+                Self::Speak { turn, clause, .. },
+                Input::Speech { turn: t, clause: c, .. } | Input::Spoken { turn: t, clause: c, .. },
+            ) => (turn, clause) == (t, c),
+            _ => false,
+        }
+    }
+
+    /// An answer with this question's numbers.
+    fn addressed(&self, mut answer: Happening) -> Happening {
+        match (self, &mut answer) {
+            (Self::Words { ask, .. }, Happening::Words(of, _)) => *of = *ask,
+            (Self::Extract { turn, .. }, Happening::Extracted(found)) => found.turn = *turn,
+            (Self::Consult { words }, Happening::Input(Input::Consulted { words: of, .. })) => of.clone_from(words),
+            (Self::Complete { turn, revision }, Happening::Input(Input::Complete { turn: t, revision: r, .. }))
+            | (Self::Judge { turn, revision, .. }, Happening::Input(Input::Judged { turn: t, revision: r, .. })) => {
+                (*t, *r) = (*turn, *revision);
+            }
+            (
+                Self::Search { turn, .. } | Self::FollowUps { turn, .. } | Self::Generate { turn, .. },
+                Happening::Input(
+                    Input::Searched { turn: of, .. }
+                    | Input::FollowUps { turn: of, .. }
+                    | Input::Token { turn: of, .. }
+                    | Input::Generated { turn: of, .. },
+                ),
+            ) => *of = *turn,
+            (
+                Self::Speak { turn, clause, .. },
+                Happening::Input(Input::Speech { turn: t, clause: c, .. } | Input::Spoken { turn: t, clause: c, .. }),
+            ) => (*t, *c) = (*turn, *clause),
+            _ => {}
+        }
+        answer
+    }
+}
+
+/// Is it some back end's answer? The rest comes from outside, and comes again as it came.
+pub(super) fn is_answer(what: &Happening) -> bool {
+    match what {
+        Happening::Words(..) | Happening::Phrase(..) | Happening::Extracted(_) => true,
+        Happening::Input(input) => !matches!(input, Input::Trouble { .. } | Input::Remembered(_)),
+        _ => false,
+    }
+}
+
+fn samples(answers: &[Timed]) -> u64 {
+    let samples = |(_, _, what): &Timed| match what {
+        Happening::Input(Input::Speech { speech: Speech::Pcm(pcm), .. }) => pcm.len() as u64,
+        _ => 0,
+    };
+    answers.iter().map(samples).sum()
+}
+
+/// What the caller has said last.
+fn last_words(request: &ChatRequest) -> &str {
+    let last = request.messages.iter().rev().find(|message| message.role == Role::User);
+    last.map_or("", |message| message.content.as_str())
+}
