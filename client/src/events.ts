@@ -42,6 +42,10 @@ export type CallEvent =
   | { type: "follow-ups"; turn: number; questions: string[] }
   /** The call is recorded from here on, or no more. */
   | { type: "recording"; on: boolean }
+  /** The caller pressed a key of the telephone: 0 to 9, *, #, A to D. */
+  | { type: "key"; key: string; held_ms: number }
+  /** The caller's side has put the call on hold, or taken it back. */
+  | { type: "hold"; on: boolean }
   /** A picture in the agent's text: shown, never spoken. */
   | { type: "express"; turn: number; emoji: string }
   /** What the persona's budget said to something that the agent meant to do. */
@@ -260,6 +264,8 @@ const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { t
   transition: (f) => ({ type: "transition", turn: number(f, "turn"), text: text(f, "text") }),
   "follow-ups": (f) => ({ type: "follow-ups", turn: number(f, "turn"), questions: texts(f, "questions") }),
   recording: (f) => ({ type: "recording", on: f["on"] === true }),
+  key: (f) => ({ type: "key", key: text(f, "key"), held_ms: number(f, "held_ms") }),
+  hold: (f) => ({ type: "hold", on: f["on"] === true }),
   express: (f) => ({ type: "express", turn: number(f, "turn"), emoji: text(f, "emoji") }),
   budget: (f) => ({
     type: "budget",

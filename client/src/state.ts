@@ -206,6 +206,9 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
     case "attention":
     case "transition":
     case "budget":
+    // A telephone's, and this page is none.
+    case "key":
+    case "hold":
       return state;
     case "citations":
       return withAgent(state, event.turn, at_ms, (line) => ({ ...line, citations: event.citations }));

@@ -380,6 +380,8 @@ fn tell_event(event: &Event) -> Option<String> {
         | Event::FollowUps { .. } => sources::tell_event(event),
         Event::Persona { name, .. } => format!("persona {name}"),
         Event::Recording { on } => format!("recorded: {on}"),
+        Event::Key { key, .. } => format!("key: {key}"),
+        Event::Hold { on } => format!("on hold: {on}"),
         Event::Express { turn, emoji } => format!("turn {turn} shows {emoji}"),
         Event::Budget { action, allowed, why, spent, most } => {
             format!("budget {action}: {} ({why}, {spent} of {most})", if *allowed { "allowed" } else { "refused" })

@@ -201,6 +201,10 @@ pub enum Event {
     FollowUps { turn: u32, questions: Vec<String> },
     /// The call is recorded from here on, or no more: what was recorded of it is gone then.
     Recording { on: bool },
+    /// The caller pressed a key of the telephone: 0 to 9, *, #, A to D. `held_ms` is 0 where that is not known.
+    Key { key: String, held_ms: u32 },
+    /// The caller's side has put the call on hold, or taken it back. Meanwhile the call's clock stands still.
+    Hold { on: bool },
     /// A picture in the agent's text: shown, never spoken.
     Express { turn: u32, emoji: String },
     /// What the persona's budget, or its quiet hours, said to something that the agent meant to do: `spent` times of `most` it

@@ -51,6 +51,8 @@ fn event_name(event: &Event) -> &'static str {
         Event::Transition { .. } => "transition",
         Event::FollowUps { .. } => "follow-ups",
         Event::Recording { .. } => "recording",
+        Event::Key { .. } => "key",
+        Event::Hold { .. } => "hold",
         Event::Express { .. } => "express",
         Event::Budget { .. } => "budget",
         Event::Line { .. } => "line",

@@ -1,22 +1,24 @@
-//! The agent's end of the line: one Opus packet per tick, silence included, never ahead of real time; alone or with copies
+//! The agent's end of the line: one packet per tick, silence included, never ahead of real time; alone or with copies
 //! of earlier ones, as the line needs it.
 
 use tokio::time::Instant;
 
+use super::leg::{Line, Outgoing};
 use crate::audio::LINE_FRAME;
-use crate::audio::opus::{OpusEncoder, OpusError};
+use crate::audio::codec::{CodecError, LineEncoder};
 use crate::journal::DownlinkRow;
-use crate::media::downlink::{Downlink, DownlinkSettings, Plan};
+use crate::media::downlink::{Downlink, DownlinkSettings, Level, Plan};
 use crate::media::red::Repeats;
-use crate::peer::PeerLine;
+use crate::peer::Spoken;
 
 /// Sequence, timestamp and encoder of one outgoing stream.
 pub struct Mouth {
-    encoder: OpusEncoder,
+    spoken: Spoken,
+    encoder: LineEncoder,
     plan: Plan,
     repeats: Repeats,
     sequence: u16,
-    /// RTP clock of Opus: 48 kHz. Advances every tick, silence included, so that the receiver never sees a gap.
+    /// Of the codec's RTP clock. Advances every tick, silence included, so that the receiver never sees a gap.
     timestamp: u32,
     /// The next packet begins a talk spurt (RFC 3551, section 4.1).
     quiet: bool,
@@ -30,10 +32,11 @@ impl Mouth {
     ///
     /// # Errors
     /// When libopus cannot make an encoder.
-    pub fn new(sequence: u16, timestamp: u32, settings: DownlinkSettings) -> Result<Self, OpusError> {
-        let plan = Downlink::new(settings).plan();
+    pub fn new(sequence: u16, timestamp: u32, spoken: Spoken, most: Level) -> Result<Self, CodecError> {
+        let plan = Downlink::new(DownlinkSettings { red: spoken.red.is_some(), most }).plan();
         Ok(Self {
-            encoder: OpusEncoder::new(plan.opus)?,
+            spoken,
+            encoder: LineEncoder::new(spoken.codec, plan.opus)?,
             plan,
             repeats: Repeats::default(),
             sequence,
@@ -44,30 +47,51 @@ impl Mouth {
         })
     }
 
+    /// From here on this is spoken. The stream goes on: its numbers count up, in the new codec's clock.
+    ///
+    /// # Errors
+    /// When there is no encoder for it; the old one goes on then.
+    pub fn speak(&mut self, spoken: Spoken) -> Result<(), CodecError> {
+        if spoken.codec != self.spoken.codec {
+            self.encoder = LineEncoder::new(spoken.codec, self.plan.opus)?;
+            self.repeats = Repeats::default();
+        }
+        // Whether copies are read was agreed on with the first offer.
+        self.spoken = Spoken { red: None, ..spoken };
+        Ok(())
+    }
+
     /// Sends one frame, which was to leave at `due`.
-    pub fn send(&mut self, frame: &[f32; LINE_FRAME], speech: bool, due: Instant, line: &PeerLine) {
+    pub fn send(&mut self, frame: &[f32; LINE_FRAME], speech: bool, due: Instant, line: &dyn Line) {
         let marker = speech && self.quiet;
         self.quiet = !speech;
         if let Ok(payload) = self.encoder.encode(frame) {
-            let agreed = line.agreed();
-            let (payload_type, payload, copies) = match agreed.red.filter(|_| !self.plan.copies.is_empty()) {
+            let spoken = self.spoken;
+            let (payload_type, payload, copies) = match spoken.red.filter(|_| !self.plan.copies.is_empty()) {
                 Some(red) => {
-                    let (packed, copies) = self.repeats.pack(agreed.opus, self.timestamp, &payload, self.plan.copies);
+                    let (packed, copies) =
+                        self.repeats.pack(spoken.payload_type, self.timestamp, &payload, self.plan.copies);
                     (red, packed, copies)
                 }
                 None => {
                     self.repeats.remember(self.timestamp, payload.clone());
-                    (agreed.opus, payload, 0)
+                    (spoken.payload_type, payload, 0)
                 }
             };
             self.unwritten.packets_sent += 1;
             self.unwritten.copies_sent += u64::from(copies);
             self.unwritten.payload_bytes += payload.len() as u64;
-            line.send_as(payload_type, (self.sequence, self.timestamp), marker, payload, Some(due));
+            let (sequence, timestamp) = (self.sequence, self.timestamp);
+            line.send(Outgoing { payload_type, sequence, timestamp, marker, payload, due });
             self.sent += 1;
         }
         self.sequence = self.sequence.wrapping_add(1);
-        self.timestamp = self.timestamp.wrapping_add(LINE_FRAME as u32);
+        self.pass();
+    }
+
+    /// A tick in which nothing is sent: time passes, and no packet is missing.
+    pub fn pass(&mut self) {
+        self.timestamp = self.timestamp.wrapping_add(self.spoken.codec.tick_clocks());
     }
 
     /// Sends like this from now on.
@@ -83,11 +107,15 @@ impl Mouth {
     /// report are the asker's to fill in.
     pub fn take_row(&mut self) -> DownlinkRow {
         let row = std::mem::take(&mut self.unwritten);
-        DownlinkRow {
-            copies: self.plan.copies.len() as u8,
-            fec_percent: self.plan.opus.expected_loss_percent,
-            bitrate_bps: self.plan.opus.bitrate_bps,
-            ..row
+        match self.spoken.codec.bitrate_bps() {
+            // No copies, no redundancy, and always the same rate.
+            Some(bitrate_bps) => DownlinkRow { copies: 0, fec_percent: 0, bitrate_bps, ..row },
+            None => DownlinkRow {
+                copies: self.plan.copies.len() as u8,
+                fec_percent: self.plan.opus.expected_loss_percent,
+                bitrate_bps: self.plan.opus.bitrate_bps,
+                ..row
+            },
         }
     }
 

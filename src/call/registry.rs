@@ -13,11 +13,12 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::engines::Engines;
+use super::leg::{Echoes, Leg, Line};
 use super::memory::{CallMemory, MemoryHouse};
 use super::mouth::Mouth;
 use super::task::{CallTask, Work};
 use super::wire::{self, Control};
-use crate::audio::opus::OpusError;
+use crate::audio::codec::CodecError;
 use crate::config::EchoCancelling;
 use crate::dialogue::conversation::ConversationSettings;
 use crate::dialogue::persona::Persona;
@@ -27,7 +28,7 @@ use crate::machine::{CallMachine, MachineError, MachineSettings, MemorySettings}
 use crate::media::downlink::{DownlinkSettings, Level};
 use crate::media::ear::EarSettings;
 use crate::media::echo::EchoMeans;
-use crate::peer::{OfferRefused, Peer, PeerLine, Port, PortCounts};
+use crate::peer::{OfferRefused, Port, PortCounts};
 use crate::recording::{Consent, RecordingHouse};
 use crate::replay::JournalHouse;
 use crate::search::SearchHouse;
@@ -73,7 +74,7 @@ pub enum OpenError {
     #[error(transparent)]
     Offer(#[from] OfferRefused),
     #[error("no audio codec: {0}")]
-    Codec(#[from] OpusError),
+    Codec(#[from] CodecError),
     #[error(transparent)]
     Machine(#[from] MachineError),
 }
@@ -83,7 +84,7 @@ pub enum OpenError {
 struct Live {
     control: mpsc::Sender<Control>,
     events: broadcast::Sender<Arc<str>>,
-    line: PeerLine,
+    line: Arc<dyn Line>,
     caller: Option<String>,
 }
 
@@ -110,6 +111,15 @@ impl Default for Asked<'_> {
     fn default() -> Self {
         Self { persona: None, caller: None, recorded: true }
     }
+}
+
+/// A call that may be taken: it has a line, and an agent who answers.
+pub struct Admitted {
+    persona: Arc<Persona>,
+    caller: Option<String>,
+    recorded: bool,
+    began: Instant,
+    place: OwnedSemaphorePermit,
 }
 
 /// What is the call's own by time and chance.
@@ -146,20 +156,34 @@ impl Registry {
         &self.house.personas
     }
 
-    /// Takes a call.
+    /// Takes a browser's call.
     ///
     /// # Errors
     /// When there is no such persona, no free line, or the offer cannot be answered. Nothing is left behind then.
-    pub async fn open(
-        self: &Arc<Self>,
-        offer: &str,
-        Asked { persona, caller, recorded }: Asked<'_>,
-    ) -> Result<Opened, OpenError> {
+    pub async fn open(self: &Arc<Self>, offer: &str, asked: Asked<'_>) -> Result<Opened, OpenError> {
+        let admitted = self.admit(asked).await?;
+        let (peer, answer) = self.house.port.accept(offer).await?;
+        Ok(Opened { call: self.begin(admitted, peer.into())?, answer })
+    }
+
+    /// Whether a call can be taken; keeps a line free for it. The call's time begins here.
+    ///
+    /// # Errors
+    /// When there is no such persona, the caller is blocked, or no line is free.
+    pub async fn admit(&self, Asked { persona, caller, recorded }: Asked<'_>) -> Result<Admitted, OpenError> {
         let began = Instant::now();
         let persona = self.persona(persona)?;
         self.refuse_blocked(caller.as_deref()).await?;
-        let line = self.lines.clone().try_acquire_owned().map_err(|_| self.refusal())?;
-        let (peer, answer) = self.house.port.accept(offer).await?;
+        let place = self.lines.clone().try_acquire_owned().map_err(|_| self.refusal())?;
+        Ok(Admitted { persona, caller, recorded, began, place })
+    }
+
+    /// Begins a call over this leg, and gives its number.
+    ///
+    /// # Errors
+    /// When there is no codec for it; the leg is hung up then.
+    pub fn begin(self: &Arc<Self>, admitted: Admitted, leg: Leg) -> Result<CallId, OpenError> {
+        let Admitted { persona, caller, recorded, began, place } = admitted;
         let call = uuid::Uuid::now_v7().to_string();
         let started_utc_ms = utc_ms();
         self.house.recorder.record(Entry::CallOpened {
@@ -167,14 +191,14 @@ impl Registry {
             started_utc_ms,
             caller: caller.clone(),
             persona: persona.name.clone(),
-            transport: "webrtc".into(),
+            transport: leg.transport.into(),
             asr: self.house.engines.asr.name(),
             llm: self.house.engines.llm.name(),
             tts: self.house.engines.tts.name(),
         });
         let (control, commands) = wire::control();
         let events = wire::events();
-        let way_out = peer.line.clone();
+        let way_out = leg.line.clone();
         let (talks, name) = (persona.talks(), persona.name.clone());
         let taping = self.house.recording.as_ref().filter(|_| recorded);
         let persona = match taping.map(RecordingHouse::consent) {
@@ -183,13 +207,13 @@ impl Registry {
         };
         let memory = self.house.memory.clone().filter(|_| talks).zip(caller.clone());
         let seeds = Seeds { began, started_utc_ms, sequence: rand::random(), timestamp: rand::random() };
-        let settings = self.settings(&peer, &persona, taping, memory.as_ref().map(|(house, _)| house.settings), seeds);
-        let mut task = self.task(&call, persona, peer, settings, seeds, (events.clone(), commands))?;
+        let settings = self.settings(&leg, &persona, taping, memory.as_ref().map(|(house, _)| house.settings), seeds);
+        let mut task = self.task(&call, persona, leg, settings, seeds, (events.clone(), commands))?;
         task.tape = taping.map(|house| house.begin(&call, &name, started_utc_ms));
         task.memory = memory.map(|(house, caller)| CallMemory::new(house, caller, started_utc_ms));
         self.live().insert(call.clone(), Live { control, events, line: way_out, caller });
-        self.tasks.spawn(watch_over(self.clone(), call.clone(), task, line, began));
-        Ok(Opened { call, answer })
+        self.tasks.spawn(watch_over(self.clone(), call.clone(), task, place, began));
+        Ok(call)
     }
 
     /// A file that cannot be read blocks nobody: that is told elsewhere, and the call goes on.
@@ -208,22 +232,29 @@ impl Registry {
     /// What the call's machine is made from.
     fn settings(
         &self,
-        peer: &Peer,
+        leg: &Leg,
         persona: &Persona,
         taping: Option<&RecordingHouse>,
         memory: Option<MemorySettings>,
         seeds: Seeds,
     ) -> MachineSettings {
         let house = &self.house;
-        let always = house.echo_canceller == EchoCancelling::On && !persona.echo;
+        let spoken = leg.spoken;
+        let cancels = match (house.echo_canceller, leg.echoes) {
+            (EchoCancelling::Off, _) | (_, Echoes::Never) | (EchoCancelling::Auto, Echoes::ClientTells) => false,
+            (EchoCancelling::On, _) | (EchoCancelling::Auto, Echoes::Likely) => true,
+        };
         MachineSettings {
             conversation: house.conversation.clone(),
             ear: house.ear,
-            downlink: DownlinkSettings { red: peer.agreed.red.is_some(), most: house.redundancy_most },
-            opus: peer.agreed.opus,
-            red: peer.agreed.red,
-            echo: if always { EchoMeans::BOTH } else { EchoMeans::NONE },
-            echo_by_client: house.echo_canceller == EchoCancelling::Auto && !persona.echo,
+            downlink: DownlinkSettings { red: spoken.red.is_some(), most: house.redundancy_most },
+            codec: spoken.codec,
+            payload_type: spoken.payload_type,
+            red: spoken.red,
+            echo: if cancels && !persona.echo { EchoMeans::BOTH } else { EchoMeans::NONE },
+            echo_by_client: house.echo_canceller == EchoCancelling::Auto
+                && leg.echoes == Echoes::ClientTells
+                && !persona.echo,
             judged: house.engines.judge.is_some(),
             limit: house.longest_call,
             first_timestamp: seeds.timestamp,
@@ -238,13 +269,13 @@ impl Registry {
         &self,
         call: &CallId,
         persona: Arc<Persona>,
-        peer: Peer,
+        leg: Leg,
         settings: MachineSettings,
         seeds: Seeds,
         (events, control): (broadcast::Sender<Arc<str>>, mpsc::Receiver<Control>),
     ) -> Result<CallTask, OpenError> {
         let house = &self.house;
-        let mouth = Mouth::new(seeds.sequence, seeds.timestamp, settings.downlink)?;
+        let mouth = Mouth::new(seeds.sequence, seeds.timestamp, leg.spoken, house.redundancy_most)?;
         let journal = house.journal.as_ref().filter(|_| settings.taped);
         let journal = journal.map(|journal| journal.begin(call, &self.head(call, &persona, &settings, journal)));
         Ok(CallTask {
@@ -258,7 +289,7 @@ impl Registry {
             recorder: house.recorder.clone(),
             tape: None,
             journal,
-            peer,
+            leg,
             events,
             control,
             inbox: wire::inbox(),

@@ -12,6 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::consulting::Aside;
 use super::engines::Engines;
 use super::judging;
+use super::leg::Leg;
 use super::memory::CallMemory;
 use super::mouth::Mouth;
 use super::turn::Turn;
@@ -27,7 +28,7 @@ use crate::knowledge::KnowledgeHouse;
 use crate::machine::{CallMachine, Extracted, Happening, Output};
 use crate::media::downlink::LinkReport;
 use crate::memory::meaning::Meaning;
-use crate::peer::{GoneWhy, Peer, PeerEvent};
+use crate::peer::{GoneWhy, PeerEvent};
 use crate::recording::Tape;
 use crate::replay::JournalTape;
 use crate::search::SearchHouse;
@@ -39,7 +40,7 @@ pub struct CallTask {
     pub call: CallId,
     /// What decides.
     pub machine: CallMachine,
-    pub peer: Peer,
+    pub leg: Leg,
     pub mouth: Mouth,
     pub engines: Engines,
     pub recorder: Recorder,
@@ -71,6 +72,8 @@ pub struct Work {
     partial: Option<AbortHandle>,
     pub(super) priming: Option<AbortHandle>,
     pub(super) aside: Aside,
+    /// Since when the call is on hold.
+    pub(super) held: Option<Instant>,
 }
 
 /// What a piece of work in [`Work::listening`] gave.
@@ -96,7 +99,7 @@ impl CallTask {
             tokio::select! {
                 biased;
                 due = beat.tick() => self.beat(due),
-                event = self.peer.events.recv() => self.on_peer(event),
+                event = self.leg.events.recv() => self.on_leg(event),
                 Some(control) = self.control.recv() => self.on_control(control),
                 Some(input) = self.inbox.1.recv() => self.tell(Happening::Input(input)),
                 Some(listened) = self.work.listening.join_next() => self.on_listened(listened),
@@ -106,21 +109,25 @@ impl CallTask {
         self.finish().await
     }
 
+    /// The call's clock: it stands still while the call is on hold.
     pub(super) fn now(&self) -> CallTime {
-        CallTime::ZERO + self.began.elapsed()
+        self.since_began(self.work.held.unwrap_or_else(Instant::now))
     }
 
     /// One tick: hear -> decide -> gate -> send. Nothing in here waits.
     fn beat(&mut self, due: Instant) {
+        if self.rests(due) {
+            return;
+        }
         let (at, due_at) = (self.now(), self.since_began(due));
         let mut frame = [0.0; LINE_FRAME];
         let speech = self.machine.beat(at, due_at, None, &mut frame);
-        if let Some(journal) = &mut self.journal {
+        if let Some(journal) = self.journal.as_mut().filter(|_| speech.is_some() || self.machine.ended().is_some()) {
             journal.beat(at, due_at, &self.machine);
         }
         let Some(speech) = speech else { return };
         self.tape_tick(due_at, &frame);
-        self.mouth.send(&frame, speech, due, &self.peer.line);
+        self.mouth.send(&frame, speech, due, self.leg.line.as_ref());
     }
 
     /// Tells the machine what has happened; what it wants done of it comes with [`Self::perform_all`].
@@ -254,15 +261,17 @@ impl CallTask {
         if let Ok(json) = serde_json::to_string(&event) {
             // Nobody listening beside the caller is the usual case.
             let _ = self.events.send(json.as_str().into());
-            self.peer.line.send_message(json);
+            self.leg.line.send_message(json);
         }
         if !matches!(event.event, Event::Words { .. }) {
             self.recorder.record(Entry::Event { call: self.call.clone(), event });
         }
     }
 
-    fn on_peer(&mut self, event: Option<PeerEvent>) {
+    fn on_leg(&mut self, event: Option<PeerEvent>) {
         let happening = match event {
+            // What comes while the call is on hold is the exchange's music.
+            Some(PeerEvent::Rtp { .. }) if self.work.held.is_some() => return,
             Some(PeerEvent::Rtp { packet, at }) => Happening::Rtp { arrived: self.since_began(at), packet },
             Some(PeerEvent::Connected) => Happening::Connected,
             Some(PeerEvent::Message(text)) => Happening::Message(text),
@@ -274,6 +283,9 @@ impl CallTask {
                 };
                 Happening::End { reason, detail: format!("{why}.") }
             }
+            Some(PeerEvent::Key { key, held }) => Happening::Key { key, held },
+            Some(PeerEvent::Held(held)) => return self.on_hold(held),
+            Some(PeerEvent::Speaks(spoken)) => return self.speak(spoken),
             Some(PeerEvent::Report(report)) => Happening::Report(report),
             Some(PeerEvent::MessagesOpen | PeerEvent::Disconnected) => return,
             None => Happening::End { reason: EndReason::NetworkGone, detail: "The connection is gone.".into() },
@@ -302,7 +314,7 @@ impl CallTask {
         self.tell(Happening::Finish);
         self.perform_all();
         self.keep_downlink(None);
-        let lateness = self.peer.line.lateness();
+        let lateness = self.leg.line.lateness();
         if lateness.total() > 0 {
             self.recorder.record(Entry::Lateness { call: self.call.clone(), lateness });
         }
@@ -317,7 +329,7 @@ impl CallTask {
         self.work.listening.shutdown().await;
         let (tape, journal, call) = (self.tape.take(), self.journal.take(), self.call.clone());
         let digest = self.machine.digest();
-        self.peer.close().await;
+        self.leg.close().await;
         // After the goodbye: a slow disk must not keep the caller on a silent line.
         Self::close_tape(tape, call.clone(), &self.recorder).await;
         Self::close_journal(journal, digest, call, &self.recorder).await;

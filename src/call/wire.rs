@@ -9,6 +9,7 @@
 //! | speech | [`Speech`] of one clause | [`speech`], one a clause | 4 | the voice waits | dropped with the turn |
 //! | peer events | RTP, messages, state | `peer`, one a peer | `peer::EVENTS_WAITING` | the newest packet is dropped and counted | stays |
 //! | peer messages | events for the data channel | `peer`, one a peer | `peer::MESSAGES_WAITING` | dropped and counted | stays |
+//! | leg events | as peer events, of a leg that is no peer | [`leg_events`], one a leg | `peer::EVENTS_WAITING` | the newest packet is dropped and counted | stays |
 //! | relay back | datagrams on their way back through `duologue relay` | `peer`, one a relay | 512 | the socket's own buffer fills, then drops | stays |
 //! | entries | rows for SQLite | `store`, one a process | `store::ENTRIES_WAITING` | dropped and counted: the call goes on | stays |
 //! | ticks | both sides of each tick, for the file | `recording`, one a process | `recording::TICKS_WAITING` | the tick is lost and counted; its time is silence in the file | stays |
@@ -25,6 +26,7 @@ use crate::backend::Speech;
 use crate::dialogue::conversation::{Errand, Input};
 use crate::dialogue::persona::Persona;
 use crate::journal::EndReason;
+use crate::peer::{EVENTS_WAITING, PeerEvent};
 
 /// From outside the call.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,4 +61,9 @@ pub fn events() -> broadcast::Sender<Arc<str>> {
 /// One clause's sound: chunks of about 0.3 s to 1 s.
 pub fn speech() -> (mpsc::Sender<Speech>, mpsc::Receiver<Speech>) {
     mpsc::channel(4)
+}
+
+/// What happens on a leg that is no WebRTC peer. Whoever fills it drops packets that find no room.
+pub fn leg_events() -> (mpsc::Sender<PeerEvent>, mpsc::Receiver<PeerEvent>) {
+    mpsc::channel(EVENTS_WAITING)
 }

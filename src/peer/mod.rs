@@ -26,6 +26,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::audio::codec::LineCodec;
 pub use crate::media::downlink::LinkReport;
 use crate::media::rtp::RtpPacket;
 
@@ -111,7 +112,23 @@ pub struct Agreed {
     pub ssrc: u32,
 }
 
-/// What a peer reports, in the order it happened.
+impl Agreed {
+    /// The part of it that sound is sent and heard by.
+    pub const fn spoken(&self) -> Spoken {
+        Spoken { codec: LineCodec::Opus, payload_type: self.opus, red: self.red }
+    }
+}
+
+/// The codec of a line, and its RTP payload types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spoken {
+    pub codec: LineCodec,
+    pub payload_type: u8,
+    /// Of redundant audio around it; with Opus alone.
+    pub red: Option<u8>,
+}
+
+/// What a line reports, in the order it happened: a WebRTC peer, or whatever else a call is held over.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PeerEvent {
     /// ICE and DTLS are up: media flows. Once, unless `Disconnected` came between.
@@ -124,6 +141,12 @@ pub enum PeerEvent {
     MessagesOpen,
     /// A text message from the data channel.
     Message(String),
+    /// A key of the telephone was pressed and let go: 0 to 9, *, #, A to D.
+    Key { key: char, held: Duration },
+    /// The other side has put the call on hold, or taken it back.
+    Held(bool),
+    /// From here on the line speaks this.
+    Speaks(Spoken),
     /// Nothing has been heard for some seconds; it may come back (then `Connected` follows).
     Disconnected,
     /// Over. Always the last event; the peer has already let go of everything.
@@ -139,7 +162,7 @@ pub enum GoneWhy {
     /// Media never came up in [`CONNECT_WITHIN`].
     #[error("no connection came about within {} s: UDP may be blocked between the two sides", CONNECT_WITHIN.as_secs())]
     NeverConnected,
-    /// ICE consent expired (RFC 7675).
+    /// ICE consent expired (RFC 7675), or no packet has come for too long.
     #[error("the other side went silent")]
     Silent,
     /// Closed from here.
@@ -166,7 +189,44 @@ pub struct Peer {
     task: Option<JoinHandle<()>>,
 }
 
+/// What keeps a line alive. Whoever holds it hangs up by closing it, or, in the background, by dropping it.
+#[derive(Debug)]
+pub struct Ending {
+    cancel: CancellationToken,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Ending {
+    /// The line's tasks end when `cancel` is; `task` is the last of them.
+    pub const fn new(cancel: CancellationToken, task: JoinHandle<()>) -> Self {
+        Self { cancel, task: Some(task) }
+    }
+
+    /// Hangs up: tells the other side, ends every task of this line and returns when they have ended.
+    pub async fn close(mut self) {
+        self.cancel.cancel();
+        if let Some(task) = self.task.take() {
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
 impl Peer {
+    /// Its parts: what happens, the way out, and what keeps both alive.
+    pub fn into_parts(mut self) -> (mpsc::Receiver<PeerEvent>, PeerLine, Ending) {
+        let nothing = mpsc::channel(1).1;
+        let events = std::mem::replace(&mut self.events, nothing);
+        // What is dropped here hangs up nobody.
+        let cancel = std::mem::take(&mut self.cancel);
+        (events, self.line.clone(), Ending { cancel, task: self.task.take() })
+    }
+
     /// Hangs up: tells the other side, ends every task of this peer and returns when they have ended.
     pub async fn close(mut self) {
         self.cancel.cancel();

@@ -1,5 +1,6 @@
 //! Ring 0: sound as numbers. Mono `f32` in -1.0..=1.0 throughout; two rates, named here.
 
+pub mod codec;
 pub mod comfort;
 pub mod echo;
 pub mod level;

@@ -24,7 +24,8 @@ impl CallMachine {
             // A parrot sends no words of ours whose hearing could be of interest.
             Ok(ClientMessage::Playout { .. }) if self.parrot.is_some() => {}
             Ok(ClientMessage::Playout { rtp_timestamp, at_ms }) => {
-                let line = rtp_timestamp.wrapping_sub(self.settings.first_timestamp);
+                let clocks = rtp_timestamp.wrapping_sub(self.settings.first_timestamp);
+                let line = clocks.wrapping_mul(self.settings.codec.line_ticks());
                 self.conversation.on(at, Input::Playout(PlayoutReport { line, at_ms }));
             }
             Ok(ClientMessage::NewTopic) => self.conversation.on(at, Input::NewTopic),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audio::codec::LineCodec;
 use crate::backend::Speech;
 use crate::dialogue::conversation::{Errand, Input};
 use crate::dialogue::parts::Ask;
@@ -26,6 +27,12 @@ pub enum Happening {
     Connected,
     /// How our packets arrive.
     Report(LinkReport),
+    /// A key of the caller's telephone was pressed for so long.
+    Key { key: char, held: Duration },
+    /// The caller has put us on hold, or is back. Meanwhile the call's clock stands still, and nothing is heard.
+    Hold { on: bool },
+    /// The other side speaks this codec from now on.
+    Speaks { codec: LineCodec, payload_type: u8 },
     /// The client has sent this.
     Message(String),
     /// This persona answers from now on.

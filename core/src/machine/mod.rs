@@ -7,6 +7,7 @@ mod happening;
 mod line;
 mod memory;
 mod output;
+mod telephone;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub use memory::MemorySettings;
 pub use output::Output;
 
 use crate::audio::LINE_FRAME;
+use crate::audio::codec::LineCodec;
 use crate::audio::resample::UnsupportedRates;
 use crate::audio::tone::RecordingTone;
 use crate::audio::vad::Vad;
@@ -37,6 +39,7 @@ use crate::media::quality::QualityWatch;
 use crate::media::recording::Recording;
 use crate::time::CallTime;
 use memory::CallMemory;
+use telephone::Keys;
 
 /// Clauses whose sound is kept for when it is needed at once: a persona has a few dozen of fixed phrases.
 const PHRASES_MOST: usize = 48;
@@ -47,8 +50,9 @@ pub struct MachineSettings {
     pub conversation: ConversationSettings,
     pub ear: EarSettings,
     pub downlink: DownlinkSettings,
-    /// The payload types that were agreed on: Opus, and redundant audio (RFC 2198) where there is one.
-    pub opus: u8,
+    /// What was agreed on: the codec, its payload type, and that of redundant audio (RFC 2198) where there is one.
+    pub codec: LineCodec,
+    pub payload_type: u8,
     pub red: Option<u8>,
     /// What is done about our echo from the beginning; and whether the client's word changes it.
     pub echo: EchoMeans,
@@ -108,6 +112,7 @@ pub struct CallMachine {
     taping: Taping,
     tone: Option<RecordingTone>,
     memory: Option<CallMemory>,
+    keys: Keys,
     connected: bool,
     ended: Option<(EndReason, String)>,
     out: VecDeque<Output>,
@@ -125,7 +130,10 @@ impl CallMachine {
         settings: MachineSettings,
         vad: Box<dyn Vad>,
     ) -> Result<Self, MachineError> {
-        let mut ear = Ear::new(settings.ear, vad, settings.opus)?.with_redundancy(settings.red);
+        let mut ear = Ear::new(settings.ear, vad, settings.payload_type)?.with_redundancy(settings.red);
+        if settings.codec != LineCodec::Opus {
+            ear.speak(settings.codec, settings.payload_type)?;
+        }
         ear.mind_echo(settings.echo);
         let downlink = Downlink::new(settings.downlink);
         let mut conversation = Conversation::new(call.clone(), persona.clone(), settings.conversation.clone());
@@ -149,6 +157,7 @@ impl CallMachine {
             taping: if settings.taped { Taping::Armed } else { Taping::Off },
             tone: (settings.taped && settings.tone).then(RecordingTone::default),
             memory,
+            keys: Keys::default(),
             connected: false,
             ended: None,
             out: VecDeque::new(),
@@ -162,6 +171,9 @@ impl CallMachine {
         match happening {
             Happening::Rtp { arrived, packet } => self.ear.packet(arrived, packet),
             Happening::Connected => self.connect(at),
+            Happening::Key { key, held } => self.on_key(at, key, held),
+            Happening::Hold { on } => self.emit(at, Event::Hold { on }),
+            Happening::Speaks { codec, payload_type } => self.speak(at, codec, payload_type),
             Happening::Report(report) => self.on_report(at, report),
             Happening::Message(text) => self.on_message(at, &text),
             Happening::Persona(persona) => self.switch_persona(at, persona),
@@ -193,6 +205,7 @@ impl CallMachine {
         if !self.connected {
             return None;
         }
+        self.mind_keys(at);
         if at.since(CallTime::ZERO) >= self.settings.limit {
             self.end(EndReason::TimeLimit, "The longest allowed call is over.");
             return None;

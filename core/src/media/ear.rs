@@ -8,7 +8,7 @@ use super::receiver::{Receiver, ReceiverSettings};
 use super::red::{RedCounts, Unpacker};
 use super::rtp::RtpPacket;
 use super::segment::{Heard, SegmentSettings, Segmenter, Utterance, VadWindow};
-use crate::audio::opus::OpusError;
+use crate::audio::codec::{CodecError, LineCodec};
 use crate::audio::resample::UnsupportedRates;
 use crate::audio::vad::Vad;
 use crate::audio::{HEAR_FRAME, LINE_FRAME};
@@ -35,15 +35,15 @@ pub struct EarSettings {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EarError {
     #[error(transparent)]
-    Codec(#[from] OpusError),
+    Codec(#[from] CodecError),
     #[error(transparent)]
     Rates(#[from] UnsupportedRates),
 }
 
 /// One call's ear.
 pub struct Ear {
-    /// The payload type that the peers agreed on for Opus.
-    opus: u8,
+    /// The payload type that the peers agreed on for sound.
+    payload_type: u8,
     /// ... and for redundant audio, where they did.
     red: Option<u8>,
     unpacker: Unpacker,
@@ -68,7 +68,7 @@ pub struct Sensed {
 }
 
 impl Ear {
-    /// An ear for one peer; `opus` is the payload type of Opus agreed with it.
+    /// An ear for one peer that sends Opus; `opus` is its payload type.
     ///
     /// # Errors
     /// When libopus gives no decoder: it is out of memory.
@@ -86,7 +86,7 @@ impl Ear {
             ..SegmentSettings::with_threshold(settings.vad_threshold)
         };
         Ok(Self {
-            opus,
+            payload_type: opus,
             red: None,
             unpacker: Unpacker::default(),
             receiver: Receiver::new(ReceiverSettings { jitter, stretch_speech: settings.stretch_speech })?,
@@ -104,15 +104,27 @@ impl Ear {
         Self { red, ..self }
     }
 
-    /// A packet has arrived. Other payload types than Opus, alone or with copies, are not for the ear.
+    /// From here on this codec is heard, under this payload type, and no copies.
+    ///
+    /// # Errors
+    /// When there is no decoder for it; the old one goes on then.
+    pub fn speak(&mut self, codec: LineCodec, payload_type: u8) -> Result<(), EarError> {
+        self.receiver.speak(codec)?;
+        (self.payload_type, self.red) = (payload_type, None);
+        Ok(())
+    }
+
+    /// A packet has arrived. Other payload types than the agreed one, alone or with copies, are not for the ear.
     pub fn packet(&mut self, at: CallTime, packet: RtpPacket) {
-        if packet.payload_type == self.opus {
+        if packet.payload_type == self.payload_type {
             self.unpacker.saw(&packet);
             self.receiver.packet(at, packet);
         } else if Some(packet.payload_type) == self.red {
-            for packet in self.unpacker.open(&packet, self.opus) {
+            for packet in self.unpacker.open(&packet, self.payload_type) {
                 self.receiver.packet(at, packet);
             }
+        } else {
+            self.receiver.other(&packet);
         }
     }
 

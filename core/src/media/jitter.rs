@@ -4,11 +4,12 @@
 //! ([`Wish`]); whoever has the sound stretches it. A packet that is merely slow is waited for (concealed meanwhile), so that
 //! no word is lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::rtp::RtpPacket;
-use crate::audio::{LINE_RATE, opus};
+use crate::audio::LINE_RATE;
+use crate::audio::codec::LineCodec;
 use crate::time::{CallTime, TICK};
 
 mod delay;
@@ -100,6 +101,8 @@ pub struct JitterStats {
 
 /// More packets than this are never held: 200 of 2.5 ms are half a second.
 const MOST_PACKETS: usize = 200;
+/// Numbers of packets that are no sound which are remembered: a key of the telephone held for 3 s.
+const OTHERS_MOST: usize = 64;
 /// A sequence number further off than this (8 s of usual packets) belongs to another stream.
 const STREAM_JUMP: i64 = 400;
 /// While nothing comes, concealment past this says nothing; then it is silence.
@@ -144,7 +147,17 @@ struct Held {
     timestamp: i64,
     /// In RTP ticks.
     length: i64,
+    /// It carries a copy of the packet before it.
+    copy: bool,
     arrived: CallTime,
+}
+
+/// What a packet's payload says of itself.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    /// In RTP ticks.
+    length: i64,
+    copy: bool,
 }
 
 impl Held {
@@ -165,6 +178,7 @@ struct Arrival {
 #[derive(Clone, Debug)]
 struct Stream {
     ssrc: u32,
+    codec: LineCodec,
     newest: Arrival,
     seen: Seen,
     held: BTreeMap<i64, Held>,
@@ -185,6 +199,8 @@ struct Stream {
     /// The last packet said that silence follows.
     silent: bool,
     copies: Copies,
+    /// The last numbers that were not sound's.
+    others: VecDeque<i64>,
 }
 
 /// Why nothing is being played.
@@ -219,6 +235,7 @@ struct Copies {
 #[derive(Clone, Debug)]
 pub struct JitterBuffer {
     settings: JitterSettings,
+    codec: LineCodec,
     stream: Option<Stream>,
     /// A packet of another stream, until a second one proves it.
     candidate: Option<(CallTime, RtpPacket)>,
@@ -232,10 +249,19 @@ impl JitterBuffer {
         let max_ms = settings.max_ms.min(2_000);
         let settings =
             JitterSettings { min_ms: settings.min_ms.min(max_ms), max_ms, packet_ms: settings.packet_ms.clamp(5, 120) };
-        Self { settings, stream: None, candidate: None, stats: JitterStats::default(), waits: Waits::default() }
+        let codec = LineCodec::default();
+        Self { settings, codec, stream: None, candidate: None, stats: JitterStats::default(), waits: Waits::default() }
     }
 
-    /// Takes in a packet that arrived at `at`.
+    /// From here on packets are of this codec. What is held was of another and is gone, with its stream.
+    pub fn speak(&mut self, codec: LineCodec) {
+        if self.codec != codec {
+            self.stats.dropped += self.held() as u64;
+            (self.codec, self.stream, self.candidate) = (codec, None, None);
+        }
+    }
+
+    /// Takes in a packet that arrived at `at`. Its timestamp counts ticks of 48 kHz, whatever its codec's clock.
     pub fn push(&mut self, at: CallTime, packet: RtpPacket) -> PushOutcome {
         self.stats.received += 1;
         let Some(stream) = &mut self.stream else {
@@ -247,10 +273,18 @@ impl JitterBuffer {
             return self.push_foreign(at, packet);
         }
         self.candidate = None;
-        let length = length_of(&packet, self.settings);
-        let outcome = stream.accept(at, sequence, packet, length, &mut self.stats);
+        let shape = shape_of(&packet, self.codec, self.settings);
+        let outcome = stream.accept(at, sequence, packet, shape, &mut self.stats);
         stream.drop_excess(self.settings, &mut self.stats);
         outcome
+    }
+
+    /// A packet of the same sender that is no sound, a key of the telephone say (RFC 4733), has taken this number: nothing is
+    /// missing there.
+    pub fn other(&mut self, ssrc: u32, sequence: u16) {
+        if let Some(stream) = self.stream.as_mut().filter(|stream| stream.ssrc == ssrc) {
+            stream.other(sequence);
+        }
     }
 
     /// What to play when the `left` of sound that is at hand at `at` is over. Call it whenever that is less than a tick:
@@ -300,8 +334,8 @@ impl JitterBuffer {
 
     fn start(&mut self, at: CallTime, packet: RtpPacket) {
         let delay = Delay::new(self.settings.min_ms, self.settings.max_ms);
-        let length = length_of(&packet, self.settings);
-        self.stream = Some(Stream::begin(at, packet, length, delay));
+        let shape = shape_of(&packet, self.codec, self.settings);
+        self.stream = Some(Stream::begin(at, packet, shape, self.codec, delay));
     }
 
     /// RFC 3550, appendix A.1: another source counts once two packets in sequence came from it. One stray packet, or one
@@ -327,10 +361,10 @@ impl JitterBuffer {
     }
 }
 
-/// A packet's duration in RTP ticks.
-fn length_of(packet: &RtpPacket, settings: JitterSettings) -> i64 {
+fn shape_of(packet: &RtpPacket, codec: LineCodec, settings: JitterSettings) -> Shape {
     let usual = settings.packet_ms * (LINE_RATE / 1_000);
-    i64::from(opus::packet_samples(&packet.payload).unwrap_or(usual))
+    let length = i64::from(codec.packet_ticks(&packet.payload).unwrap_or(usual));
+    Shape { length, copy: codec.has_redundancy(&packet.payload) }
 }
 
 mod stream;

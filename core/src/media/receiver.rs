@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::jitter::{JitterBuffer, JitterSettings, Pull, PushOutcome, Wish};
 use super::rtp::RtpPacket;
+use crate::audio::codec::{CodecError, LineCodec, LineDecoder};
 use crate::audio::comfort::ComfortNoise;
-use crate::audio::opus::{OpusDecoder, OpusError, Origin};
+use crate::audio::opus::Origin;
 use crate::audio::{HEAR_FRAME, HEAR_RATE, level, stretch};
 use crate::journal::MediaTotals;
 use crate::time::{CallTime, TICK};
@@ -68,7 +69,9 @@ const JOINT_EVERY: Duration = Duration::from_millis(60);
 pub struct Receiver {
     settings: ReceiverSettings,
     jitter: JitterBuffer,
-    decoder: OpusDecoder,
+    decoder: LineDecoder,
+    /// 48 kHz ticks in one of the codec's RTP clock.
+    line_ticks: u32,
     comfort: ComfortNoise,
     /// Not heard yet: less than a tick, or what is left of a longer packet.
     sound: Vec<f32>,
@@ -87,15 +90,16 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// For one peer.
+    /// For one peer that sends Opus.
     ///
     /// # Errors
     /// When libopus gives no decoder: it is out of memory.
-    pub fn new(settings: ReceiverSettings) -> Result<Self, OpusError> {
+    pub fn new(settings: ReceiverSettings) -> Result<Self, CodecError> {
         Ok(Self {
             settings,
             jitter: JitterBuffer::new(settings.jitter),
-            decoder: OpusDecoder::new(HEAR_RATE)?,
+            decoder: LineDecoder::new(LineCodec::Opus)?,
+            line_ticks: LineCodec::Opus.line_ticks(),
             comfort: ComfortNoise::default(),
             sound: Vec::new(),
             open: 0.0,
@@ -108,18 +112,41 @@ impl Receiver {
         })
     }
 
-    /// A packet of Opus has arrived.
+    /// From here on packets are of this codec.
+    ///
+    /// # Errors
+    /// When there is no decoder for it; the old one goes on then.
+    pub fn speak(&mut self, codec: LineCodec) -> Result<(), CodecError> {
+        let decoder = LineDecoder::new(codec)?;
+        self.fade_away();
+        self.jitter.speak(codec);
+        (self.decoder, self.line_ticks) = (decoder, codec.line_ticks());
+        Ok(())
+    }
+
+    /// A packet of the codec has arrived, with a timestamp of the codec's clock.
     pub fn packet(&mut self, at: CallTime, packet: RtpPacket) -> PushOutcome {
-        let outcome = self.jitter.push(at, packet);
+        // Both wrap at 2^32, and so does their product.
+        let timestamp = packet.timestamp.wrapping_mul(self.line_ticks);
+        let outcome = self.jitter.push(at, RtpPacket { timestamp, ..packet });
         if outcome == PushOutcome::NewStream {
-            if self.open > 0.0 {
-                // The old voice fades; the new one begins when it has its delay.
-                self.made_up = FADE_AFTER;
-                self.conceal(TICK);
-            }
+            self.fade_away();
             self.decoder.reset();
         }
         outcome
+    }
+
+    /// A packet that is no sound has arrived from the same sender.
+    pub fn other(&mut self, packet: &RtpPacket) {
+        self.jitter.other(packet.ssrc, packet.sequence);
+    }
+
+    /// The old voice fades; the new one begins when it has its delay.
+    fn fade_away(&mut self) {
+        if self.open > 0.0 {
+            self.made_up = FADE_AFTER;
+            self.conceal(TICK);
+        }
     }
 
     /// The next 20 ms. Once a tick.

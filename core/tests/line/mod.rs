@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use duologue_core::audio::codec::LineCodec;
 use duologue_core::audio::opus::{OpusEncoder, OpusSettings};
 use duologue_core::audio::vad::EnergyVad;
 use duologue_core::audio::{LINE_FRAME, LINE_RATE};
@@ -58,7 +59,8 @@ pub fn settings() -> MachineSettings {
             part_pause_ms: 140,
         },
         downlink: DownlinkSettings { red: true, most: 4 },
-        opus: 111,
+        codec: LineCodec::Opus,
+        payload_type: 111,
         red: None,
         echo: EchoMeans::NONE,
         echo_by_client: true,

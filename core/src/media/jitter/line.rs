@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use super::*;
+use crate::audio::opus;
 
 /// Tables of contents of SILK wideband, mono, one frame a packet, by duration (RFC 6716, section 3.1).
 pub(super) const TOC: [(u32, u8); 4] = [(10, 0x40), (20, 0x48), (40, 0x50), (60, 0x58)];

@@ -15,12 +15,13 @@ impl From<Pull> for Played {
 }
 
 impl Stream {
-    pub(super) fn begin(at: CallTime, packet: RtpPacket, length: i64, delay: Delay) -> Self {
+    pub(super) fn begin(at: CallTime, packet: RtpPacket, shape: Shape, codec: LineCodec, delay: Delay) -> Self {
         // Unwrapped numbers start one cycle up, so that packets from before the first one stay positive.
         let sequence = i64::from(packet.sequence) + (1 << 16);
         let timestamp = i64::from(packet.timestamp) + (1 << 32);
         let mut stream = Self {
             ssrc: packet.ssrc,
+            codec,
             newest: Arrival { at, sequence, timestamp },
             seen: Seen::starting_at(sequence),
             held: BTreeMap::new(),
@@ -34,8 +35,9 @@ impl Stream {
             was_late: false,
             silent: false,
             copies: Copies::default(),
+            others: VecDeque::new(),
         };
-        stream.accept(at, sequence, packet, length, &mut JitterStats::default());
+        stream.accept(at, sequence, packet, shape, &mut JitterStats::default());
         stream
     }
 
@@ -53,7 +55,7 @@ impl Stream {
         at: CallTime,
         sequence: i64,
         packet: RtpPacket,
-        length: i64,
+        shape: Shape,
         stats: &mut JitterStats,
     ) -> PushOutcome {
         if self.seen.note(sequence) {
@@ -61,9 +63,8 @@ impl Stream {
             return PushOutcome::Duplicate;
         }
         let timestamp = self.unwrap_timestamp(packet.timestamp);
-        let copy = f32::from(u8::from(opus::has_redundancy(&packet.payload)));
-        self.copies.share += (copy - self.copies.share) / COPIES_OVER;
-        let held = Held { packet, timestamp, length, arrived: at };
+        self.copies.share += (f32::from(u8::from(shape.copy)) - self.copies.share) / COPIES_OVER;
+        let held = Held { packet, timestamp, length: shape.length, copy: shape.copy, arrived: at };
         self.follow_timing(sequence, &held);
         let transit_us = held.transit_us();
         self.delay.arrived(at, transit_us);
@@ -115,7 +116,7 @@ impl Stream {
     pub(super) fn pass_head(&mut self, stats: &mut JitterStats) -> Option<Held> {
         let (sequence, held) = self.held.pop_first()?;
         if self.first.is_some() {
-            self.count_lost(sequence - self.next, stats);
+            self.count_lost(sequence - self.next - self.others_before(sequence), stats);
         }
         self.copies.loss -= self.copies.loss / LOSS_OVER;
         self.first.get_or_insert(sequence);
@@ -129,9 +130,25 @@ impl Stream {
         let Some(held) = self.pass_head(stats) else { return Pull::Wait.into() };
         self.resting = None;
         self.bridged = Duration::ZERO;
-        self.silent = opus::is_silence(&held.packet.payload);
+        self.silent = self.codec.is_silence(&held.packet.payload);
         stats.played += 1;
         Played { pull: Pull::Packet(held.packet), arrived: Some(held.arrived) }
+    }
+
+    /// A number that is not sound's: a key of the telephone, say.
+    pub(super) fn other(&mut self, sequence: u16) {
+        let sequence = self.unwrap_sequence(sequence);
+        if sequence >= self.next && !self.others.contains(&sequence) {
+            self.others.push_back(sequence);
+            if self.others.len() > OTHERS_MOST {
+                self.others.pop_front();
+            }
+        }
+    }
+
+    /// Of the numbers that are still to be played before this one, how many are not sound's.
+    fn others_before(&self, sequence: i64) -> i64 {
+        self.others.iter().filter(|other| (self.next..sequence).contains(other)).count() as i64
     }
 
     /// Packets that were passed over.
@@ -173,7 +190,7 @@ impl Stream {
     fn pull_playing(&mut self, at: CallTime, max_us: i64, stats: &mut JitterStats) -> Played {
         let Some((&sequence, head)) = self.held.first_key_value() else { return self.starve().into() };
         let gap = head.timestamp - self.position;
-        let missing = sequence - self.next;
+        let missing = sequence - self.next - self.others_before(sequence);
         if missing == 0 {
             // The sender was silent: time has passed, but no packet is missing.
             return if gap > head.length / 2 {
@@ -199,10 +216,11 @@ impl Stream {
             // More than concealment is good for: nothing, until the packet behind the hole is due.
             return self.rest(Rest::Gone, at, max_us, stats);
         }
-        let next = (missing == 1).then(|| self.held[&sequence].packet.clone());
+        let next = Some(&self.held[&sequence]).filter(|head| missing == 1 && head.copy);
+        let next = next.map(|head| head.packet.clone());
         self.lose(1, length, stats);
         let length = ticks_duration(length);
-        match next.filter(|next| opus::has_redundancy(&next.payload)) {
+        match next {
             Some(next) => Pull::Recover { next, length }.into(),
             None => {
                 self.bridged += length;
@@ -219,7 +237,12 @@ impl Stream {
     /// Passes over packets that are not there.
     fn lose(&mut self, packets: i64, length: i64, stats: &mut JitterStats) {
         self.count_lost(packets, stats);
-        self.next += packets;
+        for _ in 0..packets {
+            while self.others.contains(&self.next) {
+                self.next += 1;
+            }
+            self.next += 1;
+        }
         self.position += packets * length;
         if packets > 0 {
             self.stalled = Duration::ZERO;

@@ -350,3 +350,55 @@ proptest! {
         prop_assert_eq!(line.stats().lost, 0);
     }
 }
+
+/// What comes out, tick by tick, of packets that are here 10 ms after they were sent, where numbers 20 to 27 are keys'.
+fn with_keys(told: bool) -> (String, JitterStats) {
+    let mut buffer = JitterBuffer::new(JitterSettings { min_ms: 20, max_ms: 240, packet_ms: 20 });
+    let mut picture = String::new();
+    for n in 0..60_u64 {
+        let at = CallTime::from_ms(n * 20 + 10);
+        let packet = packet(n);
+        if (20..28).contains(&n) {
+            if told {
+                buffer.other(packet.ssrc, packet.sequence);
+            }
+        } else {
+            buffer.push(at, packet);
+        }
+        picture.push(match buffer.pull(CallTime::from_ms(n * 20 + 20), Duration::ZERO) {
+            Pull::Packet(_) => 'P',
+            Pull::Recover { .. } => 'R',
+            Pull::Conceal { .. } => 'C',
+            Pull::Wait => 'w',
+            Pull::Gone => 'g',
+        });
+    }
+    (picture, buffer.stats())
+}
+
+#[test]
+fn a_number_that_a_key_has_taken_is_not_lost() {
+    let (untold, lost) = with_keys(false);
+    assert_eq!(lost.lost, 8, "{untold}");
+    let (told, stats) = with_keys(true);
+    assert_eq!((stats.lost, stats.late, stats.dropped), (0, 0, 0), "{told}");
+    assert!(told.trim_start_matches('w').ends_with(&"P".repeat(25)), "the sound goes on after it: {told}");
+}
+
+#[test]
+fn packets_of_another_codec_begin_anew() {
+    let mut buffer = JitterBuffer::new(JitterSettings::default());
+    for n in 0..5 {
+        buffer.push(CallTime::from_ms(n * 20), packet(n));
+    }
+    buffer.speak(LineCodec::Pcmu);
+    assert_eq!((buffer.held(), buffer.stats().dropped), (0, 5));
+    let alaw = RtpPacket { payload: vec![0xd5; 80].into(), ..packet(5) };
+    assert_eq!(buffer.push(CallTime::from_ms(100), alaw), PushOutcome::Accepted);
+    // 80 octets are 10 ms: two of them are a tick.
+    assert!(matches!(buffer.pull(CallTime::from_ms(300), Duration::ZERO), Pull::Packet(_)));
+    assert_eq!(
+        shape_of(&RtpPacket { payload: vec![0; 80].into(), ..packet(0) }, LineCodec::Pcmu, buffer.settings).length,
+        480
+    );
+}
