@@ -25,10 +25,27 @@ const BLOCK_BEATS: u32 = 50;
 const BLOCK_BYTES: usize = 64 * 1_024;
 
 enum Order {
-    Open { tape: u64, path: PathBuf, head: Vec<u8> },
-    Block { tape: u64, bytes: Vec<u8>, records: u64 },
-    Finish { tape: u64, done: SyncSender<Option<Kept>> },
-    Discard { tape: u64 },
+    Open {
+        tape: u64,
+        path: PathBuf,
+        head: Vec<u8>,
+    },
+    Block {
+        tape: u64,
+        bytes: Vec<u8>,
+        records: u64,
+    },
+    Finish {
+        tape: u64,
+        done: SyncSender<Option<Kept>>,
+    },
+    Discard {
+        tape: u64,
+    },
+    /// The call's task is no more, and nobody waits.
+    Close {
+        tape: u64,
+    },
 }
 
 /// What all journals of a server share.
@@ -72,6 +89,7 @@ impl JournalHouse {
             beats: 0,
             untold: 0,
             lost: 0,
+            over: false,
         }
     }
 }
@@ -87,6 +105,8 @@ pub struct JournalTape {
     /// Records that the thread had no room for: since the last that it had, and in all.
     untold: u64,
     lost: u64,
+    /// It was finished or discarded.
+    over: bool,
 }
 
 impl JournalTape {
@@ -115,12 +135,13 @@ impl JournalTape {
 
     /// The call is over, and this is what was done in it; `None` where there is no file, or the disk is too far behind to wait for.
     pub async fn finish(mut self, digest: u64) -> Option<Kept> {
+        self.over = true;
         if self.place.is_some() && self.beats == 0 {
             return None;
         }
         self.writer.done(digest);
         let (bytes, records) = self.block();
-        let Self { orders, id, place, lost, .. } = self;
+        let (orders, id, place, lost) = (self.orders.clone(), self.id, self.place.take(), self.lost);
         let (done, finished) = sync_channel(1);
         // Waited for beside the runtime, in the time of the wall: the queue may be full of other calls' blocks.
         let finished = tokio::task::spawn_blocking(move || {
@@ -136,8 +157,9 @@ impl JournalTape {
     }
 
     /// The caller does not want it: the file goes.
-    pub fn discard(self) {
-        let Self { orders, id, .. } = self;
+    pub fn discard(mut self) {
+        self.over = true;
+        let (orders, id) = (self.orders.clone(), self.id);
         tokio::task::spawn_blocking(move || orders.send(Order::Discard { tape: id }));
     }
 
@@ -168,6 +190,16 @@ impl JournalTape {
     }
 }
 
+/// A fault ended the call's task: its last second is what the report is about.
+impl Drop for JournalTape {
+    fn drop(&mut self) {
+        if !self.over && self.beats > 0 {
+            self.hand_over();
+            let _ = self.orders.try_send(Order::Close { tape: self.id });
+        }
+    }
+}
+
 fn work(orders: &Receiver<Order>) {
     let mut files: HashMap<u64, JournalFile> = HashMap::new();
     while let Ok(order) = orders.recv() {
@@ -185,6 +217,11 @@ fn work(orders: &Receiver<Order>) {
             }
             // Whoever asked may have given up waiting; the file is whole all the same.
             Order::Finish { tape, done } => drop(done.send(files.remove(&tape).map(JournalFile::finish))),
+            Order::Close { tape } => {
+                if let Some(file) = files.remove(&tape) {
+                    file.finish();
+                }
+            }
             Order::Discard { tape } => {
                 if let Some(file) = files.remove(&tape) {
                     file.discard();

@@ -27,6 +27,8 @@ struct Due {
     what: Happening,
     /// As it came in the call: then it comes again whatever is given up meanwhile, as it did then.
     as_it_was: bool,
+    /// Counted when it comes: what is given up before was no guess.
+    guess: Option<Guess>,
 }
 
 /// Drives the call that `head` describes with what the journal has.
@@ -50,6 +52,9 @@ pub fn otherwise(journal: &Journal, head: Head) -> Result<Otherwise, MachineErro
             && driver.machine().ended().is_none()
         {
             let ((when, _), due) = entry.remove_entry();
+            if let Some(guess) = due.guess {
+                play.found.guesses[guess as usize] += 1;
+            }
             driver.on(CallTime::from_us(when), due.what);
             play.take(&mut outputs.borrow_mut());
         }
@@ -98,15 +103,23 @@ impl Play {
         }
     }
 
-    fn schedule(&mut self, at: CallTime, Answer { as_it_was, answers, guess }: Answer) {
-        if let Some(guess) = guess {
+    fn schedule(&mut self, at: CallTime, Answer { as_it_was, answers, end, guess }: Answer) {
+        if answers.is_empty()
+            && let Some(guess) = guess
+        {
             self.found.guesses[guess as usize] += 1;
         }
+        let mut guess = guess;
         for (when, index, what) in answers {
-            let when = when.max(at).us();
             self.count += 1;
             let order = if as_it_was { index } else { AFTER + self.count };
-            self.due.insert((when, order), Due { what, as_it_was });
+            let due = Due { what, as_it_was, guess: guess.take() };
+            self.due.insert((when.max(at).us(), order), due);
+        }
+        if let Some((when, what)) = end {
+            self.count += 1;
+            let due = Due { what, as_it_was: false, guess: Some(Guess::Reply) };
+            self.due.insert((when.max(at).us(), AFTER + self.count), due);
         }
     }
 

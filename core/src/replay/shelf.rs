@@ -71,7 +71,12 @@ struct Asked {
     at: CallTime,
     question: Question,
     answers: Vec<Timed>,
+    /// When nobody waited for the answer any more: no answer had come by then. Never, where the call ended first.
+    gave_up: CallTime,
 }
+
+/// After every call.
+const NEVER: CallTime = CallTime::from_us(u64::MAX >> 2);
 
 /// What a question gets.
 #[derive(Debug, Default)]
@@ -79,6 +84,8 @@ pub(super) struct Answer {
     /// It was asked at this very moment in the call: the answers come when they came.
     pub as_it_was: bool,
     pub answers: Vec<Timed>,
+    /// The call gave it up before its end: this is the end, if it is not given up here.
+    pub end: Option<(CallTime, Happening)>,
     pub guess: Option<Guess>,
 }
 
@@ -98,8 +105,13 @@ impl Shelf {
     pub fn of(journal: &Journal) -> Result<Self, MachineError> {
         let asked: RefCell<Vec<Asked>> = RefCell::default();
         let mut driver = Driver::new(&journal.head, |at, output| {
+            for asked in asked.borrow_mut().iter_mut().filter(|asked| asked.gave_up == NEVER) {
+                if asked.question.is_given_up_by(&output) {
+                    asked.gave_up = at;
+                }
+            }
             if let Some(question) = Question::of(&output) {
-                asked.borrow_mut().push(Asked { at, question, answers: Vec::new() });
+                asked.borrow_mut().push(Asked { at, question, answers: Vec::new(), gave_up: NEVER });
             }
         })?;
         for (index, record) in journal.records.iter().enumerate() {
@@ -133,57 +145,67 @@ impl Shelf {
     /// What this gets that is to be done at `at`; `None` where it is no question.
     pub fn answer(&self, at: CallTime, output: &Output) -> Option<Answer> {
         let question = Question::of(output)?;
-        let same = self.nearest(at, |asked| asked.question.is_same(&question));
+        // What the call gave up before there was an answer has to be made up, if it is not given up here.
+        let same = self.nearest(at, |asked| asked.question.is_same(&question) && asked.is_answered());
         if let Some(asked) = same {
             return Some(asked.given_to(at, &question));
         }
-        Some(match &question {
+        let mut answer = self.make_up(at, &question, output)?;
+        // Where it was asked at this very moment, the call knows for how long there was no answer.
+        if let Some(then) = self.asked.iter().find(|asked| asked.at == at && asked.question.is_same(&question)) {
+            answer.answers.iter_mut().for_each(|(when, ..)| *when = (*when).max(after(then.gave_up)));
+        }
+        Some(answer)
+    }
+
+    fn make_up(&self, at: CallTime, question: &Question, output: &Output) -> Option<Answer> {
+        Some(match question {
             Question::Words { from, until, .. } => {
                 let text = self.words_within(*from, *until);
-                self.guessed(at, &question, Guess::Words, vec![Happening::Words(question.ask()?, Ok(text))])
+                self.guessed(at, question, Guess::Words, vec![Happening::Words(question.ask()?, Ok(text))])
             }
-            Question::Complete { .. } => self.like(at, &question, Guess::Complete, |asked| {
+            Question::Complete { .. } => self.like(at, question, Guess::Complete, |asked| {
                 matches!(asked.question, Question::Complete { .. }) && !asked.answers.is_empty()
             }),
             Question::Judge { turn, revision, .. } => {
                 let Output::Judge { situation, .. } = output else { return None };
-                self.by_rules(at, &question, *turn, *revision, situation)
+                self.by_rules(at, question, *turn, *revision, situation)
             }
             Question::Consult { words } => {
                 let near = self.nearest(at, |asked| matches!(asked.question, Question::Consult { .. }));
                 let nothing = Input::Consulted { words: words.clone(), passages: Vec::new(), took_ms: 0.0 };
                 match near.filter(|asked| !asked.answers.is_empty()) {
                     Some(asked) => {
-                        Answer { as_it_was: false, guess: Some(Guess::Found), ..asked.given_to(at, &question) }
+                        Answer { as_it_was: false, guess: Some(Guess::Found), ..asked.given_to(at, question) }
                     }
-                    None => self.guessed(at, &question, Guess::Found, vec![Happening::Input(nothing)]),
+                    None => self.guessed(at, question, Guess::Found, vec![Happening::Input(nothing)]),
                 }
             }
             Question::Search { turn, .. } => {
                 let nothing = Input::Searched { turn: *turn, result: Err("the call did not ask this".into()) };
-                self.guessed(at, &question, Guess::Found, vec![Happening::Input(nothing)])
+                self.guessed(at, question, Guess::Found, vec![Happening::Input(nothing)])
             }
             Question::Recall { .. } => Answer { guess: Some(Guess::Found), ..Answer::default() },
             Question::FollowUps { .. } => Answer { guess: Some(Guess::Reply), ..Answer::default() },
             Question::Extract { turn, .. } => {
                 let failed = Extracted { turn: *turn, outcome: "failed", facts: Vec::new(), refused: 0, took_ms: 0 };
-                self.guessed(at, &question, Guess::Reply, vec![Happening::Extracted(failed)])
+                self.guessed(at, question, Guess::Reply, vec![Happening::Extracted(failed)])
             }
-            Question::Generate { turn, request } => self.reply(at, &question, *turn, request),
+            Question::Generate { turn, request } => self.reply(at, question, *turn, request),
             Question::Speak { turn, clause, text } => {
                 let (turn, clause) = (*turn, *clause);
                 let inputs = self.sound(text).into_iter().map(|speech| Input::Speech { turn, clause, speech });
                 let inputs = inputs.chain([Input::Spoken { turn, clause, result: Ok(()) }]);
-                self.guessed(at, &question, Guess::Speech, inputs.map(Happening::Input).collect())
+                self.guessed(at, question, Guess::Speech, inputs.map(Happening::Input).collect())
             }
             Question::Phrase { text } => {
                 let sound = Happening::Phrase(text.clone(), self.sound(text));
-                self.guessed(at, &question, Guess::Speech, vec![sound])
+                self.guessed(at, question, Guess::Speech, vec![sound])
             }
             Question::Attention { text } => {
                 let pcm = vec![0.0; self.length(text)].into();
                 let sound = Happening::Input(Input::Attention { text: text.clone(), pcm });
-                self.guessed(at, &question, Guess::Speech, vec![sound])
+                self.guessed(at, question, Guess::Speech, vec![sound])
             }
         })
     }
@@ -206,7 +228,8 @@ impl Shelf {
         let usual = took.iter().sum::<u64>().checked_div(took.len() as u64);
         let usual = usual.unwrap_or(if guess == Guess::Speech { self.voice_delay_us } else { 0 });
         let when = CallTime::from_us(at.us() + usual);
-        Answer { as_it_was: false, guess: Some(guess), answers: what.into_iter().map(|what| (when, 0, what)).collect() }
+        let answers = what.into_iter().map(|what| (when, 0, what)).collect();
+        Answer { answers, guess: Some(guess), ..Answer::default() }
     }
 
     fn by_rules(&self, at: CallTime, question: &Question, turn: u32, revision: u32, situation: &Situation) -> Answer {
@@ -279,14 +302,38 @@ impl Shelf {
 }
 
 impl Asked {
+    /// It has an answer, or one of its kind has none as often as not: then nobody waits for it.
+    fn is_answered(&self) -> bool {
+        let waited_for =
+            matches!(self.question, Question::Generate { .. } | Question::Speak { .. } | Question::Words { .. });
+        !waited_for || !self.answers.is_empty()
+    }
+
+    /// The end that its answers lack, where the call gave them up in the middle: what there is of them stands.
+    fn end(&self) -> Option<Input> {
+        let (.., last) = self.answers.last()?;
+        match (&self.question, last) {
+            (_, Happening::Input(Input::Generated { .. } | Input::Spoken { .. })) => None,
+            (Question::Generate { turn, .. }, _) => Some(Input::Generated { turn: *turn, result: Ok(()) }),
+            (Question::Speak { turn, clause, .. }, _) => {
+                Some(Input::Spoken { turn: *turn, clause: *clause, result: Ok(()) })
+            }
+            _ => None,
+        }
+    }
+
     /// Its answers, for another asker: `question` is the same but for its numbers and its moment.
     fn given_to(&self, at: CallTime, question: &Question) -> Answer {
         let as_it_was = at == self.at;
         let moved = |when: CallTime| CallTime::from_us((at.us() + when.us()).saturating_sub(self.at.us()));
         let answers = self.answers.iter();
         let answers = answers.map(|(when, index, what)| (moved(*when), *index, question.addressed(what.clone())));
+        let answers: Vec<Timed> = answers.collect();
+        let last = answers.last().map_or(at, |(when, ..)| *when);
+        let last = if as_it_was { last.max(after(self.gave_up)) } else { last };
+        let end = self.end().map(|end| (last, question.addressed(Happening::Input(end))));
         let exact = !matches!(question, Question::Complete { .. }) || as_it_was;
-        Answer { as_it_was, answers: answers.collect(), guess: (!exact).then_some(Guess::Complete) }
+        Answer { as_it_was, answers, end, guess: (!exact).then_some(Guess::Complete) }
     }
 
     /// From the question to the first answer.
@@ -318,6 +365,17 @@ impl Question {
             Output::Extract { turn, text, .. } => Self::Extract { turn: *turn, text: text.to_string() },
             _ => return None,
         })
+    }
+
+    /// Does nobody wait for its answer from here on?
+    fn is_given_up_by(&self, output: &Output) -> bool {
+        match (self, output) {
+            (Self::Generate { turn, .. } | Self::Speak { turn, .. }, Output::DropTurn { turn: of }) => turn == of,
+            (Self::Words { ask, .. }, Output::Transcribe { ask: newer, .. }) => {
+                ask.purpose.is_passing() && newer.purpose.is_passing()
+            }
+            _ => false,
+        }
     }
 
     fn ask(&self) -> Option<Ask> {
@@ -414,6 +472,11 @@ pub(super) fn is_answer(what: &Happening) -> bool {
         Happening::Input(input) => !matches!(input, Input::Trouble { .. } | Input::Remembered(_)),
         _ => false,
     }
+}
+
+/// As soon after it as there is a moment.
+const fn after(at: CallTime) -> CallTime {
+    CallTime::from_us(at.us() + 1)
 }
 
 fn samples(answers: &[Timed]) -> u64 {
