@@ -114,7 +114,7 @@ async fn what_is_set_moves_the_call_and_what_has_to_be_guessed_is_told() {
     otherwise(&journal, head).expect("a machine");
     let refused = |what: &str| apply(&journal.head.settings, "", what).expect_err("refused").to_string();
     assert!(refused("endpoint").contains("section.key=value"));
-    assert!(refused("floor.endpoint_ms=5").contains("80..=2000"), "{}", refused("floor.endpoint_ms=5"));
+    assert!(refused("floor.endpoint_ms=5").contains("80 to 2000 ms"), "{}", refused("floor.endpoint_ms=5"));
     assert!(refused("floor.endpint_ms=500").contains("unknown"));
     assert!(refused("http.listen=127.0.0.1:1").contains("changes nothing"));
 }

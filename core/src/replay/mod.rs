@@ -6,6 +6,7 @@
 pub mod again;
 pub mod kept;
 pub mod otherwise;
+mod question;
 pub mod record;
 mod shelf;
 
