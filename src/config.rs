@@ -8,6 +8,7 @@ mod knob;
 mod section;
 mod doors;
 mod export;
+mod journal;
 mod recording;
 mod review;
 mod sip;
@@ -21,14 +22,15 @@ use std::path::{Path, PathBuf};
 pub use doors::Doors;
 pub use export::Export;
 pub use fault::{ConfigFaults, Fault};
+pub use journal::Journal;
 pub use recording::Recording;
 pub use review::Review;
 pub use sip::Sip;
 pub use traces::Traces;
 pub use turn_servers::TurnServers;
 pub use values::{
-    AsrBackend, EchoCancelling, Extractor, HttpUrl, JudgeKind, LlmBackend, LogFormat, ModelRef, Origin, RecordCalls,
-    SearchKind, Secret, SecretError, SpokenCodec, TtsBackend, TurnKind,
+    AsrBackend, EchoCancelling, Extractor, HttpUrl, JudgeKind, KeepJournals, LlmBackend, LogFormat, ModelRef, Origin,
+    RecordCalls, SearchKind, Secret, SecretError, SpokenCodec, TtsBackend, TurnKind,
 };
 
 /// Where a configuration is looked for when none is named.
@@ -52,6 +54,7 @@ sections! {
         turn_servers: TurnServers,
         store: Store,
         recording: Recording,
+        journal: Journal,
         review: Review,
         export: Export,
         memory: Memory,
@@ -449,6 +452,13 @@ impl Config {
         if matches!(self.tts.voice, ModelRef::Auto) {
             refuse("tts.voice", "\"auto\"".into(), "the name of a voice".into());
         }
+    }
+
+    /// It as a file, whole.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out);
+        out
     }
 
     /// The example file: every key with its default, its unit, its range and the reason for it.

@@ -5,16 +5,16 @@
 //! | ring | what | modules |
 //! |---|---|---|
 //! | 0 | values and signal processing | [`time`], [`audio`] |
-//! | 1 | state machines that are told the time | [`media`], [`dialogue`], [`memory`], [`journal`] |
+//! | 1 | state machines that are told the time | [`media`], [`dialogue`], [`memory`], [`journal`], [`machine`] |
 //! | 2 | seams to the models | [`backend`] |
-//! | 3 | the IO shell | [`call`], [`peer`], [`store`], [`recording`], [`review`], [`export`], [`redaction`], [`traces`], [`meters`], [`models`], [`config`], [`assembly`], [`doors`], [`web`], [`serve`], [`check`], [`say`], [`call_client`], [`caller`], [`block`], [`judging`], [`knowledge`], [`search`], [`persona`], [`relay`], [`sip`] |
+//! | 3 | the IO shell | [`call`], [`peer`], [`store`], [`recording`], [`replay`], [`review`], [`export`], [`redaction`], [`traces`], [`meters`], [`models`], [`config`], [`assembly`], [`doors`], [`web`], [`serve`], [`check`], [`say`], [`call_client`], [`caller`], [`block`], [`judging`], [`knowledge`], [`search`], [`persona`], [`relay`], [`sip`] |
 //!
 //! Rings 0 and 1 are the crate `duologue-core` in `core/`, which has no IO crate among its dependencies; `make core` builds
 //! and tests it in seconds. They stand here under the names that the rest of the server uses.
 #![forbid(unsafe_code)]
 
 // rings 0 and 1
-pub use duologue_core::{audio, dialogue, journal, media, memory, time};
+pub use duologue_core::{audio, dialogue, journal, machine, media, memory, time};
 
 // ring 2
 pub mod backend;
@@ -38,6 +38,7 @@ pub mod persona;
 pub mod recording;
 pub mod redaction;
 pub mod relay;
+pub mod replay;
 pub mod review;
 pub mod say;
 pub mod search;

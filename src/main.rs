@@ -54,6 +54,8 @@ enum Command {
     Export(duologue::export::ExportArguments),
     /// Take a span out of a call: its sound, its words, what was remembered of it
     Redact(duologue::redaction::RedactArguments),
+    /// A call again, in virtual time, from its input journal; and as it would have been with other settings
+    Replay(duologue::replay::ReplayArguments),
     /// Put a bad network between two programs on this machine: a seeded UDP relay
     Relay(duologue::relay::RelayArguments),
     /// Speak a text into a WAV file, in the configured voice
@@ -137,6 +139,7 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
             duologue::redaction::run(config, arguments).await?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Replay(arguments) => duologue::replay::run(config, arguments).await,
         Command::Relay(arguments) => {
             duologue::relay::run(arguments).await?;
             Ok(ExitCode::SUCCESS)

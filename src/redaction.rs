@@ -75,7 +75,12 @@ pub async fn take_out(database: &Path, recordings: &Path, span: &Span) -> Result
         let made = tokio::task::spawn_blocking(move || silence_beside(&file, from, to)).await;
         sound = made.map_err(std::io::Error::other).flatten().map_err(|why| RedactFault::Recording(why.to_string()))?;
     }
+    let journal = reader.journal(&span.call).await?.filter(|row| row.removed_utc_ms.is_none());
     let redacted = redact(database, span, sound.as_ref()).await?.ok_or_else(no_call)?;
+    if let Some(row) = journal {
+        // A file that stays goes when the server starts next: its row says that it is gone.
+        let _ = std::fs::remove_file(recordings.join(row.file));
+    }
     if let (Some((path, file)), Some(_)) = (path, sound) {
         take_place(&path).map_err(|why| RedactFault::NotInPlace { file, why: why.to_string() })?;
     }

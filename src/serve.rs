@@ -15,7 +15,7 @@ use crate::audio::resample::Resampler;
 use crate::audio::{LINE_RATE, wav};
 use crate::call::memory::MemoryHouse;
 use crate::call::registry::{House, Registry};
-use crate::config::{Config, Extractor, JudgeKind, RecordCalls, SecretError};
+use crate::config::{Config, Extractor, JudgeKind, KeepJournals, RecordCalls, SecretError};
 use crate::dialogue::conversation::{
     ConversationSettings, DraftSettings, FollowUpSettings, Judging, Pace, SearchSettings, SourceSettings,
 };
@@ -25,10 +25,12 @@ use crate::dialogue::persona::Persona;
 use crate::doors::audio_socket;
 use crate::export::{self, KeyFault};
 use crate::knowledge::{self, AsFound, KnowledgeHouse, Shelf, What, missing_folders, shelves};
+use crate::machine::MemorySettings;
 use crate::media::ear::EarSettings;
 use crate::media::far_ear::FarEarSettings;
 use crate::peer::{Port, PortConfig, PortError};
 use crate::recording::{Consent, Housekeeping, RecordingHouse};
+use crate::replay::{JournalHouse, config_of};
 use crate::search::{self, SearchHouse};
 use crate::sip::{SipError, SipSettings, Switchboard};
 use crate::store::{Store, StoreError};
@@ -127,6 +129,7 @@ impl Server {
             memory: memory_house(config, &store),
             echo_canceller: config.media.echo_canceller,
             recording,
+            journal: journal_house(config)?,
             max_calls: config.calls.max as usize,
             longest_call: Duration::from_secs(u64::from(config.calls.max_minutes) * 60),
         });
@@ -259,9 +262,11 @@ fn memory_house(config: &Config, store: &Store) -> Option<MemoryHouse> {
     let memory = &config.memory;
     memory.enabled.then(|| MemoryHouse {
         store: store.reader(),
-        digest_chars: memory.digest_chars as usize,
-        recalled: memory.recalled,
-        asks_model: memory.extractor == Extractor::Llm,
+        settings: MemorySettings {
+            digest_chars: memory.digest_chars as usize,
+            recalled: memory.recalled,
+            asks_model: memory.extractor == Extractor::Llm,
+        },
     })
 }
 
@@ -285,6 +290,15 @@ fn recording_house(config: &Config) -> Result<Option<RecordingHouse>, ServeError
         RecordCalls::Announced => Consent::Announced(config.recording.announcement.clone()),
     };
     RecordingHouse::open(&config.recording.dir, consent).map(Some).map_err(ServeError::Recording)
+}
+
+/// Where input journals are kept: beside the recordings.
+fn journal_house(config: &Config) -> Result<Option<JournalHouse>, ServeError> {
+    if config.journal.calls == KeepJournals::Off || config.recording.calls == RecordCalls::Off {
+        return Ok(None);
+    }
+    let house = JournalHouse::open(&config.recording.dir, config_of(config));
+    house.map(Some).map_err(ServeError::Recording)
 }
 
 async fn listen(at: SocketAddr) -> Result<TcpListener, ServeError> {

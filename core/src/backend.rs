@@ -31,7 +31,7 @@ pub struct AsrJob {
 }
 
 /// Why a transcript is wanted: decides model and urgency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum AsrPurpose {
     /// The caller still speaks: quick and revisable.
     Partial,
@@ -139,16 +139,16 @@ pub struct Clause {
 }
 
 /// What a voice makes of a clause, in this order: one `Plan`, then `Pcm` until the clause is complete.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Speech {
     /// How long the clause will be and where its words lie in it, known before most of it is synthesised.
     Plan { samples: u64, words: Vec<WordMark> },
     /// 48 kHz mono, any number of samples.
-    Pcm(Vec<f32>),
+    Pcm(#[serde(with = "crate::replay::kept::length")] Vec<f32>),
 }
 
 /// Where a word of a clause lies in its audio.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct WordMark {
     /// Bytes of the word in [`Clause::text`], its punctuation included.
     pub text: Range<usize>,

@@ -18,7 +18,7 @@ use crate::time::CallTime;
 pub type CallId = String;
 
 /// Why a call ended: `calls.end_reason` in SQL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EndReason {
     /// The caller hung up: `DELETE`, a hangup message, or the peer closed.
@@ -141,6 +141,12 @@ pub enum Entry {
     },
     /// The call's recording is no more.
     RecordingGone { call: CallId, why: RecordingGone, at_utc_ms: i64 },
+    /// The call's input journal begins: the file's name in the folder of recordings.
+    JournalBegan { call: CallId, file: String },
+    /// The call's input journal is whole; `lost`: records that the disk did not take.
+    JournalKept { call: CallId, bytes: u64, records: u64, lost: u64 },
+    /// The call's input journal is no more, as its recording is no more.
+    JournalGone { call: CallId, why: RecordingGone, at_utc_ms: i64 },
     /// The agent has brought up a promise that is open.
     Raised { call: CallId, at_ms: u64, who: Party, what: String },
     /// What came of asking the language model for facts.

@@ -3,13 +3,11 @@
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-use serde::Serialize;
-
 /// The beat of a call: one RTP packet each way, one pass of hear -> decide -> gate -> send.
 pub const TICK: Duration = Duration::from_millis(20);
 
 /// A moment of a call: microseconds since the call began, never wrapping (584,000 years).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct CallTime(u64);
 

@@ -1,6 +1,5 @@
 //! What is looked up, thought of and spoken ahead for a call, beside the tick: the persona's files, follow-up questions, phrases.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,16 +14,12 @@ use crate::dialogue::conversation::Input;
 
 /// Follow-up questions that take longer are not worth it any more.
 const FOLLOW_UPS_WITHIN: Duration = Duration::from_secs(20);
-/// A persona has a few dozen clauses of fixed phrases; a call keeps no more.
-const PHRASES_MOST: usize = 48;
 
 /// What runs for a call and is waited for by nothing, and what came of it.
 #[derive(Default)]
 pub(super) struct Aside {
     consulting: Option<AbortHandle>,
     follow_ups: Option<AbortHandle>,
-    /// The sound of clauses that may be needed at once.
-    phrases: HashMap<String, Arc<[Speech]>>,
 }
 
 impl CallTask {
@@ -89,30 +84,11 @@ impl CallTask {
 
     /// Has a clause spoken that may be needed at once.
     pub(super) fn voice_phrase(&mut self, text: String) {
-        if self.work.aside.phrases.len() < PHRASES_MOST {
-            let tts = self.engines.tts.clone();
-            self.work.listening.spawn(async move {
-                let sound = spoken(tts, text.clone()).await;
-                Listened::Phrase(text, sound)
-            });
-        }
-    }
-
-    pub(super) fn keep_phrase(&mut self, text: String, sound: Vec<Speech>) {
-        if !sound.is_empty() && self.work.aside.phrases.len() < PHRASES_MOST {
-            self.work.aside.phrases.insert(text, sound.into());
-        }
-    }
-
-    /// Delivers the sound of a clause that is there already; `false` where it has to be made.
-    pub(super) fn say_at_once(&mut self, turn: u32, clause: u32, text: &str) -> bool {
-        let Some(sound) = self.work.aside.phrases.get(text).cloned() else { return false };
-        let at = self.now();
-        for speech in sound.iter().cloned() {
-            self.conversation.on(at, Input::Speech { turn, clause, speech });
-        }
-        self.conversation.on(at, Input::Spoken { turn, clause, result: Ok(()) });
-        true
+        let tts = self.engines.tts.clone();
+        self.work.listening.spawn(async move {
+            let sound = spoken(tts, text.clone()).await;
+            Listened::Phrase(text, sound)
+        });
     }
 }
 

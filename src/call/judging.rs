@@ -8,15 +8,8 @@ use tokio::sync::mpsc;
 use super::wire;
 use crate::backend::{Clause, Judge, Speech, Tts, Urgency};
 use crate::dialogue::conversation::Input;
-use crate::dialogue::judge::{Judge as _, Moment, RulesJudge, Situation};
-
-/// The verdict that is always there.
-pub fn by_the_rules(turn: u32, revision: u32, situation: &Situation) -> Input {
-    let asked = Instant::now();
-    let verdict = RulesJudge.judge(situation);
-    let took_ms = asked.elapsed().as_secs_f32() * 1_000.0;
-    Input::Judged { turn, revision, moment: situation.moment, judge: RulesJudge.name(), verdict, took_ms }
-}
+use crate::dialogue::judge::{Moment, Situation};
+use crate::machine::by_the_rules;
 
 /// Asks a judge, and the rules where it fails or is late.
 pub async fn ask(

@@ -1,24 +1,19 @@
-//! The memory of a call with a caller who is known by name: beside the tick, owned by the call, waited for by nothing. Finished
-//! turns are read into the notebook as they are kept; what is known is fetched when the call begins, and what comes to mind
-//! with every transcript. A request is made with what is known by then.
+//! What a call looks up and finds out for its memory: beside the tick, owned by the call, waited for by nothing. What is known is
+//! fetched when the call begins, and what comes to mind with every transcript. A request is made with what is known by then.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-use super::extraction::Extracting;
 use super::task::{CallTask, Listened};
 use crate::backend::Embedder;
-use crate::dialogue::conversation::{Errand, Input};
-use crate::journal::{CallId, Entry, Speaker, TurnRow};
+use crate::dialogue::conversation::Input;
+use crate::journal::{CallId, Entry};
+use crate::machine::MemorySettings;
+use crate::memory::Fact;
 use crate::memory::calendar::Day;
-use crate::memory::keeping::soon;
 use crate::memory::meaning::{Meaning, nearest};
-use crate::memory::notebook::Notebook;
-use crate::memory::recollection::Open;
-use crate::memory::{Fact, Gleanings, Party, promises};
-use crate::store::{Reader, Recorder, utc_ms};
+use crate::store::{Reader, Recorder};
 
 /// Meanings that are made up for as a call begins: about a second of work, while the agent greets.
 const MADE_UP_MOST: u32 = 64;
@@ -27,51 +22,43 @@ const MADE_UP_MOST: u32 = 64;
 #[derive(Clone, Debug)]
 pub struct MemoryHouse {
     pub store: Reader,
-    /// Characters of the prompt that what is known of the caller may take: 100..=4000.
-    pub digest_chars: usize,
-    /// Facts and earlier words that are recalled for a turn: 0..=16.
-    pub recalled: u32,
-    /// The language model is asked for facts as well.
-    pub asks_model: bool,
+    pub settings: MemorySettings,
 }
 
-/// One call's memory.
+/// What runs for one call's memory.
 pub struct CallMemory {
-    pub(super) house: MemoryHouse,
+    house: MemoryHouse,
     caller: String,
     today: Day,
-    notebook: Notebook,
     /// What the facts of the calls before mean.
     meanings: Arc<Vec<(i64, Meaning)>>,
-    /// Turns that the language model is to be asked about.
-    pub(super) extracting: Extracting,
+    /// The language model is being asked for facts.
+    pub(super) extracting: Option<AbortHandle>,
     /// The words that were looked for last, and the search itself.
     sought: String,
     recalling: Option<AbortHandle>,
 }
 
-impl CallTask {
-    /// This call's caller is remembered.
-    pub fn remember_caller(&mut self, house: MemoryHouse, caller: String) {
-        let today = Day::of_utc_ms(utc_ms());
-        self.conversation.give_memory(today, house.digest_chars);
-        let notebook = Notebook::new(today);
-        self.work.memory = Some(CallMemory {
+impl CallMemory {
+    /// This caller is remembered in a call that began at that moment.
+    pub fn new(house: MemoryHouse, caller: String, began_utc_ms: i64) -> Self {
+        Self {
             house,
             caller,
-            today,
-            notebook,
+            today: Day::of_utc_ms(began_utc_ms),
             meanings: Arc::default(),
-            extracting: Extracting::default(),
+            extracting: None,
             sought: String::new(),
             recalling: None,
-        });
+        }
     }
+}
 
+impl CallTask {
     /// Fetches what is known of the caller, what the calls before this one have recorded included. `again`: it may be less than
     /// what this call knows.
     pub(super) fn recollect(&mut self, again: bool) {
-        let Some(memory) = &self.work.memory else { return };
+        let Some(memory) = &self.memory else { return };
         let (store, caller, today) = (memory.house.store.clone(), memory.caller.clone(), memory.today);
         let (recorder, inbox) = (self.recorder.clone(), self.inbox.0.clone());
         let (embedder, call) = (self.engines.embedder.clone(), self.call.clone());
@@ -101,7 +88,7 @@ impl CallTask {
 
     /// What the caller's facts mean is there.
     pub(super) fn learn_meanings(&mut self, meanings: Vec<(i64, Meaning)>) {
-        if let Some(memory) = &mut self.work.memory {
+        if let Some(memory) = &mut self.memory {
             memory.meanings = Arc::new(meanings);
         }
     }
@@ -132,7 +119,7 @@ impl CallTask {
 
     /// Looks for what these words bring to mind; the newest words win.
     pub(super) fn recall(&mut self, words: &str) {
-        let Some(memory) = self.work.memory.as_mut().filter(|memory| memory.house.recalled > 0) else { return };
+        let Some(memory) = self.memory.as_mut().filter(|memory| memory.house.settings.recalled > 0) else { return };
         if memory.sought == words || words.is_empty() {
             return;
         }
@@ -149,8 +136,9 @@ impl CallTask {
                 Some(embedder) => embedder.embed(words.clone()).await.ok(),
                 None => None,
             };
-            let near = meant.map_or_else(Vec::new, |meant| nearest(&meant, &meanings, house.recalled as usize));
-            match house.store.recalled(&caller, &call, &words, today, house.recalled, &near).await {
+            let near =
+                meant.map_or_else(Vec::new, |meant| nearest(&meant, &meanings, house.settings.recalled as usize));
+            match house.store.recalled(&caller, &call, &words, today, house.settings.recalled, &near).await {
                 Ok(lines) => {
                     let _ = inbox.send(Input::Recalled(lines)).await;
                 }
@@ -158,46 +146,6 @@ impl CallTask {
             }
             Listened::Nothing
         }));
-    }
-
-    /// A row is kept; where it is a turn, what it gives to remember is kept after it.
-    pub(super) fn keep(&mut self, entry: Entry) {
-        let gleaned = match (&mut self.work.memory, &entry) {
-            (Some(memory), Entry::Turn(row)) => Some((row.turn, memory.notebook.read(row))),
-            _ => None,
-        };
-        self.note_for_extraction(&entry);
-        let soon = match &entry {
-            Entry::Turn(row) => promised_soon(row),
-            _ => Vec::new(),
-        };
-        self.recorder.record(entry);
-        for (errand, after) in soon {
-            self.conversation.on(self.now(), Input::Errand { errand, after });
-        }
-        if let Some((turn, gleanings)) = gleaned.filter(|(_, gleanings)| !gleanings.is_empty()) {
-            let facts = gleanings.facts.clone();
-            self.recorder.record(Entry::Remembered { call: self.call.clone(), turn, gleanings, at_utc_ms: utc_ms() });
-            self.find_meanings(&facts);
-        }
-    }
-
-    /// What is known of the caller is there: promises that this very call keeps are closed.
-    pub(super) fn know(&mut self, input: &Input) {
-        let (Some(memory), Input::Remembered(known)) = (&mut self.work.memory, input) else { return };
-        let closed = memory.notebook.know(&known.open);
-        if !closed.is_empty() {
-            let gleanings = Gleanings { closed, ..Gleanings::default() };
-            let entry = Entry::Remembered { call: self.call.clone(), turn: 0, gleanings, at_utc_ms: utc_ms() };
-            self.recorder.record(entry);
-        }
-    }
-
-    /// What the call was about, for the next one.
-    pub(super) fn sum_up(&mut self) {
-        if let Some(text) = self.work.memory.as_ref().and_then(|memory| memory.notebook.summary()) {
-            self.recorder.record(Entry::Summed { call: self.call.clone(), text });
-        }
     }
 }
 
@@ -221,17 +169,4 @@ async fn make_up_meanings(
     if let Err(why) = recorder.flush().await {
         tracing::debug!(%why, "what facts mean is known in the next call");
     }
-}
-
-/// What the agent has promised for later in this call: "I'll remind you in ten minutes."
-fn promised_soon(row: &TurnRow) -> Vec<(Errand, Duration)> {
-    let heard = row.heard.as_deref().filter(|_| row.speaker == Speaker::Agent);
-    let today = Day::of_utc_ms(utc_ms());
-    let promised = heard.map_or_else(Vec::new, |heard| promises(heard, Party::Agent, today));
-    let timed = promised.into_iter().filter_map(|promise| {
-        let after = soon(&promise.what)?;
-        let open = Open { who: promise.who, what: promise.what, due: promise.due, made: today };
-        Some((Errand::promise(open, today), after))
-    });
-    timed.collect()
 }

@@ -7,23 +7,19 @@ use super::leg::{Line, Outgoing};
 use crate::audio::LINE_FRAME;
 use crate::audio::codec::{CodecError, LineEncoder};
 use crate::journal::DownlinkRow;
-use crate::media::downlink::{Downlink, DownlinkSettings, Level, LinkReport, Plan};
+use crate::media::downlink::{Downlink, DownlinkSettings, Level, Plan};
 use crate::media::red::Repeats;
 use crate::peer::Spoken;
-use crate::time::CallTime;
 
 /// Sequence, timestamp and encoder of one outgoing stream.
 pub struct Mouth {
     spoken: Spoken,
     encoder: LineEncoder,
-    downlink: Downlink,
     plan: Plan,
     repeats: Repeats,
     sequence: u16,
     /// Of the codec's RTP clock. Advances every tick, silence included, so that the receiver never sees a gap.
     timestamp: u32,
-    /// Samples of the line, 48 kHz, since the first packet, modulo 2^32.
-    line: u32,
     /// The next packet begins a talk spurt (RFC 3551, section 4.1).
     quiet: bool,
     sent: u64,
@@ -37,17 +33,14 @@ impl Mouth {
     /// # Errors
     /// When libopus cannot make an encoder.
     pub fn new(sequence: u16, timestamp: u32, spoken: Spoken, most: Level) -> Result<Self, CodecError> {
-        let downlink = Downlink::new(DownlinkSettings { red: spoken.red.is_some(), most });
-        let plan = downlink.plan();
+        let plan = Downlink::new(DownlinkSettings { red: spoken.red.is_some(), most }).plan();
         Ok(Self {
             spoken,
             encoder: LineEncoder::new(spoken.codec, plan.opus)?,
-            downlink,
             plan,
             repeats: Repeats::default(),
             sequence,
             timestamp,
-            line: 0,
             quiet: true,
             sent: 0,
             unwritten: DownlinkRow::default(),
@@ -99,41 +92,15 @@ impl Mouth {
     /// A tick in which nothing is sent: time passes, and no packet is missing.
     pub fn pass(&mut self) {
         self.timestamp = self.timestamp.wrapping_add(self.spoken.codec.tick_clocks());
-        self.line = self.line.wrapping_add(LINE_FRAME as u32);
     }
 
-    /// Where on the line an RTP timestamp of ours lies: samples since the first packet, modulo 2^32.
-    pub fn line(&self, timestamp: u32) -> u32 {
-        let ahead = timestamp.wrapping_sub(self.timestamp).wrapping_mul(self.spoken.codec.line_ticks());
-        self.line.wrapping_add(ahead)
-    }
-
-    /// The other side has told how our packets arrive. True when something is done differently from here on.
-    pub fn report(&mut self, at: CallTime, report: &LinkReport) -> bool {
-        self.downlink.report(at, report);
-        self.follow()
-    }
-
-    /// Time passes. True when something is done differently from here on.
-    pub fn tick(&mut self, at: CallTime) -> bool {
-        self.downlink.tick(at);
-        self.follow()
-    }
-
-    fn follow(&mut self) -> bool {
-        let plan = self.downlink.plan();
-        // libopus takes every plan's settings (core/src/media/downlink/tests.rs); should it not, the old ones stand.
-        plan != std::mem::replace(&mut self.plan, plan) && self.encoder.tune(plan.opus).is_ok()
-    }
-
-    /// What is done now.
-    pub fn plan(&self) -> Plan {
-        self.plan
-    }
-
-    /// Share of packets lost of late by the other side's count, 0.0..=1.0.
-    pub fn loss(&self) -> f32 {
-        self.downlink.window_loss()
+    /// Sends like this from now on.
+    pub fn follow(&mut self, plan: Plan) {
+        self.plan = plan;
+        if let Err(why) = self.encoder.tune(plan.opus) {
+            // libopus takes every plan's settings (core/src/media/downlink/tests.rs); should it not, the old ones stand.
+            tracing::warn!(%why, "the voice is encoded as before");
+        }
     }
 
     /// What was sent since the last time this was asked, and how it is sent from here on. The call, the moment and the

@@ -6,6 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use duologue_core::replay::{FORM, Head};
 use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
 use tokio::time::Instant;
@@ -14,24 +15,23 @@ use tokio_util::task::TaskTracker;
 use super::engines::Engines;
 use super::leg::{Echoes, Leg, Line};
 use super::listeners::Listening;
-use super::memory::MemoryHouse;
+use super::memory::{CallMemory, MemoryHouse};
 use super::mouth::Mouth;
 use super::task::{CallTask, Work};
 use super::wire::{self, Control};
-use crate::audio::codec::{CodecError, LineCodec};
-use crate::audio::resample::UnsupportedRates;
+use crate::audio::codec::CodecError;
 use crate::config::EchoCancelling;
-use crate::dialogue::conversation::{Conversation, ConversationSettings};
+use crate::dialogue::conversation::ConversationSettings;
 use crate::dialogue::persona::Persona;
 use crate::journal::{CallId, EndReason, Entry, MediaTotals};
 use crate::knowledge::KnowledgeHouse;
-use crate::media::downlink::Level;
-use crate::media::ear::{Ear, EarError, EarSettings};
+use crate::machine::{CallMachine, MachineError, MachineSettings, MemorySettings};
+use crate::media::downlink::{DownlinkSettings, Level};
+use crate::media::ear::EarSettings;
 use crate::media::echo::EchoMeans;
-use crate::media::parrot::Parrot;
-use crate::media::recording::Recording;
 use crate::peer::{OfferRefused, Peer, Port, PortCounts};
 use crate::recording::{Consent, RecordingHouse};
+use crate::replay::JournalHouse;
 use crate::search::SearchHouse;
 use crate::store::{Reader, Recorder, utc_ms};
 
@@ -55,6 +55,8 @@ pub struct House {
     pub echo_canceller: EchoCancelling,
     /// Present where calls are recorded.
     pub recording: Option<RecordingHouse>,
+    /// Present where recorded calls leave an input journal.
+    pub journal: Option<JournalHouse>,
     pub max_calls: usize,
     pub longest_call: Duration,
 }
@@ -75,9 +77,7 @@ pub enum OpenError {
     #[error("no audio codec: {0}")]
     Codec(#[from] CodecError),
     #[error(transparent)]
-    Ear(#[from] EarError),
-    #[error(transparent)]
-    Rates(#[from] UnsupportedRates),
+    Machine(#[from] MachineError),
 }
 
 /// A live call, seen from outside.
@@ -125,6 +125,16 @@ pub struct Admitted {
     recorded: bool,
     began: Instant,
     place: OwnedSemaphorePermit,
+}
+
+/// What is the call's own by time and chance.
+#[derive(Clone, Copy, Debug)]
+struct Seeds {
+    began: Instant,
+    started_utc_ms: i64,
+    /// Of the first RTP packet: random (RFC 3550, section 5.1).
+    sequence: u16,
+    timestamp: u32,
 }
 
 /// What [`Registry::open`] gives back.
@@ -218,12 +228,12 @@ impl Registry {
             Some(Consent::Announced(words)) => announcing(&persona, words),
             _ => persona,
         };
-        let mut task = self.task(call.clone(), persona, leg, events.clone(), commands, began)?;
-        task.conversation.began_at(u64::try_from(started_utc_ms).unwrap_or(0) / 1_000);
+        let memory = self.house.memory.clone().filter(|_| talks).zip(caller.clone());
+        let seeds = Seeds { began, started_utc_ms, sequence: rand::random(), timestamp: rand::random() };
+        let settings = self.settings(&leg, &persona, taping, memory.as_ref().map(|(house, _)| house.settings), seeds);
+        let mut task = self.task(&call, persona, leg, settings, seeds, (events.clone(), commands))?;
         task.tape = taping.map(|house| house.begin(&call, &name, started_utc_ms));
-        if let (Some(caller), Some(memory), true) = (caller.clone(), &self.house.memory, talks) {
-            task.remember_caller(memory.clone(), caller);
-        }
+        task.memory = memory.map(|(house, caller)| CallMemory::new(house, caller, started_utc_ms));
         self.live().insert(
             call.clone(),
             Live { control, events, line: way_out, caller, offer: None, listeners: HashMap::new() },
@@ -245,54 +255,90 @@ impl Registry {
         }
     }
 
-    fn task(
+    /// What the call's machine is made from.
+    fn settings(
         &self,
-        call: CallId,
-        persona: Arc<Persona>,
-        leg: Leg,
-        events: broadcast::Sender<Arc<str>>,
-        control: mpsc::Receiver<Control>,
-        began: Instant,
-    ) -> Result<CallTask, OpenError> {
+        leg: &Leg,
+        persona: &Persona,
+        taping: Option<&RecordingHouse>,
+        memory: Option<MemorySettings>,
+        seeds: Seeds,
+    ) -> MachineSettings {
         let house = &self.house;
         let spoken = leg.spoken;
-        let mut ear =
-            Ear::new(house.ear, house.engines.voice_detector(), spoken.payload_type)?.with_redundancy(spoken.red);
-        if spoken.codec != LineCodec::Opus {
-            ear.speak(spoken.codec, spoken.payload_type)?;
-        }
         let cancels = match (house.echo_canceller, leg.echoes) {
             (EchoCancelling::Off, _) | (_, Echoes::Never) | (EchoCancelling::Auto, Echoes::ClientTells) => false,
             (EchoCancelling::On, _) | (EchoCancelling::Auto, Echoes::Likely) => true,
         };
-        if cancels && !persona.echo {
-            ear.mind_echo(EchoMeans::BOTH);
-        }
-        Ok(CallTask {
-            call: call.clone(),
-            ear,
+        MachineSettings {
+            conversation: house.conversation.clone(),
+            ear: house.ear,
+            downlink: DownlinkSettings { red: spoken.red.is_some(), most: house.redundancy_most },
+            codec: spoken.codec,
+            payload_type: spoken.payload_type,
+            red: spoken.red,
+            echo: if cancels && !persona.echo { EchoMeans::BOTH } else { EchoMeans::NONE },
             echo_by_client: house.echo_canceller == EchoCancelling::Auto
                 && leg.echoes == Echoes::ClientTells
                 && !persona.echo,
-            mouth: Mouth::new(rand::random(), rand::random(), spoken, house.redundancy_most)?,
-            parrot: if persona.echo { Some(Parrot::new()?) } else { None },
-            recording: persona.recording.clone().and_then(Recording::new),
-            hotwords: persona.recogniser_prompt().map(Into::into),
+            judged: house.engines.judge.is_some(),
+            limit: house.longest_call,
+            first_timestamp: seeds.timestamp,
+            began_utc_ms: seeds.started_utc_ms,
+            taped: taping.is_some(),
+            tone: taping.is_some_and(|house| *house.consent() == Consent::Tone),
+            memory,
+        }
+    }
+
+    fn task(
+        &self,
+        call: &CallId,
+        persona: Arc<Persona>,
+        leg: Leg,
+        settings: MachineSettings,
+        seeds: Seeds,
+        (events, control): (broadcast::Sender<Arc<str>>, mpsc::Receiver<Control>),
+    ) -> Result<CallTask, OpenError> {
+        let house = &self.house;
+        let mouth = Mouth::new(seeds.sequence, seeds.timestamp, leg.spoken, house.redundancy_most)?;
+        let journal = house.journal.as_ref().filter(|_| settings.taped);
+        let journal = journal.map(|journal| journal.begin(call, &self.head(call, &persona, &settings, journal)));
+        Ok(CallTask {
+            call: call.clone(),
+            machine: CallMachine::new(call.clone(), persona, settings, house.engines.voice_detector())?,
+            mouth,
             personas: house.personas.clone(),
             knowledge: house.knowledge.clone(),
             web: house.web.clone(),
-            conversation: Conversation::new(call, persona, house.conversation.clone()),
             engines: house.engines.clone(),
             recorder: house.recorder.clone(),
             tape: None,
+            journal,
             leg,
             events,
             control,
             inbox: wire::inbox(),
-            limit: house.longest_call,
-            began,
+            memory: None,
+            began: seeds.began,
             work: Work::default(),
         })
+    }
+
+    /// What the call's journal begins with.
+    fn head(&self, call: &CallId, persona: &Arc<Persona>, settings: &MachineSettings, journal: &JournalHouse) -> Head {
+        let engines = &self.house.engines;
+        Head {
+            form: FORM,
+            version: env!("CARGO_PKG_VERSION").into(),
+            call: call.clone(),
+            persona: persona.clone(),
+            settings: settings.clone(),
+            asr: engines.asr.name(),
+            llm: engines.llm.name(),
+            tts: engines.tts.name(),
+            config: journal.config().to_owned(),
+        }
     }
 
     fn persona(&self, asked: Option<&str>) -> Result<Arc<Persona>, OpenError> {

@@ -1,39 +1,38 @@
-//! The call's recording: fed by the tick, and ended with the call or by the caller's wish.
-
-use duologue_signaling::event::{Event, Stamped};
-use tokio::time::Instant;
+//! What a call leaves in files: its recording, fed by the tick, and its journal, fed by everything. Both are ended with the call or by
+//! the caller's wish.
 
 use super::task::CallTask;
 use crate::audio::LINE_FRAME;
 use crate::journal::{CallId, Entry, RecordingGone};
 use crate::recording::{Tape, file_of};
+use crate::replay::{JournalTape, journal_of};
 use crate::store::{Recorder, utc_ms};
 use crate::time::CallTime;
 
 impl CallTask {
     /// One tick of both sides, as it is heard and as it is sent.
-    pub(super) fn tape_tick(&mut self, due: Instant, sent: &mut [f32; LINE_FRAME]) {
+    pub(super) fn tape_tick(&mut self, due: CallTime, sent: &[f32; LINE_FRAME]) {
         let Some(tape) = &mut self.tape else { return };
-        let due = CallTime::ZERO + due.saturating_duration_since(self.began);
-        if tape.tick(due, self.ear.frame(), sent) {
+        if tape.tick(due, self.machine.heard(), sent) {
             let (call, started_ms) = (self.call.clone(), tape.started_ms());
             self.recorder.record(Entry::RecordingBegan { file: file_of(&call), call, started_ms });
-            self.emit(Stamped { at_ms: due.ms(), event: Event::Recording { on: true } });
+            if self.journal.is_some() {
+                let call = self.call.clone();
+                self.recorder.record(Entry::JournalBegan { file: journal_of(&call), call });
+            }
         }
     }
 
-    /// The caller's wish not to be recorded. What there is of it goes.
-    pub(super) fn stop_taping(&mut self, at: CallTime, on: bool) {
-        if on {
-            let detail = "A recording does not begin in the middle of a call.".into();
-            return self
-                .emit(Stamped { at_ms: at.ms(), event: Event::Trouble { code: "cannot-record".into(), detail } });
-        }
+    /// The caller's wish not to be recorded. What there is of it goes, the journal with it: it holds his sound.
+    pub(super) fn stop_taping(&mut self) {
+        let (call, why, at_utc_ms) = (self.call.clone(), RecordingGone::OptOut, utc_ms());
         if let Some(tape) = self.tape.take() {
             tape.discard();
-            let call = self.call.clone();
-            self.recorder.record(Entry::RecordingGone { call, why: RecordingGone::OptOut, at_utc_ms: utc_ms() });
-            self.emit(Stamped { at_ms: at.ms(), event: Event::Recording { on: false } });
+            self.recorder.record(Entry::RecordingGone { call: call.clone(), why, at_utc_ms });
+        }
+        if let Some(journal) = self.journal.take() {
+            journal.discard();
+            self.recorder.record(Entry::JournalGone { call, why, at_utc_ms });
         }
     }
 
@@ -48,6 +47,14 @@ impl CallTask {
                 sha256: kept.sha256,
                 lost_ms: kept.lost_ms,
             });
+        }
+    }
+
+    /// The same for the journal.
+    pub(super) async fn close_journal(journal: Option<JournalTape>, digest: u64, call: CallId, recorder: &Recorder) {
+        let Some(journal) = journal else { return };
+        if let Some(kept) = journal.finish(digest).await {
+            recorder.record(Entry::JournalKept { call, bytes: kept.bytes, records: kept.records, lost: kept.lost });
         }
     }
 }

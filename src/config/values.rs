@@ -80,6 +80,11 @@ choice! {
 }
 
 choice! {
+    /// Which calls leave an input journal.
+    pub enum KeepJournals { Recorded = "recorded", Off = "off", }
+}
+
+choice! {
     /// Who is asked about the web.
     pub enum SearchKind { None = "none", Searxng = "searxng", Serper = "serper", }
 }

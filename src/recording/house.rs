@@ -9,8 +9,8 @@ use super::ogg_file::length_of;
 use super::silence::{settle_place, waiting_in};
 use super::tape::Tape;
 use super::thread::{self, Order, Place};
-use crate::audio::tone::RecordingTone;
 use crate::journal::{CallId, Entry, RecordingGone};
+use crate::replay;
 use crate::store::{Reader, Recorder, utc_ms};
 
 /// How a caller learns that the call is recorded.
@@ -69,8 +69,7 @@ impl RecordingHouse {
             ("STARTED_UTC_MS", started_utc_ms.to_string()),
         ];
         let place = Place { path: self.folder.join(file_of(call)), comments };
-        let tone = (self.consent == Consent::Tone).then(RecordingTone::default);
-        Tape::new(self.orders.clone(), id, place, tone)
+        Tape::new(self.orders.clone(), id, place)
     }
 }
 
@@ -79,7 +78,7 @@ pub fn file_of(call: &CallId) -> String {
     format!("{call}.ogg")
 }
 
-/// Takes a recording out of the folder and says so in its row. True where there was one.
+/// Takes a recording out of the folder, the call's journal with it, and says so in their rows.
 ///
 /// # Errors
 /// When the file is there and cannot be taken away.
@@ -95,6 +94,7 @@ pub fn remove(
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
+    replay::remove(folder, &call, why, recorder, at_utc_ms)?;
     recorder.record(Entry::RecordingGone { call, why, at_utc_ms });
     Ok(())
 }
@@ -131,6 +131,16 @@ impl Housekeeping {
             // A redaction that was cut short.
             let row = self.store.recording(&call).await.ok().flatten().filter(|row| row.removed_utc_ms.is_none());
             settle_place(&path, row.and_then(|row| row.sha256).as_deref());
+        }
+        for file in self.store.removed_journals().await.unwrap_or_default() {
+            let _ = std::fs::remove_file(self.folder.join(file));
+        }
+        for (call, file) in self.store.unfinished_journals().await.unwrap_or_default() {
+            let path = self.folder.join(file);
+            if let Ok(Ok(opened)) = tokio::task::spawn_blocking(move || replay::open(&path)).await {
+                let (bytes, records) = (opened.bytes as u64, opened.journal.records.len() as u64);
+                self.recorder.record(Entry::JournalKept { call, bytes, records, lost: 0 });
+            }
         }
         let Ok(broken) = self.store.unfinished_recordings().await else { return };
         for (call, file) in broken {

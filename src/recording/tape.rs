@@ -4,7 +4,6 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 
 use super::FINISH_WITHIN;
 use super::thread::{Order, Place, Ticked};
-use crate::audio::tone::RecordingTone;
 use crate::audio::{HEAR_FRAME, LINE_FRAME};
 use crate::time::{CallTime, TICK};
 
@@ -25,7 +24,6 @@ pub struct Tape {
     id: u64,
     /// The file, until it is made: a call that never connects leaves none.
     place: Option<Place>,
-    tone: Option<RecordingTone>,
     /// The tick that the file begins with.
     first: Option<u64>,
     /// Ticks that were not taken.
@@ -33,18 +31,12 @@ pub struct Tape {
 }
 
 impl Tape {
-    pub(super) const fn new(orders: SyncSender<Order>, id: u64, place: Place, tone: Option<RecordingTone>) -> Self {
-        Self { orders, id, place: Some(place), tone, first: None, untaken: 0 }
+    pub(super) const fn new(orders: SyncSender<Order>, id: u64, place: Place) -> Self {
+        Self { orders, id, place: Some(place), first: None, untaken: 0 }
     }
 
-    /// One tick: what was heard of the caller, and what is sent, to which the tone is added at the beginning. `due` is the tick's
-    /// own moment. True in the first tick.
-    pub fn tick(&mut self, due: CallTime, heard: &[f32], sent: &mut [f32; LINE_FRAME]) -> bool {
-        if let Some(tone) = &mut self.tone
-            && !tone.mix(sent)
-        {
-            self.tone = None;
-        }
+    /// One tick: what was heard of the caller, and what is sent. `due` is the tick's own moment. True in the first tick.
+    pub fn tick(&mut self, due: CallTime, heard: &[f32], sent: &[f32; LINE_FRAME]) -> bool {
         let number = due.since(CallTime::ZERO).as_millis() as u64 / TICK.as_millis() as u64;
         let place = self.place.take();
         let begins = place.is_some();

@@ -54,8 +54,8 @@ async fn clicks_lie_where_they_were_though_ticks_are_missing() {
             continue;
         }
         let heard = if clicking { click::<HEAR_FRAME>() } else { [0.0; HEAR_FRAME] };
-        let mut sent = if clicking { click::<LINE_FRAME>() } else { [0.0; LINE_FRAME] };
-        let first = tape.tick(CallTime::ZERO + TICK * n as u32, &heard, &mut sent);
+        let sent = if clicking { click::<LINE_FRAME>() } else { [0.0; LINE_FRAME] };
+        let first = tape.tick(CallTime::ZERO + TICK * n as u32, &heard, &sent);
         assert_eq!(first, n == began);
         if n % 10_000 == 0 {
             house.settle();
@@ -81,13 +81,12 @@ async fn a_call_that_never_connects_and_one_that_is_discarded_leave_no_file() {
     let house = RecordingHouse::open(folder.path(), Consent::Tone).expect("a house");
     assert_eq!(house.begin(&"never".to_owned(), "porter", 0).finish().await, None);
     let mut tape = house.begin(&"unwanted".to_owned(), "porter", 0);
-    let mut sent = [0.0; LINE_FRAME];
-    tape.tick(CallTime::ZERO, &[0.0; HEAR_FRAME], &mut sent);
-    assert!(sent.iter().any(|sample| *sample != 0.0), "the tone is on the line");
+    let sent = [0.0; LINE_FRAME];
+    tape.tick(CallTime::ZERO, &[0.0; HEAR_FRAME], &sent);
     tape.discard();
     // The thread works in order: when this one is done, so is the other.
     let mut after = house.begin(&"after".to_owned(), "porter", 0);
-    after.tick(CallTime::ZERO, &[0.0; HEAR_FRAME], &mut sent);
+    after.tick(CallTime::ZERO, &[0.0; HEAR_FRAME], &sent);
     after.finish().await.expect("a file");
     let left: Vec<_> =
         std::fs::read_dir(folder.path()).expect("a folder").flatten().map(|file| file.file_name()).collect();

@@ -53,6 +53,8 @@ const STEPS: &[&str] = &[
     "DELETE FROM events WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
     "UPDATE recordings SET removed_utc_ms = coalesce(removed_utc_ms, unixepoch() * 1000),
             removed_why = coalesce(removed_why, 'erased') WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
+    "UPDATE journals SET removed_utc_ms = coalesce(removed_utc_ms, unixepoch() * 1000),
+            removed_why = coalesce(removed_why, 'erased') WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
     "UPDATE incidents SET detail = 'erased' WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
     "UPDATE turns SET text = '', heard = CASE WHEN heard IS NULL THEN NULL ELSE '' END
      WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
@@ -60,7 +62,7 @@ const STEPS: &[&str] = &[
     "DELETE FROM callers WHERE id = ?1",
 ];
 
-/// Erases a caller, the recordings in the folder `recordings` included; `None` where there is none of that name.
+/// Erases a caller, the recordings and journals in the folder `recordings` included; `None` where there is none of that name.
 ///
 /// # Errors
 /// When the file cannot be written. Nothing is erased then, or all of it: then only the tidying up of the file has failed,
@@ -130,10 +132,13 @@ async fn erase_rows(
     .bind(id)
     .fetch_one(&mut *all_or_nothing)
     .await?;
-    let files = sqlx::query_scalar("SELECT file FROM recordings JOIN calls ON calls.id = call WHERE caller_id = ?1")
-        .bind(id)
-        .fetch_all(&mut *all_or_nothing)
-        .await?;
+    let files = sqlx::query_scalar(
+        "SELECT file FROM recordings JOIN calls ON calls.id = call WHERE caller_id = ?1
+         UNION SELECT file FROM journals JOIN calls ON calls.id = call WHERE caller_id = ?1",
+    )
+    .bind(id)
+    .fetch_all(&mut *all_or_nothing)
+    .await?;
     for step in STEPS {
         sqlx::query(*step).bind(id).execute(&mut *all_or_nothing).await?;
     }

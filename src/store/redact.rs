@@ -94,6 +94,9 @@ const STEPS: &[&str] = &[
          AND (turn IN (SELECT value FROM json_each(?2)) OR caller_turn IN (SELECT value FROM json_each(?2)))",
     "DELETE FROM call_summaries WHERE call = ?1 AND ?2 <> '[]'",
     "UPDATE incidents SET detail = 'redacted' WHERE call = ?1 AND ?2 <> '[]'",
+    // The input journal has the sound and the words once more, and cannot be replayed without them.
+    "UPDATE journals SET removed_utc_ms = coalesce(removed_utc_ms, unixepoch() * 1000),
+            removed_why = coalesce(removed_why, 'operator') WHERE call = ?1",
     "UPDATE events SET json = (
          SELECT json_group_object(key, atom) FROM (
              SELECT key, atom FROM json_each(events.json)

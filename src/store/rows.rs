@@ -4,7 +4,7 @@ use sqlx::SqliteConnection;
 
 use duologue_signaling::event::{Stamped, TurnOutcome};
 
-use super::{error, facts, judging, knowledge, recordings};
+use super::{error, facts, journals, judging, knowledge, recordings};
 use crate::journal::{CallId, DownlinkRow, EndReason, Entry, MediaTotals, Speaker, TurnRow, WordFate};
 use crate::media::far_ear::{Evidence, ReportCounts};
 use crate::media::lateness::Lateness;
@@ -54,6 +54,9 @@ pub(super) async fn put(connection: &mut SqliteConnection, entry: &Entry) -> Res
         }
         Entry::RecordingKept { .. } => recordings::kept(connection, entry).await,
         Entry::RecordingGone { call, why, at_utc_ms } => recordings::gone(connection, call, *why, *at_utc_ms).await,
+        Entry::JournalBegan { .. } | Entry::JournalKept { .. } | Entry::JournalGone { .. } => {
+            journals::put(connection, entry).await
+        }
     };
     match done {
         Err(error) if error::code(&error).is_some_and(|code| AT_FAULT.contains(&(code & 0xff))) => {
@@ -95,6 +98,7 @@ fn kind(entry: &Entry) -> &'static str {
         Entry::Meant { .. } => "the meaning of a fact",
         Entry::Summed { .. } => "the summary",
         Entry::RecordingBegan { .. } | Entry::RecordingKept { .. } | Entry::RecordingGone { .. } => "the recording",
+        Entry::JournalBegan { .. } | Entry::JournalKept { .. } | Entry::JournalGone { .. } => "the journal",
     }
 }
 
@@ -112,6 +116,9 @@ fn call_of(entry: &Entry) -> &CallId {
         | Entry::RecordingBegan { call, .. }
         | Entry::RecordingKept { call, .. }
         | Entry::RecordingGone { call, .. }
+        | Entry::JournalBegan { call, .. }
+        | Entry::JournalKept { call, .. }
+        | Entry::JournalGone { call, .. }
         | Entry::Raised { call, .. }
         | Entry::Extracted { call, .. }
         | Entry::Meant { call, .. }

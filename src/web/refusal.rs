@@ -85,10 +85,7 @@ impl From<OpenError> for Refusal {
             OpenError::Offer(OfferRefused::Closed) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "media-port-closed", detail, "Start the server again.")
             }
-            OpenError::Offer(OfferRefused::Setup(_))
-            | OpenError::Codec(_)
-            | OpenError::Rates(_)
-            | OpenError::Ear(_) => {
+            OpenError::Offer(OfferRefused::Setup(_)) | OpenError::Codec(_) | OpenError::Machine(_) => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "setup-failed", detail, "See the server's log.")
             }
         }

@@ -171,6 +171,8 @@ pub fn a_morning() -> Vec<Entry> {
             sha256: "0".repeat(64),
             lost_ms: 0,
         },
+        Entry::JournalBegan { call: "a".into(), file: "a.journal".into() },
+        Entry::JournalKept { call: "a".into(), bytes: 40_000, records: 1_400, lost: 0 },
         closed("a", 12_000),
         opened("b", None),
         Entry::Turn(caller_turn("b", 1, 0, "Hello, are you... no, wait.")),

@@ -21,6 +21,7 @@ use duologue::peer::client::Caller;
 use duologue::peer::net::Memory;
 use duologue::peer::{Peer, PeerEvent, Port, PortConfig};
 use duologue::recording::{Consent, RecordingHouse};
+use duologue::replay::JournalHouse;
 use duologue::store::Store;
 use duologue::time::TICK;
 use duologue_signaling::event::{Event, Stamped, TurnOutcome};
@@ -68,6 +69,7 @@ async fn stage_with(opening: &str, asks: &[&str], network: Memory, consent: Opti
     let mut echo = Persona::blank("echo");
     echo.echo = true;
     let recording = consent.map(|consent| RecordingHouse::open(folder.path(), consent).expect("a house"));
+    let journal = recording.as_ref().map(|_| JournalHouse::open(folder.path(), String::new()).expect("a thread"));
     let registry = Registry::new(House {
         port: Port::bind_in(any_port(), &network).await.expect("a port"),
         engines: Engines {
@@ -92,6 +94,7 @@ async fn stage_with(opening: &str, asks: &[&str], network: Memory, consent: Opti
         knowledge: KnowledgeHouse { store: store.reader(), ranker: Arc::new(AsFound), passages: 0 },
         web: None,
         recording,
+        journal,
         max_calls: 4,
         longest_call: Duration::from_secs(3_600),
     });
@@ -119,13 +122,13 @@ pub struct Phone {
 
 impl Phone {
     pub async fn call(stage: &Stage, persona: &str) -> Self {
+        Self::call_as(stage, Asked { persona: Some(persona), ..Asked::default() }).await
+    }
+
+    pub async fn call_as(stage: &Stage, asked: Asked<'_>) -> Self {
         let port = Port::bind_in(any_port(), &stage.network).await.expect("a port");
         let caller = Caller::new(&port).await.expect("an offer");
-        let opened = stage
-            .registry
-            .open(caller.offer(), Asked { persona: Some(persona), ..Asked::default() })
-            .await
-            .expect("a call");
+        let opened = stage.registry.open(caller.offer(), asked).await.expect("a call");
         let peer = caller.answered(&opened.answer).await.expect("a usable answer");
         let encoder = OpusEncoder::new(OpusSettings::default()).expect("an encoder");
         let decoder = OpusDecoder::new(LINE_RATE).expect("a decoder");

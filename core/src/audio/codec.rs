@@ -25,7 +25,7 @@ const LONGEST_TICKS: u32 = 5_760;
 const USUAL_PACKET: Duration = Duration::from_millis(20);
 
 /// A codec, as two sides agree on it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum LineCodec {
     #[default]
     Opus,
@@ -41,7 +41,7 @@ pub enum LineCodec {
 
 /// The rates at which plain samples are taken: those with a whole number of 48 kHz ticks a sample, and of samples in a
 /// tick of 20 ms after resampling.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum L16Rate {
     Hz8000,
     Hz16000,

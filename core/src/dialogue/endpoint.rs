@@ -5,7 +5,8 @@ use super::question::{Asked, Progress, progress};
 use super::words::{Phrases, asks_to_wait, words};
 
 /// When a turn ends.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct EndpointSettings {
     /// The least silence that ends a turn, milliseconds: 80..=2000. Under 200 ms the turn model has not heard enough of
     /// the pause to be asked.
@@ -54,7 +55,8 @@ impl Default for EndpointSettings {
 /// weight is also a time: 1.0 is 167 ms of silence more or less.
 ///
 /// Chosen on one half of the duplex corpus and tried on the other (docs/decisions/0017).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct EndWeights {
     /// With no silence and no opinion: 0.17.
     pub bias: f32,

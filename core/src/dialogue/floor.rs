@@ -17,7 +17,8 @@ use super::suspicion::{Meant, NotMeant, Ruling};
 use crate::time::CallTime;
 
 /// How much sound, or lack of it, moves the floor.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct FloorSettings {
     /// Caller speech over a reply that is still unheard revokes it, milliseconds: 20..=1000. Shorter than a barge-in, since
     /// nothing audible is lost.

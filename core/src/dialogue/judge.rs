@@ -10,9 +10,10 @@ use super::history::Line;
 use super::persona::Persona;
 use super::words::{asks_to_wait, words};
 pub use crate::memory::recollection::Relation;
+use crate::replay::kept;
 
 /// What the agent can do. The words of docs/GLOSSARY.md, of the SQL columns and of the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Action {
     /// Nothing: the caller holds the floor, or asked for a moment.
     Listen,
@@ -65,7 +66,7 @@ impl Action {
 }
 
 /// Who holds the floor when a judge is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Moment {
     /// The caller speaks; the text is an open partial.
     Caller,
@@ -118,11 +119,12 @@ pub struct Situation {
 }
 
 /// What a judge says.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Verdict {
     pub action: Action,
     /// A stable code for SQL: `answerable`, `asked-to-wait`, ...
-    pub reason: &'static str,
+    #[serde(deserialize_with = "kept::code")]
+    pub reason: kept::Code,
     /// Of the actions that are legal here; they sum to 1.
     pub probabilities: BTreeMap<Action, f32>,
     /// The sentence of [`Situation::memory`] that it rests on, if it rests on one.

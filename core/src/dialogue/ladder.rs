@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::time::CallTime;
 
 /// What stretches the waits of the ladder, each a factor.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Patience {
     /// The agent has asked something: people think before they answer. 1.0..=10.0.
     pub after_question: f32,
@@ -21,7 +21,7 @@ impl Default for Patience {
 }
 
 /// One rung: after so much silence, say this.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Rung {
     /// Silence since the rung before (or since the last speech), milliseconds: 1,000..=600,000.
     pub after_ms: u64,

@@ -8,7 +8,7 @@ use super::conversation::Input;
 use crate::backend::AsrPurpose;
 
 /// Goes with a piece of sound to the recogniser and comes back with the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Ask {
     pub turn: u32,
     pub revision: u32,

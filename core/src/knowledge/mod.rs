@@ -9,7 +9,7 @@ use crate::dialogue::words::words;
 use crate::memory::recollection::shares;
 
 /// A piece of somebody's text that fits the caller's words.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Passage {
     /// The row of `knowledge_chunks` that it is.
     pub chunk: Option<i64>,

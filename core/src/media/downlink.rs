@@ -17,7 +17,7 @@ mod congestion;
 use congestion::Congestion;
 
 /// A reception report about our stream, in units.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct LinkReport {
     /// Packets that the other side expected since the report before.
     pub expected: u32,
@@ -40,7 +40,7 @@ impl LinkReport {
 pub type Level = u8;
 
 /// What the configuration allows, and what the other side can read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct DownlinkSettings {
     /// The other side reads RFC 2198.
     pub red: bool,

@@ -17,7 +17,7 @@ use crate::journal::MediaTotals;
 use crate::time::{CallTime, TICK};
 
 /// The ear's numbers; each comes from the configuration, which has the ranges.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct EarSettings {
     pub jitter_min_ms: u32,
     pub jitter_max_ms: u32,
@@ -52,6 +52,19 @@ pub struct Ear {
     segmenter: Segmenter,
     echo: Echo,
     frame: [f32; HEAR_FRAME],
+    sensed: Sensed,
+}
+
+/// What floating point and models made of a tick's sound: all that the sound itself decides. With these numbers a call is heard
+/// again as it was, on any machine, without the detector's model, and without the agent's voice for the echo canceller.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sensed {
+    /// The voice detector's.
+    pub probability: f32,
+    pub echo_likelihood: f32,
+    pub level_dbfs: f32,
+    /// See [`Receiver::stretched`].
+    pub stretched: i32,
 }
 
 impl Ear {
@@ -81,6 +94,7 @@ impl Ear {
             segmenter: Segmenter::new(segment),
             echo: Echo::new()?,
             frame: [0.0; HEAR_FRAME],
+            sensed: Sensed::default(),
         })
     }
 
@@ -137,7 +151,26 @@ impl Ear {
         let probability = self.vad.feed(&self.frame);
         let heard = self.segmenter.feed(at, &self.frame, probability);
         self.receiver.judged(&self.frame, !heard.speech && probability < QUIET_PROBABILITY);
+        let stretched = self.receiver.stretched();
+        self.sensed = Sensed { probability, echo_likelihood, level_dbfs: heard.level_dbfs, stretched };
         Heard { probability, echo_likelihood, ..heard }
+    }
+
+    /// Hears the next 20 ms again, as they were: the packets are the same, and so is what was made of their sound.
+    pub fn tick_as(&mut self, at: CallTime, sensed: Sensed) -> Hearing {
+        self.receiver.frame_as(at, sensed.stretched, &mut self.frame);
+        let Sensed { probability, echo_likelihood, level_dbfs, .. } = sensed;
+        let heard = self.segmenter.feed(at, &self.frame, probability);
+        self.receiver.judged(&self.frame, !heard.speech && probability < QUIET_PROBABILITY);
+        self.sensed = sensed;
+        // With another threshold there may be speech now where there was none, whose level nobody noted.
+        let level_dbfs = if heard.level_dbfs == 0.0 || level_dbfs == 0.0 { heard.level_dbfs } else { level_dbfs };
+        Heard { probability, echo_likelihood, level_dbfs, ..heard }.hearing()
+    }
+
+    /// What was made of the last tick's sound.
+    pub const fn sensed(&self) -> Sensed {
+        self.sensed
     }
 
     /// What was heard in the last tick: 320 samples.

@@ -7,7 +7,7 @@ use crate::audio::resample::{Resampler, UnsupportedRates};
 use crate::audio::{HEAR_FRAME, HEAR_RATE, LINE_FRAME, LINE_RATE};
 
 /// What is done about an echo on one line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct EchoMeans {
     /// Take it out of what is heard.
     pub canceller: bool,

@@ -14,7 +14,7 @@ use crate::audio::{LINE_FRAME, LINE_RATE};
 use crate::time::{CallTime, TICK};
 
 /// What the far ear is taken for while it says nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FarEarSettings {
     /// The receiver's jitter buffer and sound card, milliseconds: 0..=1000. A headless Chromium on a quiet network buffers
     /// 36 ms and plays 10 ms at a time; sound cards add 20 to 60 ms.
@@ -28,7 +28,7 @@ impl Default for FarEarSettings {
 }
 
 /// What a client says it is playing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct PlayoutReport {
     /// The sample that is coming out of the loudspeaker: its RTP timestamp less that of the first packet, modulo 2^32.
     pub line: u32,

@@ -84,6 +84,8 @@ pub struct Receiver {
     /// Nobody was heard in the last tick.
     quiet: bool,
     joined: CallTime,
+    /// See [`Self::stretched`].
+    stretched: i32,
     counts: SoundCounts,
 }
 
@@ -105,6 +107,7 @@ impl Receiver {
             made_until: 0,
             quiet: true,
             joined: CallTime::ZERO,
+            stretched: 0,
             counts: SoundCounts::default(),
         })
     }
@@ -149,7 +152,27 @@ impl Receiver {
     /// The next 20 ms. Once a tick.
     pub fn frame(&mut self, at: CallTime, out: &mut [f32; HEAR_FRAME]) {
         self.fill(at);
-        if self.stretch(at) {
+        self.stretched = self.stretch(at);
+        self.give(at, out);
+    }
+
+    /// As [`Self::frame`], stretched by so many samples whatever it sounds like: as it was when this was heard live.
+    pub fn frame_as(&mut self, at: CallTime, stretched: i32, out: &mut [f32; HEAR_FRAME]) {
+        self.fill(at);
+        if self.may_stretch() {
+            self.jitter.wish(at, self.at_hand());
+        }
+        self.stretched = self.stretch_by(at, stretched);
+        self.give(at, out);
+    }
+
+    /// By how many samples the last frame was made longer, or, below zero, shorter.
+    pub const fn stretched(&self) -> i32 {
+        self.stretched
+    }
+
+    fn give(&mut self, at: CallTime, out: &mut [f32; HEAR_FRAME]) {
+        if self.stretched != 0 {
             self.fill(at);
         }
         for (out, sample) in out.iter_mut().zip(&self.sound) {
@@ -286,13 +309,36 @@ impl Receiver {
         }
     }
 
-    /// Makes the newest sound shorter or longer, where that is wished for and not heard. True: something was changed.
-    fn stretch(&mut self, at: CallTime) -> bool {
-        if self.open < 1.0 || self.made_up > Duration::ZERO {
-            return false;
+    /// Nothing is stretched that was made up or is fading.
+    fn may_stretch(&self) -> bool {
+        self.open >= 1.0 && self.made_up == Duration::ZERO
+    }
+
+    /// Stretches by what was found live: no sound is looked at.
+    fn stretch_by(&mut self, at: CallTime, samples: i32) -> i32 {
+        let by = (samples.unsigned_abs() as usize).min(HEAR_RATE as usize);
+        match samples {
+            0 => return 0,
+            1.. => {
+                self.sound.resize(self.sound.len() + by, 0.0);
+                self.counts.lengthened += by as u64;
+            }
+            _ => {
+                self.sound.truncate(self.sound.len().saturating_sub(by));
+                self.counts.shortened += by as u64;
+            }
+        }
+        self.joined = at;
+        samples
+    }
+
+    /// Makes the newest sound shorter or longer, where that is wished for and not heard; gives by how much.
+    fn stretch(&mut self, at: CallTime) -> i32 {
+        if !self.may_stretch() {
+            return 0;
         }
         let (by, soon, longer) = match self.jitter.wish(at, self.at_hand()) {
-            Wish::Keep => return false,
+            Wish::Keep => return 0,
             Wish::Shorter { by, soon } => (by, soon, false),
             Wish::Longer { by, soon } => (by, soon, true),
         };
@@ -300,7 +346,7 @@ impl Receiver {
         let room = self.quiet && level::rms(&self.sound[from..]) <= (self.comfort.rms() * ROOM).max(HUSH);
         let may = room || (self.settings.stretch_speech && (soon || at.since(self.joined) >= JOINT_EVERY));
         if !may {
-            return false;
+            return 0;
         }
         let likeness = if room {
             ANYHOW
@@ -322,6 +368,7 @@ impl Receiver {
         if changed > 0 {
             self.joined = at;
         }
-        changed > 0
+        let changed = i32::try_from(changed).unwrap_or(i32::MAX);
+        if longer { changed } else { -changed }
     }
 }

@@ -52,7 +52,7 @@ impl Kind {
 }
 
 /// What a fact says about its subject: `facts.predicate` in SQL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Predicate {
     Name,
     Phone,
@@ -136,7 +136,7 @@ impl Predicate {
 pub const CALLER: &str = "caller";
 
 /// Something known.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Fact {
     /// [`CALLER`], or whose it is, seen from there: `sister`, `dog`.
     pub subject: String,
@@ -181,7 +181,7 @@ impl Fact {
 }
 
 /// Whose promise it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Party {
     Caller,
     Agent,

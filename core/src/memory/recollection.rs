@@ -4,7 +4,7 @@ use super::calendar::Day;
 use super::{Fact, Party};
 
 /// How well a caller is known, by how often they have talked with us.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Relation {
     #[default]
     Stranger,
@@ -35,7 +35,7 @@ impl Relation {
 }
 
 /// A fact as the store gives it back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Known {
     /// The fact's row in SQL: what a verdict may rest on.
     pub id: i64,
@@ -46,7 +46,7 @@ pub struct Known {
 }
 
 /// A promise that is open.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Open {
     pub who: Party,
     pub what: String,
@@ -56,7 +56,7 @@ pub struct Open {
 }
 
 /// A value that was said to be another one before.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Conflict {
     pub predicate: String,
     pub before: String,
@@ -67,7 +67,7 @@ pub struct Conflict {
 }
 
 /// Everything that is known of a caller, before anybody chooses.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Recollection {
     pub relation: Relation,
     /// What holds now, the most telling first: who they are, then the newest.

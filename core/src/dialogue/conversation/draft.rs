@@ -13,7 +13,8 @@ use crate::dialogue::words::same_words;
 use crate::time::CallTime;
 
 /// How far the agent runs ahead of the end of a turn.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct DraftSettings {
     /// Drafts of one caller turn: 0..=8. None: a reply is begun when the turn is over.
     pub most: u32,

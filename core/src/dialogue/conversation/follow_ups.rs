@@ -14,7 +14,8 @@ use crate::knowledge::quote::neutral;
 use crate::time::CallTime;
 
 /// How many, and how soon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct FollowUpSettings {
     /// Questions for one answer: 0..=5; 0 proposes none.
     pub most: u32,

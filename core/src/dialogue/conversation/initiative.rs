@@ -22,7 +22,7 @@ use crate::memory::recollection::Open;
 use crate::time::CallTime;
 
 /// Something that the agent is to say of its own accord.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Errand {
     /// These words, whatever the budget says: somebody outside has decided it.
     Say { words: String, interrupt: bool, hang_up: bool },

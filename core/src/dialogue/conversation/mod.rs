@@ -47,6 +47,7 @@ use crate::journal::{CallId, EndReason, Entry};
 use crate::knowledge::Passage;
 use crate::media::far_ear::{FarEar, FarEarSettings, PlayoutReport};
 use crate::memory::recollection::Recollection;
+use crate::replay::kept;
 use crate::time::CallTime;
 
 use arriving::Arriving;
@@ -66,7 +67,8 @@ pub use sources::SourceSettings;
 use sources::Sources;
 
 /// The conversation's own numbers; each comes from the configuration.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct ConversationSettings {
     pub floor: FloorSettings,
     pub endpoint: EndpointSettings,
@@ -83,7 +85,8 @@ pub struct ConversationSettings {
 }
 
 /// How the judge is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Judging {
     /// It works beside the tick: a reply is drafted while it thinks, and it reads partials too. Otherwise its answer is there at
     /// once.
@@ -99,7 +102,8 @@ impl Default for Judging {
 }
 
 /// How far the machinery runs ahead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Pace {
     /// New caller speech between two partial transcripts, milliseconds: 200..=5000.
     pub partial_every_ms: u32,
@@ -120,7 +124,7 @@ impl Default for Pace {
 }
 
 /// What a back end or a person tells the conversation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Input {
     /// What was heard of the whole turn so far, parts that are settled included, or why it is not known. See
     /// [`super::parts`].
@@ -128,15 +132,31 @@ pub enum Input {
     /// The turn model's opinion about the present pause.
     Complete { turn: u32, revision: u32, probability: f32 },
     /// The judge's answer.
-    Judged { turn: u32, revision: u32, moment: Moment, judge: &'static str, verdict: Verdict, took_ms: f32 },
+    Judged {
+        turn: u32,
+        revision: u32,
+        moment: Moment,
+        #[serde(deserialize_with = "kept::code")]
+        judge: kept::Code,
+        verdict: Verdict,
+        took_ms: f32,
+    },
     /// The sound of a sign of attention, at the rate of the line.
-    Attention { text: String, pcm: Arc<[f32]> },
+    Attention {
+        text: String,
+        #[serde(with = "kept::length")]
+        pcm: Arc<[f32]>,
+    },
     /// More text of a reply.
     Token { turn: u32, text: String },
     /// The language model has finished, or failed.
     Generated { turn: u32, result: Result<(), String> },
     /// Something went wrong that is worth a row, and was made good.
-    Trouble { code: &'static str, detail: String },
+    Trouble {
+        #[serde(deserialize_with = "kept::code")]
+        code: kept::Code,
+        detail: String,
+    },
     /// Sound of a clause.
     Speech { turn: u32, clause: u32, speech: Speech },
     /// A clause is complete, or failed.
@@ -168,7 +188,7 @@ pub enum Input {
     /// Something to say of the agent's own accord, after so long.
     Errand { errand: Errand, after: Duration },
     /// This persona answers from now on.
-    Persona(Arc<Persona>),
+    Persona(#[serde(with = "kept::shared")] Arc<Persona>),
 }
 
 /// What the conversation wants done. The call task executes effects in order, at once, without waiting for any.

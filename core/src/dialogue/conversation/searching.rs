@@ -14,13 +14,16 @@ use crate::dialogue::lookup::wants_search;
 use crate::dialogue::sentence::{ClauseCutter, speakable};
 use crate::journal::{Entry, SearchRow};
 use crate::knowledge::Passage;
+use crate::replay::kept;
 use crate::time::CallTime;
 
 /// Who is asked, and for how long.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct SearchSettings {
     /// The provider's name; `None`: there is nobody to ask.
-    pub provider: Option<&'static str>,
+    #[serde(deserialize_with = "kept::maybe_code")]
+    pub provider: Option<kept::Code>,
     /// A reply waits so long for what it has asked the web, milliseconds: 200..=10000.
     pub budget_ms: u32,
 }

@@ -16,7 +16,8 @@ use crate::knowledge::quote::quotation;
 use crate::time::CallTime;
 
 /// How much is quoted, and how long it is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct SourceSettings {
     /// Characters of passages in a request: 100..=4000. More knows more and is read more slowly by the model.
     pub chars: usize,

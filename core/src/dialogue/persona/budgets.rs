@@ -2,12 +2,10 @@
 
 use std::fmt;
 
-use serde::Deserialize;
-
 use super::limits;
 
 /// How often the agent may do what a caller may mind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Budgets {
     /// Interruptions in any `interrupts_per_turns` caller turns: 0..=10.
     pub interrupts_most: u32,
@@ -38,7 +36,7 @@ impl Default for Budgets {
 }
 
 /// What the agent never does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NeverRule {
     /// Cut in while digits, names or an address are being dictated.
@@ -63,7 +61,7 @@ impl NeverRule {
 }
 
 /// When the agent does not speak first, on a wall clock. It may begin in the evening and end in the morning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct QuietHours {
     /// Minutes after midnight: 0..=1439.
     pub from_min: u32,

@@ -18,7 +18,7 @@ use super::judge::Action;
 use super::ladder::{Patience, Rung};
 
 /// A persona, checked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Persona {
     /// What the API calls it: lower case letters, digits and `-`.
     pub name: String,
@@ -78,13 +78,14 @@ pub struct Persona {
     /// Plays this WAV file instead of talking, over and over: a path, relative to the persona's own file.
     pub plays: Option<String>,
     /// What is in that file, at the rate of the line; whoever read the file puts it here.
+    #[serde(skip)]
     pub recording: Option<Arc<[f32]>>,
     /// The system prompt.
     pub prompt: String,
 }
 
 /// A folder with what a persona knows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct KnowledgeFolder {
     /// As the file has it: relative to the persona's own file.
     pub path: String,

@@ -1,0 +1,180 @@
+//! The memory of a call with a caller who is known by name. Finished turns are read into the notebook as they are kept; what is known
+//! is fetched when the call begins, and what comes to mind with every transcript; and the language model may be asked for facts,
+//! one turn at a time, only while nobody speaks or waits.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use duologue_signaling::event::FloorState;
+use serde::{Deserialize, Serialize};
+
+use super::{CallMachine, Extracted, Output};
+use crate::dialogue::conversation::{Conversation, Errand, Input};
+use crate::journal::{Entry, Speaker, TurnRow};
+use crate::memory::calendar::Day;
+use crate::memory::extract;
+use crate::memory::keeping::soon;
+use crate::memory::notebook::Notebook;
+use crate::memory::recollection::Open;
+use crate::memory::{Gleanings, Party, promises};
+use crate::time::CallTime;
+
+/// Turns that may wait; of a caller who talks faster than the model reads, the newest are asked about.
+const WAITING_MOST: usize = 8;
+/// A turn is begun so often before it is given up for good.
+const TRIES: u32 = 3;
+
+/// How a caller is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemorySettings {
+    /// Characters of the prompt that what is known of the caller may take: 100..=4000.
+    pub digest_chars: usize,
+    /// Facts and earlier words that are recalled for a turn: 0..=16.
+    pub recalled: u32,
+    /// The language model is asked for facts as well.
+    pub asks_model: bool,
+}
+
+/// One call's memory.
+pub(super) struct CallMemory {
+    settings: MemorySettings,
+    notebook: Notebook,
+    /// Turns that the language model is to be asked about, and the one that it is asked about.
+    waiting: VecDeque<Asking>,
+    running: Option<Asking>,
+}
+
+#[derive(Clone)]
+struct Asking {
+    turn: u32,
+    text: Arc<str>,
+    tries: u32,
+}
+
+impl CallMemory {
+    pub fn new(settings: MemorySettings, began_utc_ms: i64, conversation: &mut Conversation) -> Self {
+        let today = Day::of_utc_ms(began_utc_ms);
+        conversation.give_memory(today, settings.digest_chars);
+        Self { settings, notebook: Notebook::new(today), waiting: VecDeque::new(), running: None }
+    }
+
+    /// A finished caller turn that says something waits for its moment.
+    fn note(&mut self, row: &TurnRow) {
+        if !self.settings.asks_model || row.speaker != Speaker::Caller || extract::question(&row.text).is_none() {
+            return;
+        }
+        if self.waiting.len() == WAITING_MOST {
+            self.waiting.pop_front();
+        }
+        self.waiting.push_back(Asking { turn: row.turn, text: row.text.as_str().into(), tries: 0 });
+    }
+}
+
+impl CallMachine {
+    /// Looks for what these words bring to mind.
+    pub(super) fn recall(&mut self, at: CallTime, words: &str) {
+        if !words.is_empty() && self.memory.as_ref().is_some_and(|memory| memory.settings.recalled > 0) {
+            self.put(at, Output::Recall { words: words.to_owned() });
+        }
+    }
+
+    /// A row is kept; where it is a turn, what it gives to remember is kept after it.
+    pub(super) fn keep(&mut self, at: CallTime, entry: Entry) {
+        let mut gleaned = None;
+        let mut promised = Vec::new();
+        if let Entry::Turn(row) = &entry {
+            if let Some(memory) = &mut self.memory {
+                gleaned = Some((row.turn, memory.notebook.read(row)));
+                memory.note(row);
+            }
+            promised = promised_soon(row, Day::of_utc_ms(self.utc_ms(at)));
+        }
+        self.keep_row(at, entry);
+        for (errand, after) in promised {
+            self.conversation.on(at, Input::Errand { errand, after });
+        }
+        if let Some((turn, gleanings)) = gleaned.filter(|(_, gleanings)| !gleanings.is_empty()) {
+            self.keep_gleanings(at, turn, gleanings);
+        }
+    }
+
+    fn keep_gleanings(&mut self, at: CallTime, turn: u32, gleanings: Gleanings) {
+        let facts = gleanings.facts.clone();
+        let entry = Entry::Remembered { call: self.call.clone(), turn, gleanings, at_utc_ms: self.utc_ms(at) };
+        self.keep_row(at, entry);
+        if !facts.is_empty() {
+            self.put(at, Output::FindMeanings(facts));
+        }
+    }
+
+    /// What is known of the caller is there: promises that this very call keeps are closed.
+    pub(super) fn know(&mut self, at: CallTime, input: &Input) {
+        let (Some(memory), Input::Remembered(known)) = (&mut self.memory, input) else { return };
+        let closed = memory.notebook.know(&known.open);
+        if !closed.is_empty() {
+            self.keep_gleanings(at, 0, Gleanings { closed, ..Gleanings::default() });
+        }
+    }
+
+    /// What the call was about, for the next one.
+    pub(super) fn sum_up(&mut self, at: CallTime) {
+        if let Some(text) = self.memory.as_ref().and_then(|memory| memory.notebook.summary()) {
+            self.keep_row(at, Entry::Summed { call: self.call.clone(), text });
+        }
+    }
+
+    /// Once a tick: asks the language model about a turn when the floor is free, gives it up when it is not.
+    pub(super) fn watch_extraction(&mut self, at: CallTime) {
+        let free = self.conversation.floor() == FloorState::Idle;
+        let Some(memory) = &mut self.memory else { return };
+        if !free {
+            let Some(mut asking) = memory.running.take() else { return };
+            asking.tries += 1;
+            let turn = asking.turn;
+            let again = asking.tries < TRIES;
+            if again {
+                memory.waiting.push_front(asking);
+            }
+            self.put(at, Output::GiveUpExtraction);
+            if !again {
+                let nothing = Extracted { turn, outcome: "given-up", facts: Vec::new(), refused: 0, took_ms: 0 };
+                self.keep_extracted(at, nothing);
+            }
+            return;
+        }
+        if memory.running.is_some() {
+            return;
+        }
+        let Some(asking) = memory.waiting.pop_front() else { return };
+        let Some(request) = extract::question(&asking.text) else { return };
+        let output = Output::Extract { turn: asking.turn, text: asking.text.clone(), request: Box::new(request) };
+        memory.running = Some(asking);
+        self.put(at, output);
+    }
+
+    /// What was found becomes facts of the turn, and that it was asked a row.
+    pub(super) fn keep_extracted(&mut self, at: CallTime, found: Extracted) {
+        let Some(memory) = &mut self.memory else { return };
+        memory.running.take_if(|asking| asking.turn == found.turn);
+        let Extracted { turn, outcome, facts, refused, took_ms } = found;
+        let count = u32::try_from(facts.len()).unwrap_or(u32::MAX);
+        let (call, at_utc_ms) = (self.call.clone(), self.utc_ms(at));
+        self.keep_row(at, Entry::Extracted { call, turn, at_utc_ms, outcome, facts: count, refused, took_ms });
+        if !facts.is_empty() {
+            self.keep_gleanings(at, turn, Gleanings { facts, ..Gleanings::default() });
+        }
+    }
+}
+
+/// What the agent has promised for later in this call: "I'll remind you in ten minutes."
+fn promised_soon(row: &TurnRow, today: Day) -> Vec<(Errand, Duration)> {
+    let heard = row.heard.as_deref().filter(|_| row.speaker == Speaker::Agent);
+    let promised = heard.map_or_else(Vec::new, |heard| promises(heard, Party::Agent, today));
+    let timed = promised.into_iter().filter_map(|promise| {
+        let after = soon(&promise.what)?;
+        let open = Open { who: promise.who, what: promise.what, due: promise.due, made: today };
+        Some((Errand::promise(open, today), after))
+    });
+    timed.collect()
+}
