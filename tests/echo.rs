@@ -36,6 +36,7 @@ async fn call(house: &House, echo: &str, patience_s: f64) -> usize {
     let args = CallArguments {
         wavs: vec![question(house.folder.path())],
         url: house.url.clone(),
+        caller: None,
         persona: None,
         out: None,
         json: true,

@@ -14,11 +14,18 @@ pub struct Calibration {
     pub temperature: [f32; 3],
     /// How many times likelier than `respond` the actions that leave a question unanswered must be together. At least 1.
     pub decline_margin: f32,
+    /// How many times likelier than anything else cutting in must be. At least 1.
+    #[serde(default = "even")]
+    pub interrupt_margin: f32,
+}
+
+const fn even() -> f32 {
+    1.0
 }
 
 impl Default for Calibration {
     fn default() -> Self {
-        Self { temperature: [1.0; 3], decline_margin: 1.0 }
+        Self { temperature: [1.0; 3], decline_margin: 1.0, interrupt_margin: even() }
     }
 }
 
@@ -46,16 +53,21 @@ impl Calibration {
     }
 
     /// The likeliest action; one that leaves a question unanswered only where such actions together are likely enough beside
-    /// `respond`: whether a caller is to get an answer is asked first, and then how to give none.
+    /// `respond`: whether a caller is to get an answer is asked first, and then how to give none. A speaking caller is cut in on
+    /// where that is likely enough beside everything else.
     #[must_use]
     pub fn choose(&self, probabilities: &[(Action, f32)]) -> Action {
-        let respond = probabilities.iter().find(|(a, _)| *a == Action::Respond).map_or(0.0, |(_, p)| *p);
+        let of = |wanted: Action| probabilities.iter().find(|(a, _)| *a == wanted).map_or(0.0, |(_, p)| *p);
+        let respond = of(Action::Respond);
         let declined: f32 = probabilities.iter().filter(|(a, _)| leaves_unanswered(*a)).map(|(_, p)| p).sum();
         let declines = declined >= respond * self.decline_margin;
+        let calm = of(Action::Listen).max(of(Action::Backchannel));
+        let cuts_in = of(Action::Interrupt) >= calm * self.interrupt_margin;
         probabilities
             .iter()
             .filter(|(action, _)| *action != Action::Respond || !declines || declined == 0.0)
             .filter(|(action, _)| !leaves_unanswered(*action) || declines)
+            .filter(|(action, _)| *action != Action::Interrupt || cuts_in)
             // Between equals, the first.
             .max_by(|a, b| a.1.total_cmp(&b.1).then((a.0 == Action::Respond).cmp(&(b.0 == Action::Respond))))
             .map_or(Action::Listen, |(action, _)| *action)
@@ -64,8 +76,11 @@ impl Calibration {
     pub fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(Fault::file(path))?;
         let read: Self = serde_json::from_str(&text).map_err(|e| Fault::line(path, e.line(), e.to_string()))?;
-        if read.temperature.iter().any(|t| !(0.05..=20.0).contains(t)) || read.decline_margin < 1.0 {
-            return Err(Fault::content(path, "temperatures must be within 0.05..20 and the margin at least 1"));
+        if read.temperature.iter().any(|t| !(0.05..=20.0).contains(t))
+            || read.decline_margin < 1.0
+            || read.interrupt_margin < 1.0
+        {
+            return Err(Fault::content(path, "temperatures must be within 0.05..20 and the margins at least 1"));
         }
         Ok(read)
     }

@@ -1,6 +1,7 @@
 //! The figures of the card, measured by one command, so that none is typed by hand.
 
 use crate::action::Action;
+use crate::beginnings::{cut_in, turned_away};
 use crate::evaluate::{Outcome, Report, evaluate, quantile};
 use crate::fault::{Fault, Result};
 use crate::judge::Judge;
@@ -18,6 +19,10 @@ struct Split {
     items: Vec<Item>,
     outcomes: Vec<Outcome>,
     report: Report,
+    /// Beginnings of honest questions, and the share of them that is cut in on.
+    begun: (usize, f32),
+    /// Endings of tellings, and the share of them that is turned away.
+    told: (usize, f32),
 }
 
 fn judged(judge: &Judge, items: &[Item], without: Without) -> Result<(Vec<Outcome>, Report)> {
@@ -36,7 +41,8 @@ pub fn figures(data: &Path, base: &Path, head: &Path) -> Result<String> {
     for name in ["dev", "test"] {
         let items = read_items(&data.join(format!("{name}.jsonl")))?;
         let (outcomes, report) = judged(&judge, &items, Without::default())?;
-        splits.push(Split { name, items, outcomes, report });
+        let (begun, told) = (cut_in(&judge, &items)?, turned_away(&judge, &items)?);
+        splits.push(Split { name, items, outcomes, report, begun, told });
     }
     let mut out = String::new();
     let told = |fault: std::fmt::Error| Fault::content(data, fault.to_string());
@@ -57,8 +63,11 @@ pub fn figures(data: &Path, base: &Path, head: &Path) -> Result<String> {
 }
 
 fn quality(out: &mut String, splits: &[Split]) -> std::fmt::Result {
-    writeln!(out, "| split | language | items | macro-F1 | accuracy | calibration error | honest questions refused |")?;
-    writeln!(out, "|---|---|---|---|---|---|---|")?;
+    writeln!(
+        out,
+        "| split | language | items | macro-F1 | accuracy | calibration error | honest questions refused | cut in on while they are asked | tellings turned away |"
+    )?;
+    writeln!(out, "|---|---|---|---|---|---|---|---|---|")?;
     for split in splits {
         for lang in ["all", "zh"] {
             let of_lang = split.items.iter().zip(&split.outcomes);
@@ -67,7 +76,15 @@ fn quality(out: &mut String, splits: &[Split]) -> std::fmt::Result {
             let r = Report::of(&outcomes);
             let (f1, right, ece) = (r.macro_f1, r.accuracy, r.ece);
             let honest = format!("{:.1} % of {}", r.honest.1 * 100.0, r.honest.0);
-            writeln!(out, "| {} | {lang} | {} | {f1:.3} | {right:.3} | {ece:.3} | {honest} |", split.name, r.items)?;
+            let share = |(count, share): (usize, f32)| {
+                if lang == "all" { format!("{:.1} % of {count}", share * 100.0) } else { String::new() }
+            };
+            let (cut, away) = (share(split.begun), share(split.told));
+            writeln!(
+                out,
+                "| {} | {lang} | {} | {f1:.3} | {right:.3} | {ece:.3} | {honest} | {cut} | {away} |",
+                split.name, r.items
+            )?;
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! The commands: `duologue-judge`, and `duologue judge`.
 
+use crate::beginnings::{cut_in, turned_away};
 use crate::evaluate::evaluate;
 use crate::situation::read_items;
 use crate::train::{Plan, recalibrate, train};
@@ -165,6 +166,10 @@ fn eval(file: &Path, place: &Place, lang: Option<String>, without: &[Part], wron
         }
     })?;
     println!("{report}");
+    let (begun, cut) = cut_in(&judge, &items)?;
+    println!("beginnings of honest questions cut in on {:.1} % of {begun}", cut * 100.0);
+    let (told, away) = turned_away(&judge, &items)?;
+    println!("tellings turned away at their end {:.1} % of {told}", away * 100.0);
     for threads in place.threads.iter().skip(1) {
         judge = Judge::load(&place.base()?, &place.head, *threads)?;
         println!("{threads} threads:\n{}", evaluate(&judge, &items, left_out, |_, _| {})?.times());

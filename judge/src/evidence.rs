@@ -232,8 +232,11 @@ pub fn numbers(situation: &Situation) -> Vec<f32> {
     out
 }
 
+/// How long the caller has been speaking, and silent. At the end of a turn that says nothing of what is to be done: the scenarios leave
+/// it out there, so that a judge which looked at it would know calls, which have it, from what it has learnt from.
 fn times(situation: &Situation, out: &mut Vec<f32>) {
-    let (speaking, silence) = (situation.speaking_s, situation.silence_s);
+    let known = situation.floor != Floor::EndOfTurn;
+    let (speaking, silence) = if known { (situation.speaking_s, situation.silence_s) } else { (0.0, 0.0) };
     out.extend([(1.0 + speaking).ln() / 3.0, flag(speaking >= 6.0), flag(speaking >= 20.0), flag(speaking > 0.0)]);
     out.extend([(1.0 + silence).ln() / 3.0, flag(silence >= 0.4), flag(silence >= 4.0), flag(silence >= 8.0)]);
     out.push(flag(silence >= 20.0));

@@ -1,11 +1,12 @@
 //! The judge of a voice agent: which action it takes, on what a caller says.
 //!
-//! Reading order: `action`, `situation`, `scenario`, `evidence`, `segment`, `encoder`, `network`, `calibration`, `judge`,
+//! Reading order: `action`, `situation`, `scenario`, `beginnings`, `evidence`, `segment`, `encoder`, `network`, `calibration`, `judge`,
 //! `evaluate`, `train`. A server needs `Judge`, `Situation` and `Decision`.
 #![forbid(unsafe_code)]
 
 pub mod action;
 mod augment;
+pub mod beginnings;
 pub mod build;
 pub mod calibration;
 pub mod card;

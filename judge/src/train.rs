@@ -1,6 +1,7 @@
 //! The fine-tuning: the upper layers and the heads learn; the lower layers are read once and kept.
 
 use crate::action::Action;
+use crate::beginnings::{beginning, ending, share_cut};
 use crate::encoder::{Encoder, Weights};
 use crate::evaluate::Report;
 use crate::evidence::shared_with_rows;
@@ -256,15 +257,18 @@ fn rate_at(step: usize, steps: usize) -> f64 {
     if at < rise { (at + 0.01) / rise } else { (1.0 - at) / (1.0 - rise) }.min(1.0)
 }
 
-/// Trains on `train.jsonl`, fits the calibration on `dev.jsonl` after each epoch, and writes the head whenever it is the best
-/// so far on the development split: macro-F1 less the share of honest questions refused.
+/// Trains on `train.jsonl` and on what is made of its turns, fits the calibration on `dev.jsonl` after each epoch, and writes the head whenever it is the best
+/// so far on the development split: macro-F1 less the shares of honest questions refused and cut in on, and half that of tellings turned away.
 pub fn train(plan: &Plan, mut tell: impl FnMut(&str)) -> Result<Report> {
     let began = Instant::now();
     let mut train = read_items(&plan.data.join("train.jsonl"))?;
     for more in &plan.with {
         train.extend(read_items(more)?);
     }
+    let made: Vec<Item> = train.iter().filter_map(|item| beginning(item).or_else(|| ending(item))).collect();
+    train.extend(made);
     let dev = read_items(&plan.data.join("dev.jsonl"))?;
+    let (dev, whole) = with_beginnings(dev);
     let mut rng = StdRng::seed_from_u64(plan.seed);
     let (encoder, mut start) = Encoder::load(&plan.base.join(BASE_WEIGHTS))?;
     network::add_fresh(&mut start, &mut rng)?;
@@ -304,18 +308,22 @@ pub fn train(plan: &Plan, mut tell: impl FnMut(&str)) -> Result<Report> {
             step += 1;
         }
         let scored = scored(&learner.network, &library, &dev_samples, &dev)?;
-        let calibration = fit::calibrate(&dev, &scored);
-        let report = Report::of(&fit::outcomes(&dev, &scored, &calibration));
+        let calibration = fit::calibrate(&dev, &scored, whole);
+        let outcomes = fit::outcomes(&dev, &scored, &calibration);
+        let (judged, made) = outcomes.split_at(whole);
+        let (report, cut, away) = (Report::of(judged), share_cut(made), Report::of(made).honest.1);
         tell(&format!(
-            "epoch {}: loss {:.3}, dev macro-F1 {:.3}, ECE {:.3}, honest refused {:.1} %, {:.1} min",
+            "epoch {}: loss {:.3}, dev macro-F1 {:.3}, ECE {:.3}, honest refused {:.1} %, cut in on {:.1} %, turned away {:.1} %, {:.1} min",
             epoch + 1,
             sum / order.len().max(1) as f32,
             report.macro_f1,
             report.ece,
             report.honest.1 * 100.0,
+            cut * 100.0,
+            away * 100.0,
             began.elapsed().as_secs_f32() / 60.0
         ));
-        let worth = report.macro_f1 - report.honest.1;
+        let worth = report.macro_f1 - report.honest.1 - cut - away / 2.0;
         if best.as_ref().is_none_or(|(most, _)| worth > *most) {
             network::save(&plan.out.join(HEAD_WEIGHTS), &learner.weights())?;
             calibration.save(&plan.out.join(HEAD_CALIBRATION))?;
@@ -330,16 +338,25 @@ pub fn train(plan: &Plan, mut tell: impl FnMut(&str)) -> Result<Report> {
 /// # Errors
 /// When a file is not there, or is not what it should be.
 pub fn recalibrate(data: &Path, base: &Path, head: &Path) -> Result<Report> {
-    let dev = read_items(&data.join("dev.jsonl"))?;
+    let (dev, whole) = with_beginnings(read_items(&data.join("dev.jsonl"))?);
     let (encoder, _) = Encoder::load(&base.join(BASE_WEIGHTS))?;
     let network = Network::of(&network::load(&head.join(HEAD_WEIGHTS))?)?;
     let segmenter = Segmenter::load(&base.join(BASE_TOKENIZER))?;
     let mut reader = Reader { segmenter, encoder, library: Library::default() };
     let samples = reader.samples(&dev, 0.0)?;
     let scored = scored(&network, &reader.library, &samples, &dev)?;
-    let calibration = fit::calibrate(&dev, &scored);
+    let calibration = fit::calibrate(&dev, &scored, whole);
     calibration.save(&head.join(HEAD_CALIBRATION))?;
-    Ok(Report::of(&fit::outcomes(&dev, &scored, &calibration)))
+    let outcomes = fit::outcomes(&dev, &scored, &calibration);
+    Ok(Report::of(&outcomes[..whole]))
+}
+
+/// The items, and after them a beginning of each that is to be answered and the ending of each telling; how many are items.
+fn with_beginnings(items: Vec<Item>) -> (Vec<Item>, usize) {
+    let honest = items.iter().filter(|item| item.gold == Action::Respond).filter_map(beginning);
+    let made: Vec<Item> = honest.chain(items.iter().filter_map(ending)).collect();
+    let whole = items.len();
+    (items.into_iter().chain(made).collect(), whole)
 }
 
 /// Each epoch goes over one variant of every item: originals first, then the first variants, and so on.
