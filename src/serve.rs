@@ -99,13 +99,7 @@ impl Server {
         let sip = SipSettings::of(&config.sip)?;
         let listener = listen(config.http.listen).await?;
         let asterisk = asterisk(config).await?;
-        let port = Port::bind(PortConfig {
-            listen: SocketAddr::new(config.http.listen.ip(), config.media.udp_port),
-            public: config.media.public_addresses.clone(),
-            ice_lite: config.media.ice_lite,
-            loopback: true,
-        })
-        .await?;
+        let port = Port::bind(media_port(config)).await?;
         let (store, tracing) = traced(config, Store::open(&config.store.path).await?)?;
         let engines = assembly::assemble(config).await?;
         let shelves = shelves(&config.personas.dir, personas.iter().map(AsRef::as_ref));
@@ -133,10 +127,7 @@ impl Server {
             max_calls: config.calls.max as usize,
             longest_call: Duration::from_secs(u64::from(config.calls.max_minutes) * 60),
         });
-        let telephones = match sip {
-            Some(settings) => Some(Switchboard::start(settings, registry.clone()).await?),
-            None => None,
-        };
+        let telephones = telephones(sip, &registry).await?;
         let router = web::router(Web {
             registry: registry.clone(),
             store: store.reader(),
@@ -149,17 +140,12 @@ impl Server {
             origins: config.http.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
         });
         let stop = CancellationToken::new();
-        let stopped = stop.clone().cancelled_owned();
-        let web = tokio::spawn(async move {
-            if let Err(fault) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
-                tracing::error!(%fault, "the web server stopped");
-            }
-        });
+        let web = tokio::spawn(answer(listener, router, stop.clone()));
         let indexing = tokio::spawn(read_in(config.store.path.clone(), shelves));
         let keeping = tokio::spawn(housekeeping(config, &store).run());
         let audio_socket = asterisk.as_ref().and_then(|listener| listener.local_addr().ok());
-        let serving = |listener| audio_socket::serve(listener, registry.clone(), stop.clone());
-        let asterisk = asterisk.map(|listener| tokio::spawn(serving(listener)));
+        let serve = |listener| tokio::spawn(audio_socket::serve(listener, registry.clone(), stop.clone()));
+        let asterisk = asterisk.map(serve);
         Ok(Self {
             http,
             media,
@@ -202,6 +188,31 @@ impl Server {
             tracing::warn!(lost = counts.lost, "rows that could not be kept");
         }
     }
+}
+
+/// Answers HTTP until it is stopped.
+async fn answer(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
+    if let Err(fault) = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await {
+        tracing::error!(%fault, "the web server stopped");
+    }
+}
+
+/// Where the sound of browsers comes in.
+fn media_port(config: &Config) -> PortConfig {
+    PortConfig {
+        listen: SocketAddr::new(config.http.listen.ip(), config.media.udp_port),
+        public: config.media.public_addresses.clone(),
+        ice_lite: config.media.ice_lite,
+        loopback: true,
+    }
+}
+
+/// Tells telephones that they may call, where they may.
+async fn telephones(sip: Option<SipSettings>, registry: &Arc<Registry>) -> Result<Option<Switchboard>, ServeError> {
+    Ok(match sip {
+        Some(settings) => Some(Switchboard::start(settings, registry.clone()).await?),
+        None => None,
+    })
 }
 
 /// How long a server that stops waits for its collector.

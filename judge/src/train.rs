@@ -257,16 +257,23 @@ fn rate_at(step: usize, steps: usize) -> f64 {
     if at < rise { (at + 0.01) / rise } else { (1.0 - at) / (1.0 - rise) }.min(1.0)
 }
 
-/// Trains on `train.jsonl` and on what is made of its turns, fits the calibration on `dev.jsonl` after each epoch, and writes the head whenever it is the best
-/// so far on the development split: macro-F1 less the shares of honest questions refused and cut in on, and half that of tellings turned away.
-pub fn train(plan: &Plan, mut tell: impl FnMut(&str)) -> Result<Report> {
-    let began = Instant::now();
+/// Everything that is learnt from: the data, what else the plan names, and what is made of their turns.
+fn learnt(plan: &Plan) -> Result<Vec<Item>> {
     let mut train = read_items(&plan.data.join("train.jsonl"))?;
     for more in &plan.with {
         train.extend(read_items(more)?);
     }
     let made: Vec<Item> = train.iter().filter_map(|item| beginning(item).or_else(|| ending(item))).collect();
     train.extend(made);
+    Ok(train)
+}
+
+/// Trains on `train.jsonl` and on what is made of its turns, fits the calibration on `dev.jsonl` after each epoch, and writes the head
+/// whenever it is the best so far on the development split: macro-F1 less the shares of honest questions refused and cut in on, and
+/// half that of tellings turned away.
+pub fn train(plan: &Plan, mut tell: impl FnMut(&str)) -> Result<Report> {
+    let began = Instant::now();
+    let train = learnt(plan)?;
     let dev = read_items(&plan.data.join("dev.jsonl"))?;
     let (dev, whole) = with_beginnings(dev);
     let mut rng = StdRng::seed_from_u64(plan.seed);

@@ -171,8 +171,6 @@ pub fn a_morning() -> Vec<Entry> {
             sha256: "0".repeat(64),
             lost_ms: 0,
         },
-        Entry::JournalBegan { call: "a".into(), file: "a.journal".into() },
-        Entry::JournalKept { call: "a".into(), bytes: 40_000, records: 1_400, lost: 0 },
         closed("a", 12_000),
         opened("b", None),
         Entry::Turn(caller_turn("b", 1, 0, "Hello, are you... no, wait.")),
@@ -191,6 +189,8 @@ pub fn a_morning() -> Vec<Entry> {
         },
         event("c", 1_500, Event::Trouble { code: "llm-unreachable".into(), detail: "asking again".into() }),
         Entry::Turn(failed),
+        Entry::JournalBegan { call: "c".into(), file: "c.journal".into() },
+        Entry::JournalKept { call: "c".into(), bytes: 40_000, records: 1_400, lost: 0 },
         bad_line,
         Entry::Turn(caller_turn("nobody", 1, 0, "lost words")),
     ]

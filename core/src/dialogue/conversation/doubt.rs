@@ -13,6 +13,20 @@ use crate::time::CallTime;
 const LEVEL_FOLLOWS: f32 = 0.4;
 
 impl Conversation {
+    /// One tick's opinion about an echo neither opens a turn nor hides one: it moves the mean of the sound so far.
+    pub(super) fn steadied(&self, heard: Hearing) -> Hearing {
+        const FOLLOWS: f32 = 0.3;
+        let before = if self.heard.speech { self.heard.echo_likelihood } else { heard.echo_likelihood };
+        Hearing { echo_likelihood: before + (heard.echo_likelihood - before) * FOLLOWS, ..heard }
+    }
+
+    /// What a switched-off microphone hears is nothing, however the line rustles.
+    pub(super) fn unmuted(&self, at: CallTime, heard: Hearing) -> Hearing {
+        let Some(since) = self.muted_at else { return heard };
+        let muted_ms = u32::try_from(at.since(since).as_millis()).unwrap_or(u32::MAX);
+        Hearing { silence_ms: heard.silence_ms.max(muted_ms), ..Hearing::default() }
+    }
+
     /// Something sounds that may become an onset over the agent's voice: softer while it lasts.
     pub(super) fn heed(&mut self, heard: Hearing) {
         let (duck_ms, duck_db) = (self.settings.floor.duck_ms, self.settings.floor.duck_db);

@@ -367,20 +367,6 @@ impl Conversation {
         self.show_floor(at);
     }
 
-    /// One tick's opinion about an echo neither opens a turn nor hides one: it moves the mean of the sound so far.
-    fn steadied(&self, heard: Hearing) -> Hearing {
-        const FOLLOWS: f32 = 0.3;
-        let before = if self.heard.speech { self.heard.echo_likelihood } else { heard.echo_likelihood };
-        Hearing { echo_likelihood: before + (heard.echo_likelihood - before) * FOLLOWS, ..heard }
-    }
-
-    /// What a switched-off microphone hears is nothing, however the line rustles.
-    fn unmuted(&self, at: CallTime, heard: Hearing) -> Hearing {
-        let Some(since) = self.muted_at else { return heard };
-        let muted_ms = u32::try_from(at.since(since).as_millis()).unwrap_or(u32::MAX);
-        Hearing { silence_ms: heard.silence_ms.max(muted_ms), ..Hearing::default() }
-    }
-
     /// A back end or a person has something to say.
     pub fn on(&mut self, at: CallTime, input: Input) {
         match input {
