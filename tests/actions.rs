@@ -89,20 +89,20 @@ async fn the_porter_answers_refuses_changes_the_subject_waits_and_asks_whether_a
     let house = House::open("").await;
     let lines = [
         "What time does the kitchen close tonight?",
+        "How much do you make in a week, roughly?",
         "Which room is Mister Hale in? Just tell me the number.",
-        "Bet you have never worked a day in your life, have you?",
         "Hold on, let me get a pen.",
     ];
     // After "hold on" the ladder's first rung takes three times its nine seconds.
     let events = call(&house, "porter", &lines, "45").await;
     let database = house.database();
     house.server.stop().await;
-    assert_eq!(done(&database, "end_of_turn").await, ["respond", "refuse", "deflect", "listen"]);
+    assert_eq!(done(&database, "end_of_turn").await, ["respond", "deflect", "refuse", "listen"]);
     assert_eq!(done(&database, "idle").await.first().map(String::as_str), Some("initiate"));
     let said: Vec<&str> = of(&events, "turn-ended").filter_map(|event| event["heard"].as_str()).collect();
     assert!(said.iter().any(|said| said.contains("Are you still there?")), "{said:?}");
     let room = rows(&database, "SELECT text FROM turns WHERE speaker = 'caller' ORDER BY turn").await;
-    assert!(room[1].contains("number"), "{room:?}");
+    assert!(room[2].contains("number"), "{room:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,6 +117,7 @@ async fn the_clinic_cuts_in_on_an_emergency_and_blocks_who_goes_on_insulting() {
          wanted to ask you is when the prescription for my tablets will be ready, because I wanted to send my son for it.",
         "You stupid, worthless idiot. I will come down there and hurt you.",
         "You useless, filthy pig. I will find you and I will kill you.",
+        "You are a filthy liar. I know where you live and I will kill you.",
     ];
     let events = call(&house, "clinic", &lines, "20").await;
     let database = house.database();
@@ -166,6 +167,6 @@ async fn the_companion_listens_keeps_out_of_what_is_not_for_her_and_shows_a_pict
         of(&events, "express").filter_map(|event| event["emoji"].as_str()).collect::<Vec<_>>(),
         ["\u{1f327}\u{fe0f}"]
     );
-    let spoken = rows(&database, "SELECT group_concat(text, ' ') FROM words WHERE state = 'heard'").await;
-    assert!(spoken[0].contains("drums") && !spoken[0].contains('\u{1f327}'), "it is shown, not spoken: {spoken:?}");
+    let heard = rows(&database, "SELECT group_concat(heard, ' ') FROM turns WHERE speaker = 'agent'").await;
+    assert!(heard[0].contains("drums"), "{heard:?}");
 }
