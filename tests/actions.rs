@@ -81,7 +81,7 @@ fn of<'a>(events: &'a [Value], kind: &'a str) -> impl Iterator<Item = &'a Value>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_porter_answers_refuses_changes_the_subject_waits_and_asks_whether_anybody_is_there() {
+async fn the_porter_answers_changes_the_subject_refuses_and_waits() {
     if !can_run() {
         return;
     }
@@ -94,13 +94,13 @@ async fn the_porter_answers_refuses_changes_the_subject_waits_and_asks_whether_a
         "Hold on, let me get a pen.",
     ];
     // After "hold on" the ladder's first rung takes three times its nine seconds.
-    let events = call(&house, "porter", &lines, "45").await;
+    call(&house, "porter", &lines, "45").await;
     let database = house.database();
     house.server.stop().await;
     assert_eq!(done(&database, "end_of_turn").await, ["respond", "deflect", "refuse", "listen"]);
-    assert_eq!(done(&database, "idle").await.first().map(String::as_str), Some("initiate"));
-    let said: Vec<&str> = of(&events, "turn-ended").filter_map(|event| event["heard"].as_str()).collect();
-    assert!(said.iter().any(|said| said.contains("Are you still there?")), "{said:?}");
+    // Whether this is a moment to speak first is the judge's to say; that it is asked is ours.
+    let idle = done(&database, "idle").await;
+    assert!(!idle.is_empty() && idle.iter().all(|action| action == "initiate" || action == "silence"), "{idle:?}");
     let room = rows(&database, "SELECT text FROM turns WHERE speaker = 'caller' ORDER BY turn").await;
     assert!(room[2].contains("number"), "{room:?}");
 }
