@@ -22,7 +22,7 @@ use crate::dialogue::conversation::{
 use crate::dialogue::endpoint::{EndWeights, EndpointSettings};
 use crate::dialogue::floor::FloorSettings;
 use crate::dialogue::persona::Persona;
-use crate::export::{self, KeyFault};
+use crate::export::{self, HouseFault};
 use crate::knowledge::{self, AsFound, KnowledgeHouse, Shelf, What, missing_folders, shelves};
 use crate::media::ear::EarSettings;
 use crate::media::far_ear::FarEarSettings;
@@ -53,7 +53,7 @@ pub enum ServeError {
     #[error("traces: {0}")]
     Traces(String),
     #[error(transparent)]
-    SigningKey(#[from] KeyFault),
+    Export(#[from] HouseFault),
     #[error("HTTP port {} is in use: stop the other program (`ss -tlpn 'sport = :{}'` names it) or set http.listen in duologue.toml", .0.port(), .0.port())]
     HttpInUse(SocketAddr),
     #[error("cannot listen for HTTP on {listen}: {why}")]
@@ -121,7 +121,7 @@ impl Server {
             registry: registry.clone(),
             store: store.reader(),
             page: PathBuf::from("client/dist"),
-            recordings: config.recording.dir.clone(),
+            recordings: config.recording.shelf()?,
             export: export::house(config)?,
             reviewers: reviewers(config, http)?,
             origins: config.http.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
@@ -134,7 +134,7 @@ impl Server {
             }
         });
         let indexing = tokio::spawn(read_in(config.store.path.clone(), shelves));
-        let keeping = tokio::spawn(housekeeping(config, &store).run());
+        let keeping = tokio::spawn(housekeeping(config, &store)?.run());
         Ok(Self { http, media, registry, store, stop, web, indexing, keeping, tracing })
     }
 
@@ -209,14 +209,14 @@ fn memory_house(config: &Config, store: &Store) -> Option<MemoryHouse> {
 }
 
 /// Keeps the folder of recordings.
-fn housekeeping(config: &Config, store: &Store) -> Housekeeping {
+fn housekeeping(config: &Config, store: &Store) -> Result<Housekeeping, ServeError> {
     let keep = config.recording.keep_days;
-    Housekeeping {
-        folder: config.recording.dir.clone(),
+    Ok(Housekeeping {
+        shelf: config.recording.shelf()?,
         store: store.reader(),
         recorder: store.recorder(),
         keep: (keep > 0).then(|| Duration::from_secs(u64::from(keep) * 86_400)),
-    }
+    })
 }
 
 /// Where calls are recorded, and how callers are told.
@@ -227,7 +227,8 @@ fn recording_house(config: &Config) -> Result<Option<RecordingHouse>, ServeError
         RecordCalls::Tone => Consent::Tone,
         RecordCalls::Announced => Consent::Announced(config.recording.announcement.clone()),
     };
-    RecordingHouse::open(&config.recording.dir, consent).map(Some).map_err(ServeError::Recording)
+    let house = RecordingHouse::open(&config.recording.dir, consent).map_err(ServeError::Recording)?;
+    Ok(Some(house.sealed_with(config.recording.shelf()?.key)))
 }
 
 async fn listen(at: SocketAddr) -> Result<TcpListener, ServeError> {

@@ -55,7 +55,7 @@ async fn kept(more: Vec<Entry>) -> (tempfile::TempDir, ExportHouse) {
     let store = Store::open(&path).await.expect("a database");
     a_morning().into_iter().chain(more).chain(spoken(folder.path())).for_each(|entry| store.recorder().record(entry));
     store.close().await;
-    let house = ExportHouse { database: path, recordings: folder.path().to_path_buf(), key: None, address: None };
+    let house = ExportHouse { database: path, recordings: folder.path().into(), key: None, address: None };
     (folder, house)
 }
 
@@ -230,7 +230,7 @@ async fn after_a_redaction_the_rest_is_shown_to_be_as_it_was_signed() {
         why: "a number".into(),
         asked_by: AskedBy::Operator,
     };
-    take_out(&house.database, &house.recordings, &span).await.expect("taken out");
+    take_out(&house.database, house.recordings.clone(), &span).await.expect("taken out");
     let sound = std::fs::read(folder.path().join("spoken.ogg")).expect("readable");
     // The second that begins at 3 s of the file, behind two headers.
     assert_eq!(verify(&before).expect("as it was").holds(&sound).expect("its recording"), Recording::Redacted(vec![5]));

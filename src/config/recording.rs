@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::values::RecordCalls;
+use std::sync::Arc;
+
+use super::values::{RecordCalls, Secret, SecretError};
+use crate::recording::{SealKey, Shelf};
 
 section! {
     /// How calls sounded, for whoever reviews them: one stereo file a call, the caller left, the agent right.
@@ -16,5 +19,26 @@ section! {
         dir: PathBuf = PathBuf::from("recordings"), (), "";
         /// Recordings are taken away after so many days; 0 keeps them for ever.
         keep_days: u32 = 30, 0..=36_500, "days";
+        /// The environment variable that holds the key with which new recordings are sealed: 32 characters of chance or more, as
+        /// `openssl rand -hex 32` gives. Without the key nobody hears them, you neither.
+        key_env: Option<String> = None, Optional { each: Text { most: 128 }, example: "\"DUOLOGUE_RECORDING_KEY\"" }, "";
+        /// The file that holds the key, instead of key_env.
+        key_file: Option<PathBuf> = None, Optional { each: (), example: "\"/run/secrets/recording-key\"" }, "";
+    }
+}
+
+impl Recording {
+    /// Where recordings lie, and what opens them.
+    ///
+    /// # Errors
+    /// When the variable or the file with the key is not there, is empty or is unreadable; the text names which.
+    pub fn shelf(&self) -> Result<Shelf, SecretError> {
+        let secret = match (&self.key_env, &self.key_file) {
+            (Some(name), _) => Some(Secret::from_env("recording.key_env", name)?),
+            (None, Some(file)) => Some(Secret::from_file("recording.key_file", file)?),
+            (None, None) => None,
+        };
+        let key = secret.map(|secret| Arc::new(SealKey::new(secret.reveal().as_bytes())));
+        Ok(Shelf { folder: self.dir.clone(), key })
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::pages::{HEADER_PAGES, hex, page_with, pages};
+use super::sealed::Shelf;
 use crate::audio::LINE_FRAME;
 use crate::audio::opus::StereoEncoder;
 
@@ -107,9 +108,9 @@ pub(super) fn waiting_in(folder: &Path) -> Vec<(String, PathBuf)> {
 ///
 /// # Errors
 /// When the disk does not take it.
-pub fn put_beside(path: &Path, file: &[u8]) -> io::Result<()> {
+pub fn put_beside(shelf: &Shelf, path: &Path, file: &[u8]) -> io::Result<()> {
     let mut beside = File::create(waiting(path))?;
-    beside.write_all(file)?;
+    beside.write_all(&shelf.to_keep(file)?)?;
     beside.sync_all()
 }
 
@@ -125,9 +126,9 @@ pub fn take_place(path: &Path) -> io::Result<()> {
 
 /// A server that stopped between the two: the file takes the recording's place where the row says that it is to have (`sha256`),
 /// and goes otherwise. True where it took it.
-pub fn settle_place(path: &Path, sha256: Option<&str>) -> bool {
+pub fn settle_place(shelf: &Shelf, path: &Path, sha256: Option<&str>) -> bool {
     let beside = waiting(path);
-    let Ok(file) = std::fs::read(&beside) else { return false };
+    let Ok(file) = std::fs::read(&beside).and_then(|file| shelf.opened(file)) else { return false };
     if sha256 == Some(hex(&Sha256::digest(&file)).as_str()) {
         return take_place(path).is_ok();
     }
@@ -168,7 +169,7 @@ mod tests {
         six_seconds(&path);
         let before = std::fs::read(&path).expect("readable");
         let silenced = silenced(&before, 2_300, 3_400).expect("a file of ours").expect("sound there");
-        put_beside(&path, &silenced.file).expect("written");
+        put_beside(&Shelf::default(), &path, &silenced.file).expect("written");
         take_place(&path).expect("renamed");
         for side in read(&path).expect("playable") {
             assert_eq!(side.len(), 300 * LINE_FRAME, "no sample is gone");
@@ -201,8 +202,8 @@ mod tests {
         for (row, after) in [(Some(hex(&Sha256::digest(b"new"))), "new"), (Some("0".repeat(64)), "old"), (None, "old")]
         {
             std::fs::write(&path, "old").expect("written");
-            put_beside(&path, b"new").expect("written");
-            assert_eq!(settle_place(&path, row.as_deref()), after == "new");
+            put_beside(&Shelf::default(), &path, b"new").expect("written");
+            assert_eq!(settle_place(&Shelf::default(), &path, row.as_deref()), after == "new");
             assert_eq!(std::fs::read_to_string(&path).expect("readable"), after);
             assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
         }

@@ -22,6 +22,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::call::registry::Registry;
 use crate::export::ExportHouse;
+use crate::recording::Shelf;
 use crate::store::Reader;
 
 pub use review::Reviewers;
@@ -37,7 +38,7 @@ pub struct Web {
     /// Where the built call page lies.
     pub page: PathBuf,
     /// Where recordings lie.
-    pub recordings: PathBuf,
+    pub recordings: Shelf,
     /// Where calls are exported from.
     pub export: ExportHouse,
     /// Who may read everything.
