@@ -129,7 +129,6 @@ WHERE calls.duration_ms IS NOT NULL;
 
 -- What the questions of a morning after (`review/`) look at, so that none of them reads ten thousand calls from end to end.
 CREATE INDEX events_by_type ON events (type, call, at_ms);
-CREATE INDEX events_drafts ON events (json ->> 'adopted', json ->> 'tokens', json ->> 'spent_ms') WHERE type = 'draft';
 CREATE INDEX turns_by_response ON turns (first_packet_ms - coalesce(speech_end_ms, turn_end_ms))
 WHERE first_packet_ms IS NOT NULL AND speaker = 'agent';
 CREATE INDEX turns_interrupted ON turns (call, turn) WHERE speaker = 'agent' AND outcome = 'interrupted';

@@ -1,8 +1,9 @@
--- Where does the time of an answer go, in the last five hundred calls?
+-- Where does the time of an answer go, in the last three hundred calls?
 
 WITH answers AS MATERIALIZED (
-    SELECT turns.*, coalesce(speech_end_ms, turn_end_ms) AS from_ms
-    FROM (SELECT id FROM calls ORDER BY started_utc_ms DESC LIMIT 500) AS latest
+    SELECT turns.id, coalesce(speech_end_ms, turn_end_ms) AS from_ms, turn_end_ms, asr_ms, judge_ms, first_token_ms,
+           first_clause_ms, first_audio_ms, first_packet_ms
+    FROM (SELECT id FROM calls ORDER BY started_utc_ms DESC LIMIT 300) AS latest
     JOIN turns ON turns.call = latest.id
     WHERE speaker = 'agent' AND coalesce(speech_end_ms, turn_end_ms) IS NOT NULL
 ),
