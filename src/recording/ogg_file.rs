@@ -1,7 +1,7 @@
 //! A file that grows by whole pages. What a full disk has cut off is taken back, so that the next page follows a whole one.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use ogg::PacketReader;
@@ -62,8 +62,8 @@ impl OggFile {
         key: Option<&SealKey>,
     ) -> io::Result<Self> {
         let mut file = OpenOptions::new().create_new(true).write(true).open(path)?;
-        let (seal, head) = key.map(Sealer::begin).transpose()?.unzip();
-        let sealed_head = head.unwrap_or_default();
+        let (seal, sealed_head) = key.map(Sealer::begin).transpose()?.unzip();
+        let sealed_head = sealed_head.unwrap_or_default();
         file.write_all(&sealed_head)?;
         let mut this = Self {
             file,
