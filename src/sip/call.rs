@@ -102,7 +102,8 @@ impl Exchange {
         let asked = Asked { persona: Some(who), caller: name.or_else(|| request::caller(invite)), recorded: true };
         let admitted = self.registry.admit(asked).await.map_err(|why| Refused(status_of(&why), why.to_string()))?;
         let here = self.here(came_from);
-        let target = theirs.as_ref().map_or(SocketAddr::new(came_from, 9), |(theirs, _)| theirs.address);
+        let said = theirs.as_ref().map(|(theirs, _)| theirs.address);
+        let target = said.and_then(|said| Latch::new(said, came_from).target());
         let on = if self.settings.listen.ip().is_unspecified() { unspecified(here) } else { self.settings.listen.ip() };
         let wire = Wire::open(on, &self.settings.ports, target)
             .await

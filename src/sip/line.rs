@@ -61,16 +61,18 @@ impl Latch {
         }
     }
 
-    /// Where our packets go.
-    pub(super) fn target(&self) -> SocketAddr {
-        self.taken.unwrap_or(self.said)
+    /// Where our packets go. To an address that SIP did not come from only when a packet has come from there: otherwise a caller
+    /// could have sound sent to anybody.
+    pub(super) fn target(&self) -> Option<SocketAddr> {
+        self.taken.or_else(|| (self.said.ip() == self.signalled).then_some(self.said))
     }
 }
 
 /// What both ends of the socket share.
 pub(super) struct Wire {
     pub(super) socket: UdpSocket,
-    target: watch::Sender<SocketAddr>,
+    /// `None`: nowhere yet.
+    target: watch::Sender<Option<SocketAddr>>,
     ssrc: u32,
     unsent: AtomicU64,
     late: [AtomicU64; BUCKETS_MS.len()],
@@ -85,7 +87,7 @@ impl Wire {
     pub(super) async fn open(
         on: IpAddr,
         ports: &RangeInclusive<u16>,
-        target: SocketAddr,
+        target: Option<SocketAddr>,
     ) -> std::io::Result<Arc<Self>> {
         let pairs = (ports.end() - ports.start()) / 2 + 1;
         let mut refused = std::io::ErrorKind::AddrInUse.into();
@@ -111,7 +113,7 @@ impl Wire {
     }
 
     /// Our packets go there from here on.
-    pub(super) fn aim(&self, target: SocketAddr) {
+    pub(super) fn aim(&self, target: Option<SocketAddr>) {
         self.target.send_if_modified(|before| std::mem::replace(before, target) != target);
     }
 
@@ -136,7 +138,8 @@ impl Line for RtpLine {
         let Outgoing { payload_type, sequence, timestamp, marker, payload, due } = packet;
         let datagram: Bytes = RtpPacket { payload_type, sequence, timestamp, ssrc: wire.ssrc, marker, payload }.write();
         let target = *wire.target.borrow();
-        if wire.socket.try_send_to(&datagram, target).is_err() {
+        let sent = target.is_some_and(|target| wire.socket.try_send_to(&datagram, target).is_ok());
+        if !sent {
             wire.unsent.fetch_add(1, Ordering::Relaxed);
             return false;
         }
@@ -172,10 +175,10 @@ mod tests {
     #[test]
     fn the_first_packet_from_the_telephone_s_own_addresses_decides() {
         let mut latch = Latch::new(at("192.168.1.9:5004"), "203.0.113.5".parse().unwrap());
-        assert_eq!(latch.target(), at("192.168.1.9:5004"));
+        assert_eq!(latch.target(), None, "not to a third address that has sent nothing");
         assert!(!latch.hears(at("198.51.100.66:5004")), "a stranger's");
         assert!(latch.hears(at("203.0.113.5:31000")), "through the NAT that SIP came through");
-        assert_eq!(latch.target(), at("203.0.113.5:31000"));
+        assert_eq!(latch.target(), Some(at("203.0.113.5:31000")));
         assert!(!latch.hears(at("203.0.113.5:31001")), "another port behind that NAT");
         assert!(!latch.hears(at("198.51.100.66:31000")));
         assert!(latch.hears(at("203.0.113.5:31000")));
@@ -184,6 +187,7 @@ mod tests {
     #[test]
     fn exactly_what_was_said_is_right_whatever_came_before() {
         let mut latch = Latch::new(at("203.0.113.5:5004"), "203.0.113.5".parse().unwrap());
+        assert_eq!(latch.target(), Some(at("203.0.113.5:5004")));
         assert!(latch.hears(at("203.0.113.5:9")));
         assert!(latch.hears(at("203.0.113.5:5004")));
         assert!(!latch.hears(at("203.0.113.5:9")));
@@ -194,10 +198,11 @@ mod tests {
         let mut latch = Latch::new(at("192.0.2.1:5004"), "192.0.2.1".parse().unwrap());
         assert!(latch.hears(at("192.0.2.1:7000")));
         latch.moved(at("192.0.2.1:5004"));
-        assert_eq!(latch.target(), at("192.0.2.1:7000"));
+        assert_eq!(latch.target(), Some(at("192.0.2.1:7000")));
         latch.moved(at("192.0.2.8:6000"));
-        assert_eq!(latch.target(), at("192.0.2.8:6000"));
+        assert_eq!(latch.target(), None);
         assert!(!latch.hears(at("192.0.2.77:6000")));
         assert!(latch.hears(at("192.0.2.8:6000")));
+        assert_eq!(latch.target(), Some(at("192.0.2.8:6000")));
     }
 }
