@@ -128,13 +128,17 @@ impl CallTask {
         let (at, due_at) = (self.now(), self.since_began(due));
         let mut frame = [0.0; LINE_FRAME];
         let speech = self.machine.beat(at, due_at, None, &mut frame);
+        if let Some(speech) = speech {
+            self.mouth.send(&frame, speech, due, self.leg.line.as_ref());
+            self.work.listeners.send(&frame, speech, due);
+        }
+        // What is kept comes after what is sent: it must not make the packet late.
         if let Some(journal) = self.journal.as_mut().filter(|_| speech.is_some() || self.machine.ended().is_some()) {
             journal.beat(at, due_at, &self.machine);
         }
-        let Some(speech) = speech else { return };
-        self.tape_tick(due_at, &frame);
-        self.mouth.send(&frame, speech, due, self.leg.line.as_ref());
-        self.work.listeners.send(&frame, speech, due);
+        if speech.is_some() {
+            self.tape_tick(due_at, &frame);
+        }
     }
 
     /// Tells the machine what has happened; what it wants done of it comes with [`Self::perform_all`].

@@ -94,6 +94,19 @@ pub async fn erase(
             _ => {}
         }
     }
+    leave_nothing(&mut connection, path, "the caller is erased", "erase again").await?;
+    connection.close().await.map_err(of)?;
+    Ok(Some(erased))
+}
+
+/// What was deleted leaves the index and the pages of the file. `done` is what is so already, and `again` how to have this done once
+/// more where it fails.
+pub(super) async fn leave_nothing(
+    connection: &mut SqliteConnection,
+    path: &Path,
+    done: &str,
+    again: &str,
+) -> Result<(), StoreError> {
     for tidy in [
         // One segment without the deleted words.
         "INSERT INTO facts_fts (facts_fts) VALUES ('optimize')",
@@ -102,15 +115,12 @@ pub async fn erase(
         "VACUUM",
         "PRAGMA wal_checkpoint(TRUNCATE)",
     ] {
-        sqlx::query(tidy).execute(&mut connection).await.map_err(|error| StoreError::Failed {
+        sqlx::query(tidy).execute(&mut *connection).await.map_err(|error| StoreError::Failed {
             path: path.to_path_buf(),
-            why: format!(
-                "the caller is erased, but pages of before may still hold words; erase again to tidy up ({error})"
-            ),
+            why: format!("{done}, but pages of before may still hold words; {again} to tidy up ({error})"),
         })?;
     }
-    connection.close().await.map_err(of)?;
-    Ok(Some(erased))
+    Ok(())
 }
 
 async fn erase_rows(

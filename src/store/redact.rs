@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
-use super::erase::AskedBy;
+use super::erase::{AskedBy, leave_nothing};
 use super::error::StoreError;
 use super::opening::options;
 use super::rows::whole;
@@ -119,20 +119,7 @@ pub async fn redact(path: &Path, span: &Span, sound: Option<&SoundGone>) -> Resu
     let options = options(path).busy_timeout(PATIENCE).pragma("secure_delete", "ON");
     let mut connection = options.connect().await.map_err(of)?;
     let Some(redacted) = redact_rows(&mut connection, span, sound).await.map_err(of)? else { return Ok(None) };
-    for tidy in [
-        "INSERT INTO facts_fts (facts_fts) VALUES ('optimize')",
-        "INSERT INTO turns_fts (turns_fts) VALUES ('optimize')",
-        "INSERT INTO said_fts (said_fts) VALUES ('optimize')",
-        "VACUUM",
-        "PRAGMA wal_checkpoint(TRUNCATE)",
-    ] {
-        sqlx::query(tidy).execute(&mut connection).await.map_err(|error| StoreError::Failed {
-            path: path.to_path_buf(),
-            why: format!(
-                "the span is taken out, but pages of before may still hold words; do it again to tidy up ({error})"
-            ),
-        })?;
-    }
+    leave_nothing(&mut connection, path, "the span is taken out", "do it again").await?;
     connection.close().await.map_err(of)?;
     Ok(Some(redacted))
 }

@@ -104,6 +104,7 @@ async def run(url, key):
         await socket.send(json.dumps(start({"persona": "porter", "caller": "ada", "key": key})))
         stream = Stream(socket)
         playing, listening = asyncio.create_task(stream.play()), asyncio.create_task(stream.listen())
+        # The greeting is over by then; nothing on this wire says so.
         await asyncio.sleep(5)
         out["greeting"] = [stream.loud, stream.marks]
         stream.say(1.2)
