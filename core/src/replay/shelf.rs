@@ -130,13 +130,18 @@ impl Shelf {
         let question = Question::of(output)?;
         // What the call gave up before there was an answer has to be made up, if it is not given up here.
         let same = self.nearest(at, |asked| asked.question.is_same(&question) && asked.is_answered());
-        if let Some(asked) = same {
-            return Some(asked.given_to(at, &question));
-        }
-        let mut answer = self.make_up(at, &question, output)?;
+        let mut answer = match same {
+            Some(asked) => asked.given_to(at, &question),
+            None => self.make_up(at, &question, output)?,
+        };
         // Where it was asked at this very moment, the call knows for how long there was no answer.
-        if let Some(then) = self.asked.iter().find(|asked| asked.at == at && asked.question.is_same(&question)) {
-            answer.answers.iter_mut().for_each(|(when, ..)| *when = (*when).max(after(then.gave_up)));
+        if !answer.as_it_was
+            && let Some(then) = self.asked.iter().find(|asked| asked.at == at && asked.question.is_same(&question))
+        {
+            let ends = answer.end.iter_mut().map(|(when, _)| when);
+            answer.answers.iter_mut().map(|(when, ..)| when).chain(ends).for_each(|when| {
+                *when = (*when).max(after(then.gave_up));
+            });
         }
         Some(answer)
     }
