@@ -3,8 +3,8 @@
 mod house;
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use duologue::audio::{HEAR_FRAME, LINE_FRAME};
@@ -22,6 +22,16 @@ async fn until<T>(what: &str, mut there: impl FnMut() -> Option<T>) -> T {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("{what} did not come");
+}
+
+/// A process that gets SIGKILL when it is dropped, also where a test fails before.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.0.kill().expect("SIGKILL");
+        self.0.wait().expect("an end");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,16 +55,18 @@ async fn a_server_that_is_killed_leaves_a_file_that_plays_up_to_the_last_second(
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
+        .map(Killed)
         .expect("the server");
-    let mut lines = BufReader::new(server.stdout.take().expect("its output")).lines().map_while(Result::ok);
+    let mut lines = BufReader::new(server.0.stdout.take().expect("its output")).lines().map_while(Result::ok);
     let ready = lines.find_map(|line| Some(line.split("http://").nth(1)?.split(' ').next()?.to_owned()));
     let http = ready.expect("the server is ready").parse().expect("an address");
     let call = TypedCall::open_at(http, "").await;
-    let path =
-        until("the recording", || std::fs::read_dir(&recordings).ok()?.flatten().next().map(|file| file.path())).await;
+    // The call's journal lies there, too.
+    let sound = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "ogg");
+    let there = || std::fs::read_dir(&recordings).ok()?.flatten().map(|file| file.path()).find(sound);
+    let path = until("the recording", there).await;
     until("the third second", || length_of(&path).ok().filter(|(ms, ..)| *ms >= 2_900)).await;
-    server.kill().expect("SIGKILL");
-    server.wait().expect("an end");
+    drop(server);
     drop(call);
 
     let [caller, agent] = read(&path).expect("playable");
