@@ -72,6 +72,10 @@ check: build ## Configuration, models, database, ports and back ends, each with 
 bench-turn: build models ## Response latency at the ear, p50 and p95, with real models
 	benches/turn.sh
 
+.PHONY: bench-replies
+bench-replies: build models ## How often the default language model repeats itself, without and with the personas' examples (ARGS=-v shows the replies)
+	python3 benches/replies.py $(BIN)/duologue-llm $(or $(XDG_DATA_HOME),$(HOME)/.local/share)/duologue/models/qwen2.5-coder-0.5b-instruct-q4.gguf $(ARGS)
+
 .PHONY: bench-asr
 bench-asr: system ## What hearing in parts and in real time costs: streaming tax, tail, partials
 	cargo bench --profile release --bench asr

@@ -17,6 +17,7 @@ use crate::audio::{LINE_FRAME, LINE_RATE};
 use crate::backend::{ChatMessage, ChatRequest, Clause, Role, Speech, Urgency};
 use crate::dialogue::judge::{Action, Verdict};
 use crate::dialogue::ledger::Ledger;
+use crate::dialogue::persona::Exchange;
 use crate::dialogue::sentence::{ClauseCutter, ClauseLimits, Cut, speakable};
 use crate::knowledge::Passage;
 use crate::knowledge::quote::sealed;
@@ -248,6 +249,7 @@ impl Conversation {
     /// The same with these passages before the caller's last words.
     fn request_with(&self, open_turn: Option<&str>, passages: &[Passage]) -> ChatRequest {
         let mut messages = self.history.messages(&self.system_prompt());
+        messages.splice(1..1, self.persona.examples.iter().flat_map(Exchange::turns));
         if let Some(words) = open_turn {
             match messages.last_mut() {
                 Some(last) if last.role == Role::User => {

@@ -7,7 +7,7 @@ use serde_saphyr::{Error as YamlFault, Spanned};
 
 use super::fault::{PersonaFault, What, nearest};
 use super::limits::{self, Limit};
-use super::{Budgets, KnowledgeFolder, NeverRule, Persona, QuietHours};
+use super::{Budgets, Exchange, KnowledgeFolder, NeverRule, Persona, QuietHours};
 use crate::dialogue::judge::Action;
 use crate::dialogue::ladder::{Patience, Rung};
 use crate::dialogue::words::words;
@@ -46,6 +46,7 @@ struct Head {
     search: bool,
     looking_up: Sentences,
     transitions: Sentences,
+    examples: Option<Spanned<Vec<ExchangeHead>>>,
     echo: bool,
     plays: Placed<String>,
 }
@@ -75,6 +76,13 @@ struct RungHead {
     say: Spanned<String>,
     #[serde(default)]
     hang_up: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExchangeHead {
+    caller: Spanned<String>,
+    agent: Spanned<String>,
 }
 
 /// A file may have this many faults that YAML itself finds; more are not looked for.
@@ -230,6 +238,7 @@ impl Checked {
             search: head.search,
             looking_up: self.sentences("looking_up", head.looking_up, usual.looking_up),
             transitions: self.sentences("transitions", head.transitions, usual.transitions),
+            examples: self.examples(head.examples),
             knowledge: self.knowledge(head.knowledge),
             echo: head.echo,
             plays,
@@ -311,6 +320,17 @@ impl Checked {
             self.fault(line(&said), What::Wordless { field: field.into(), sentence: said.value.clone() });
         }
         said.value
+    }
+
+    fn examples(&mut self, own: Option<Spanned<Vec<ExchangeHead>>>) -> Vec<Exchange> {
+        let Some(own) = own else { return Vec::new() };
+        let count = Spanned::new(own.value.len(), own.referenced, own.defined);
+        self.number("examples", Some(&count), &limits::EXAMPLES);
+        let example = |(i, said): (usize, ExchangeHead)| Exchange {
+            caller: self.sentence(&format!("examples[{i}].caller"), said.caller),
+            agent: self.sentence(&format!("examples[{i}].agent"), said.agent),
+        };
+        own.value.into_iter().enumerate().map(example).collect()
     }
 
     /// Whether they are there is for whoever can look.

@@ -36,6 +36,8 @@ pub(super) const LISTEN_MS: Limit<u32> = Limit::new(0..=60_000, 3_000, "0 to 60,
 pub(super) const UTC_OFFSET_MIN: Limit<i32> = Limit::new(-720..=840, 0, "-720 to 840 minutes");
 pub(super) const AFTER_QUESTION: Limit<f32> = Limit::new(1.0..=10.0, 1.5, "1.0 to 10.0 times the wait");
 pub(super) const AFTER_HOLD_ON: Limit<f32> = Limit::new(1.0..=30.0, 4.0, "1.0 to 30.0 times the wait");
+/// Each is some 30 tokens that the model reads as a call begins.
+pub(super) const EXAMPLES: Limit<usize> = Limit::new(1..=12, 1, "1 to 12 exchanges");
 /// What a persona knows is read at every start.
 pub(super) const KNOWLEDGE_FOLDERS: Limit<usize> = Limit::new(1..=16, 1, "1 to 16 folders");
 /// Sentences of one kind, and the length of one in characters: each is spoken whole, and kept ready.

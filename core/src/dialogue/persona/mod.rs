@@ -16,6 +16,7 @@ pub use fault::{PersonaFault, What};
 
 use super::judge::Action;
 use super::ladder::{Patience, Rung};
+use crate::backend::{ChatMessage, Role};
 
 /// A persona, checked.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -71,6 +72,9 @@ pub struct Persona {
     pub looking_up: Vec<String>,
     /// Said where the answer to somebody who has stopped the agent is late.
     pub transitions: Vec<String>,
+    /// How it talks: shown to the model as turns before the call's own. A small model follows these better than rules.
+    #[serde(default)]
+    pub examples: Vec<Exchange>,
     /// Folders with files that the agent may answer from.
     pub knowledge: Vec<KnowledgeFolder>,
     /// Sends the caller's own sound back instead of talking: the measuring rig's own floor.
@@ -82,6 +86,21 @@ pub struct Persona {
     pub recording: Option<Arc<[f32]>>,
     /// The system prompt.
     pub prompt: String,
+}
+
+/// What some caller says, and what the agent answers.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Exchange {
+    pub caller: String,
+    pub agent: String,
+}
+
+impl Exchange {
+    /// As the model sees it.
+    pub fn turns(&self) -> [ChatMessage; 2] {
+        [(Role::User, &self.caller), (Role::Assistant, &self.agent)]
+            .map(|(role, said)| ChatMessage { role, content: said.clone() })
+    }
 }
 
 /// A folder with what a persona knows.
@@ -131,6 +150,7 @@ impl Persona {
             search: false,
             looking_up: sentences(&["Let me look.", "One moment, I'll look it up."]),
             transitions: sentences(&["Right.", "Okay, so.", "I see."]),
+            examples: Vec::new(),
             knowledge: Vec::new(),
             echo: false,
             plays: None,

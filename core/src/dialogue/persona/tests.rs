@@ -226,6 +226,23 @@ fn a_file_without_a_head_says_so() {
 }
 
 #[test]
+fn examples_are_exchanges_of_both_sides() {
+    let file = "---\nname: a\nexamples:\n  - caller: Is it far?\n    agent: Ten minutes on foot.\n---\nprompt";
+    let persona = Persona::parse(file).unwrap();
+    let turns = persona.examples.iter().flat_map(Exchange::turns).map(|turn| turn.content);
+    assert_eq!(turns.collect::<Vec<_>>(), ["Is it far?", "Ten minutes on foot."]);
+    for (line, expected) in [
+        ("examples: []", "line 3: examples: 0 is outside 1 to 12 exchanges"),
+        ("examples: [{caller: Hello?, agent: \"...\"}]", "line 3: examples[0].agent: '...' has no word in it"),
+        ("examples: [{caller: Hello?}]", "line 3: "),
+        ("examples: [{caller: Hello?, agnt: Yes.}]", "line 3: "),
+    ] {
+        let found = fault(line);
+        assert!(found.starts_with(expected), "{line}: {found}");
+    }
+}
+
+#[test]
 fn what_a_persona_may_look_up_is_in_its_head() {
     let file =
         "---\nname: a\nsearch: true\nlooking_up: [Let me see.]\nknowledge:\n  - files\n  - more/files\n---\nprompt";
