@@ -74,7 +74,7 @@ async fn a_server_that_is_killed_leaves_a_file_that_plays_up_to_the_last_second(
     // The next server finds out what the file holds.
     let store = Store::open(&database).await.expect("a database");
     let keeping = duologue::recording::Housekeeping {
-        folder: recordings.clone(),
+        shelf: (&recordings).into(),
         store: store.reader(),
         recorder: store.recorder(),
         keep: None,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::pages::{HEADER_PAGES, hex, page_with, pages};
+use super::shelf::RecordingShelf;
 use crate::audio::LINE_FRAME;
 use crate::audio::opus::StereoEncoder;
 
@@ -103,14 +104,22 @@ pub(super) fn waiting_in(folder: &Path) -> Vec<(String, PathBuf)> {
     files.filter_map(of).collect()
 }
 
-/// Puts a file beside the recording, to take its place.
+/// Puts a file beside the recording, to take its place; gives the id of the key that it is sealed with. `was`: that of the recording
+/// until now.
 ///
 /// # Errors
 /// When the disk does not take it.
-pub fn put_beside(path: &Path, file: &[u8]) -> io::Result<()> {
+pub fn put_beside(
+    shelf: &RecordingShelf,
+    path: &Path,
+    file: &[u8],
+    was: Option<&str>,
+) -> io::Result<Option<String>> {
+    let (bytes, key_id) = shelf.to_keep(file, was)?;
     let mut beside = File::create(waiting(path))?;
-    beside.write_all(file)?;
-    beside.sync_all()
+    beside.write_all(&bytes)?;
+    beside.sync_all()?;
+    Ok(key_id)
 }
 
 /// Has it take the recording's place: the sound that was taken out is gone.
@@ -125,9 +134,9 @@ pub fn take_place(path: &Path) -> io::Result<()> {
 
 /// A server that stopped between the two: the file takes the recording's place where the row says that it is to have (`sha256`),
 /// and goes otherwise. True where it took it.
-pub fn settle_place(path: &Path, sha256: Option<&str>) -> bool {
+pub fn settle_place(shelf: &RecordingShelf, path: &Path, sha256: Option<&str>) -> bool {
     let beside = waiting(path);
-    let Ok(file) = std::fs::read(&beside) else { return false };
+    let Ok(file) = std::fs::read(&beside).and_then(|file| shelf.keys.opened(file)) else { return false };
     if sha256 == Some(hex(&Sha256::digest(&file)).as_str()) {
         return take_place(path).is_ok();
     }
@@ -168,7 +177,7 @@ mod tests {
         six_seconds(&path);
         let before = std::fs::read(&path).expect("readable");
         let silenced = silenced(&before, 2_300, 3_400).expect("a file of ours").expect("sound there");
-        put_beside(&path, &silenced.file).expect("written");
+        put_beside(&RecordingShelf::default(), &path, &silenced.file, None).expect("written");
         take_place(&path).expect("renamed");
         for side in read(&path).expect("playable") {
             assert_eq!(side.len(), 300 * LINE_FRAME, "no sample is gone");
@@ -201,8 +210,8 @@ mod tests {
         for (row, after) in [(Some(hex(&Sha256::digest(b"new"))), "new"), (Some("0".repeat(64)), "old"), (None, "old")]
         {
             std::fs::write(&path, "old").expect("written");
-            put_beside(&path, b"new").expect("written");
-            assert_eq!(settle_place(&path, row.as_deref()), after == "new");
+            put_beside(&RecordingShelf::default(), &path, b"new", None).expect("written");
+            assert_eq!(settle_place(&RecordingShelf::default(), &path, row.as_deref()), after == "new");
             assert_eq!(std::fs::read_to_string(&path).expect("readable"), after);
             assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
         }
