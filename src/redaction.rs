@@ -49,7 +49,11 @@ pub enum RedactFault {
 ///
 /// # Errors
 /// When there is no such call, it is not over, or one of the files cannot be written.
-pub async fn take_out(database: &Path, recordings: impl Into<RecordingShelf>, span: &Span) -> Result<Redacted, RedactFault> {
+pub async fn take_out(
+    database: &Path,
+    recordings: impl Into<RecordingShelf>,
+    span: &Span,
+) -> Result<Redacted, RedactFault> {
     let shelf = recordings.into();
     if span.to_ms <= span.from_ms {
         return Err(RedactFault::Backwards);
@@ -73,7 +77,8 @@ pub async fn take_out(database: &Path, recordings: impl Into<RecordingShelf>, sp
         let (from, to) = (span.from_ms.saturating_sub(began), span.to_ms.saturating_sub(began));
         path = Some((shelf.path(&row.file), row.file.clone()));
         let (shelf_then, file, key_id) = (shelf.clone(), row.file.clone(), row.key_id.clone());
-        let made = tokio::task::spawn_blocking(move || silence_beside(&shelf_then, &file, key_id.as_deref(), from, to)).await;
+        let made =
+            tokio::task::spawn_blocking(move || silence_beside(&shelf_then, &file, key_id.as_deref(), from, to)).await;
         sound = made.map_err(std::io::Error::other).flatten().map_err(|why| RedactFault::Recording(why.to_string()))?;
     }
     let journal = reader.journal(&span.call).await?.filter(|row| row.removed_utc_ms.is_none());

@@ -134,7 +134,11 @@ impl Housekeeping {
     pub async fn mend(&self) {
         for (id, files) in self.store.seal_keys().await.unwrap_or_default() {
             if self.shelf.keys.of(&id).is_none() {
-                tracing::warn!(key = id, files, "recordings and journals are sealed with a key that is not here: nobody hears them; name it among recording.old_key_files");
+                tracing::warn!(
+                    key = id,
+                    files,
+                    "recordings and journals are sealed with a key that is not here: nobody hears them; name it among recording.old_key_files"
+                );
             }
         }
         for (_, file) in self.store.removed_recordings().await.unwrap_or_default() {

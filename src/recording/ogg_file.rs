@@ -17,7 +17,7 @@ const PAGE_PACKETS: u32 = 50;
 /// Samples in a packet, at 48 kHz.
 const PACKET_SAMPLES: u64 = 960;
 /// Where a page's granule position lies (RFC 3533, section 6), and the mark that a page begins with.
-const GRANULE_AT: usize = 6;
+pub(super) const GRANULE_AT: usize = 6;
 const PAGE_MARK: &[u8] = b"OggS";
 /// The end of a file that surely holds the beginning of its last page: a page has at most 65,307 bytes.
 const TAIL_BYTES: u64 = 66_000;
@@ -254,7 +254,8 @@ pub(super) fn peaks_in(sound: impl io::Read + io::Seek) -> io::Result<Peaks> {
 /// Both sides of a recording, the caller's and the agent's, at 48 kHz, and nothing before its first sample.
 ///
 /// # Errors
-/// When the file cannot be read or is none of ours. What a crash or a full disk has cut off is not missed.
+/// When the file cannot be read or is none of ours. What a crash has cut off is not missed; a second that a full disk did not take is
+/// silence.
 pub fn read(path: &Path) -> io::Result<[Vec<f32>; 2]> {
     let (mut left, mut right) = (Vec::new(), Vec::new());
     let (skip, end) = for_each_packet(path, |caller, agent| {
@@ -280,22 +281,48 @@ fn for_each_packet_in(
     let mut decoder = StereoDecoder::new().map_err(io::Error::other)?;
     let (mut left, mut right) = (Vec::new(), Vec::new());
     let (mut skip, mut end) = (None, 0);
+    let (mut page, mut at) = (Vec::new(), 0);
     while let Some(packet) = packets.read_packet().map_err(io::Error::other)? {
         match skip {
             None => skip = Some(pre_skip_of(&packet.data)?),
             Some(_) if packet.data.starts_with(b"OpusTags") => {}
             Some(_) => {
                 end = packet.absgp_page() as usize;
-                left.clear();
-                right.clear();
-                if decoder.decode(&packet.data, &mut left, &mut right) {
-                    each(&left, &right);
+                let (granule, last) = (packet.absgp_page(), packet.last_in_page());
+                page.push(packet.data);
+                if !last {
+                    continue;
+                }
+                let first = first_packet_of(granule, page.len() as u64);
+                if first.saturating_sub(at) > LONGEST_HOLE_PACKETS {
+                    return Err(io::Error::other(format!("a page lies {} s behind the one before", (first - at) / 50)));
+                }
+                // A second that a full disk did not take: its place in time is kept.
+                (at..first).for_each(|_| each(&SILENCE, &SILENCE));
+                at = first.max(at) + page.len() as u64;
+                for packet in page.drain(..) {
+                    left.clear();
+                    right.clear();
+                    match decoder.decode(&packet, &mut left, &mut right) {
+                        true => each(&left, &right),
+                        false => each(&SILENCE, &SILENCE),
+                    }
                 }
             }
         }
     }
     Ok((skip.unwrap_or(0), end))
 }
+
+/// The number of a page's first packet, from 0, by the moment at which it ends (RFC 7845, section 4). The last page ends with a part of
+/// a packet.
+pub(super) const fn first_packet_of(granule: u64, packets: u64) -> u64 {
+    granule.div_ceil(PACKET_SAMPLES).saturating_sub(packets)
+}
+
+const SILENCE: [f32; PACKET_SAMPLES as usize] = [0.0; PACKET_SAMPLES as usize];
+/// A hole of more than six hours is a fault of the file.
+const LONGEST_HOLE_PACKETS: u64 = 6 * 60 * 60 * 50;
 
 fn pre_skip_of(head: &[u8]) -> io::Result<usize> {
     match head {

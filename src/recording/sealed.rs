@@ -112,7 +112,8 @@ impl SealKeys {
             Some(key) => opened(&file, key),
             None => {
                 let here: Vec<String> = self.all().map(|key| key.id()).collect();
-                let here = if here.is_empty() { "there is none here".into() } else { format!("here is {}", here.join(", ")) };
+                let here =
+                    if here.is_empty() { "there is none here".into() } else { format!("here is {}", here.join(", ")) };
                 Err(no(&format!(
                     "it is sealed with the key {id}, and {here}: name that key as recording.key_file, or among recording.old_key_files"
                 )))
@@ -255,7 +256,11 @@ mod tests {
         let [first, second, third] = [HEAD_BYTES..ends[0], ends[0]..ends[1], ends[1]..ends[2]];
         let of = |parts: &[&[u8]]| keys('a').opened(parts.concat()).map_err(|why| why.to_string());
         let head = &file[..HEAD_BYTES];
-        assert_eq!(of(&[head, &file[first.clone()], &file[third.clone()]]), Ok(b"one three".to_vec()), "the disk refused one");
+        assert_eq!(
+            of(&[head, &file[first.clone()], &file[third.clone()]]),
+            Ok(b"one three".to_vec()),
+            "the disk refused one"
+        );
         for parts in [
             [head, &file[second.clone()], &file[first.clone()]],
             [head, &file[first.clone()], &file[first.clone()]],

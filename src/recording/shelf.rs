@@ -125,7 +125,10 @@ mod tests {
         assert_eq!(told, written(&open, "open.ogg", 230), "size and hash are those of the sound");
         let plain = std::fs::read(open.path("open.ogg")).expect("readable");
         assert_eq!(sealed.contents("sealed.ogg").expect("opened"), plain);
-        assert_eq!(sealed.length_of("sealed.ogg").expect("opened"), length_of(&open.path("open.ogg")).expect("readable"));
+        assert_eq!(
+            sealed.length_of("sealed.ogg").expect("opened"),
+            length_of(&open.path("open.ogg")).expect("readable")
+        );
         assert_eq!(sealed.contents("open.ogg").expect("one of before"), plain);
         let bytes = std::fs::read(sealed.path("sealed.ogg")).expect("readable");
         assert!(!bytes.windows(4).any(|window| window == b"OggS" || window == b"CALL" || window == [7; 4]));
@@ -141,7 +144,10 @@ mod tests {
         let plain = open.contents("open.ogg").expect("readable");
         let id = |keys: &SealKeys| keys.new.as_ref().map(|key| key.id());
         let (kept, with) = first.to_keep(&plain, None).expect("sealed");
-        assert_eq!((first.keys.opened(kept).expect("opened"), with.as_ref()), (plain.clone(), id(&first.keys).as_ref()));
+        assert_eq!(
+            (first.keys.opened(kept).expect("opened"), with.as_ref()),
+            (plain.clone(), id(&first.keys).as_ref())
+        );
         // The key was rotated: it moves to the new one.
         let mut second = shelf(folder.path(), "another key, and a long one as well");
         second.keys.old.extend(first.keys.new.clone());

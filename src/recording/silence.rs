@@ -42,13 +42,13 @@ pub fn silenced(file: &[u8], from_ms: u64, to_ms: u64) -> io::Result<Option<Sile
     // What is decoded lags behind what went in by less than a packet.
     let last = to_ms.div_ceil(PACKET_MS) + MARGIN_PACKETS;
     let silence = silent_packet()?;
-    let (mut packet, mut changed, mut made) = (0, Vec::new(), Vec::with_capacity(file.len()));
+    let (mut changed, mut made) = (Vec::new(), Vec::with_capacity(file.len()));
     let mut rest = Sha256::new();
     for (n, page) in pages(file)?.iter().enumerate() {
-        let from = packet;
-        packet += if n < HEADER_PAGES { 0 } else { page.packets.len() as u64 };
+        let from = page.first_packet;
+        let behind = from.saturating_add(page.packets.len() as u64);
         let as_it_was = &file[page.bytes.clone()];
-        if n < HEADER_PAGES || from > last || packet <= first {
+        if n < HEADER_PAGES || from > last || behind <= first {
             rest.update(as_it_was);
             made.extend_from_slice(as_it_was);
             continue;
@@ -109,12 +109,7 @@ pub(super) fn waiting_in(folder: &Path) -> Vec<(String, PathBuf)> {
 ///
 /// # Errors
 /// When the disk does not take it.
-pub fn put_beside(
-    shelf: &RecordingShelf,
-    path: &Path,
-    file: &[u8],
-    was: Option<&str>,
-) -> io::Result<Option<String>> {
+pub fn put_beside(shelf: &RecordingShelf, path: &Path, file: &[u8], was: Option<&str>) -> io::Result<Option<String>> {
     let (bytes, key_id) = shelf.to_keep(file, was)?;
     let mut beside = File::create(waiting(path))?;
     beside.write_all(&bytes)?;
@@ -201,6 +196,32 @@ mod tests {
         let all = silenced(&file, 0, u64::MAX / 2).expect("a file of ours").expect("sound there");
         assert_eq!(all.first_page, 2);
         assert!(silenced(b"no such file", 0, 1_000).is_err());
+    }
+
+    /// A file of before, without packets for what a full disk did not take: the third and fourth second are not in it.
+    #[test]
+    fn behind_a_hole_the_span_lies_where_the_call_had_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("call.ogg");
+        six_seconds(&path);
+        let whole = std::fs::read(&path).expect("readable");
+        let found = pages(&whole).expect("pages");
+        let holed = [&whole[..found[4].bytes.start], &whole[found[6].bytes.start..]].concat();
+        std::fs::write(&path, &holed).expect("written");
+        let heard = read(&path).expect("playable");
+        assert_eq!(heard[0].len(), 300 * LINE_FRAME);
+        assert!(loudest(&heard[0], 2_100, 3_900) < 0.001 && loudest(&heard[1], 4_100, 5_900) > 0.3);
+        let silenced = silenced(&holed, 4_300, 4_700).expect("a file of ours").expect("sound there");
+        std::fs::write(&path, &silenced.file).expect("written");
+        for side in read(&path).expect("playable") {
+            assert!(loudest(&side, 4_300, 4_700) < 0.001, "{}", loudest(&side, 4_300, 4_700));
+            assert!(loudest(&side, 4_100, 4_250) > 0.3 && loudest(&side, 5_000, 5_900) > 0.3);
+        }
+        assert_eq!(
+            (silenced.first_page, silenced.last_page),
+            (4, 4),
+            "the fifth second is the fifth page of this file"
+        );
     }
 
     #[test]
