@@ -5,3 +5,15 @@
 
 ALTER TABLE recordings ADD COLUMN key_id TEXT CHECK (length(key_id) = 16);
 ALTER TABLE journals ADD COLUMN key_id TEXT CHECK (length(key_id) = 16);
+
+-- Calls that were held elsewhere and came in as a file (`duologue import`): the vCon's uuid, what made it, and the certificate that it was
+-- signed with (SHA-256, in hex; NULL where nobody signed).
+CREATE TABLE imports (
+    call      TEXT PRIMARY KEY REFERENCES calls (id) ON DELETE CASCADE,
+    at_utc_ms INTEGER NOT NULL,
+    vcon      TEXT NOT NULL CHECK (vcon <> ''),
+    made_by   TEXT NOT NULL,
+    signed_by TEXT CHECK (length(signed_by) = 64)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO end_reasons (reason, meaning) VALUES ('imported', 'the call was held elsewhere, and its file does not say how it ended');

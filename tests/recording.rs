@@ -177,57 +177,6 @@ async fn a_recording_is_played_in_parts_and_taken_away_over_http() {
     server.stop().await;
 }
 
-/// With a key the disk holds nothing that plays, and whoever may listen hears no difference.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_sealed_recording_is_played_looked_at_redacted_and_exported_like_any_other() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (recordings, key) = (folder.path().join("recordings"), folder.path().join("key"));
-    std::fs::write(&key, "6f1ed002ab5595859014ebf0951522d9").expect("written");
-    let more = format!(
-        "[asr]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\n[tts]\nbackend = \"scripted\"\n[recording]\ndir = {:?}\nkey_file = {:?}\n",
-        recordings.display().to_string(),
-        key.display().to_string(),
-    );
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let server = duologue::serve::Server::start(&config(folder.path(), &more)).await.expect("the server starts");
-    typed_call(&server, "", &["Hello."]).await;
-    let file = std::fs::read_dir(&recordings).expect("a folder").flatten().next().expect("a file").path();
-    let sealed = std::fs::read(&file).expect("readable");
-    assert!(sealed.starts_with(b"DUOSEAL1") && !sealed.windows(4).any(|window| window == b"OggS"));
-    assert!(read(&file).is_err(), "no player opens it");
-    let id = file.file_stem().and_then(|name| name.to_str()).expect("the call's name").to_owned();
-    let (client, url) = (Client::new(), format!("http://{}/v1/calls/{id}", server.http));
-    let get = async |path: &str, range: Option<&str>| {
-        let mut request = client.get(format!("{url}{path}"));
-        if let Some(range) = range {
-            request = request.header(header::RANGE, range);
-        }
-        let response = request.send().await.expect("an answer");
-        (response.status(), response.bytes().await.expect("a body"))
-    };
-    let (status, whole) = get("/recording", None).await;
-    assert!(status == StatusCode::OK && whole.starts_with(b"OggS"), "{status}");
-    assert_eq!(get("/recording", Some("bytes=0-3")).await, (StatusCode::PARTIAL_CONTENT, "OggS".into()));
-    assert_eq!(get("/recording", Some("bytes=-5")).await.1, whole.slice(whole.len() - 5..));
-    assert_eq!(get("/recording", Some("bytes=100-")).await.1, whole.slice(100..));
-    server.registry.settle().await;
-    let rows = duologue::store::Reader::of(&folder.path().join("calls.db"));
-    let row = rows.recording(&id).await.expect("readable").expect("a row");
-    assert_eq!(row.bytes, Some(whole.len() as i64), "size and hash are those of the sound");
-    let (status, peaks) = get("/recording/peaks", None).await;
-    let peaks: serde_json::Value = serde_json::from_slice(&peaks).expect("JSON");
-    assert!(status == StatusCode::OK && peaks["agent"].as_array().is_some_and(|all| all.len() > 20), "{peaks}");
-    let (status, vcon) = get("/export?as=vcon", None).await;
-    assert_eq!((status, duologue::export::verify(&vcon).expect("a vCon").carried), (StatusCode::OK, 1));
-    let body = serde_json::json!({"from_ms": 0, "to_ms": 800, "why": "a test"});
-    let gone = client.post(format!("{url}/redactions")).json(&body).send().await.expect("an answer");
-    assert_eq!(gone.status(), StatusCode::OK);
-    let (_, now) = get("/recording", None).await;
-    assert!(now.starts_with(b"OggS") && now != whole);
-    assert!(std::fs::read(&file).expect("readable").starts_with(b"DUOSEAL1"), "it stays sealed");
-    server.stop().await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_that_cannot_be_had_is_named_before_anything_is_served() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -3,6 +3,7 @@
 
 mod cli;
 mod gathered;
+mod incoming;
 mod jws;
 mod key;
 mod moment;
@@ -15,8 +16,9 @@ use std::sync::Arc;
 
 pub use cli::{ExportArguments, HouseFault, house, run};
 pub use gathered::Gathered;
+pub use incoming::{Incoming, IncomingFault, IncomingSound, incoming};
 pub use jws::{JwsFault, Signer, sign};
-pub use key::{KeyFault, SigningKey};
+pub use key::{KeyFault, SigningKey, fingerprint_of_file};
 pub use vcon::{DRAFT, Sound, VCON_VERSION, vcon};
 pub use verify::{Recording, Verified, VerifyFault, verify};
 pub use vtt::vtt;

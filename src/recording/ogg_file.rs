@@ -176,6 +176,26 @@ fn head(pre_skip: u16) -> Vec<u8> {
     head
 }
 
+/// A file of ours in memory: every packet is 20 ms, and with the last one come the sounds that the codec held back.
+pub fn whole_file(pre_skip: u16, comments: &[(&str, &str)], packets: Vec<Vec<u8>>) -> Vec<u8> {
+    let mut out = PacketWriter::new(Vec::new());
+    let count = packets.len() as u64;
+    // Into memory: nothing that could fail.
+    let _ = out.write_packet(head(pre_skip), SERIAL, PacketWriteEndInfo::EndPage, 0);
+    let _ = out.write_packet(tags(comments), SERIAL, PacketWriteEndInfo::EndPage, 0);
+    for (n, packet) in (1..).zip(packets) {
+        let (end, granule) = match n {
+            last if last == count => {
+                (PacketWriteEndInfo::EndStream, (count - 1) * PACKET_SAMPLES + u64::from(pre_skip))
+            }
+            n if n % u64::from(PAGE_PACKETS) == 0 => (PacketWriteEndInfo::EndPage, n * PACKET_SAMPLES),
+            n => (PacketWriteEndInfo::NormalPacket, n * PACKET_SAMPLES),
+        };
+        let _ = out.write_packet(packet, SERIAL, end, granule);
+    }
+    out.into_inner()
+}
+
 fn tags(comments: &[(&str, &str)]) -> Vec<u8> {
     let mut tags = b"OpusTags".to_vec();
     let mut text = |text: &str| {

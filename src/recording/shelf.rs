@@ -1,6 +1,6 @@
 //! Where recordings lie, and what opens them.
 
-use std::io::{self, Cursor, Read, Seek};
+use std::io::{self, Cursor, Read, Seek, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::Peaks;
@@ -74,6 +74,22 @@ impl RecordingShelf {
     /// As [`Self::contents`], or when no page of it is whole.
     pub fn length_of(&self, file: &str) -> io::Result<(u64, u64, String)> {
         length_in(&mut *self.sound(file)?)
+    }
+
+    /// Puts a recording of ours here, sealed where there is a key; gives how long it plays (milliseconds) and the id of the key.
+    ///
+    /// # Errors
+    /// When it is none of ours, is here already, or the disk does not take it.
+    pub fn put(&self, file: &str, bytes: &[u8]) -> io::Result<(u64, Option<String>)> {
+        pages(bytes)?;
+        let (duration_ms, ..) = length_in(&mut Cursor::new(bytes))?;
+        let (kept, key_id) = self.to_keep(bytes, None)?;
+        let mut there = std::fs::OpenOptions::new().create_new(true).write(true).open(self.path(file))?;
+        there.write_all(&kept).and_then(|()| there.sync_all()).inspect_err(|_| {
+            // Half a recording is none.
+            let _ = std::fs::remove_file(self.path(file));
+        })?;
+        Ok((duration_ms, key_id))
     }
 
     /// A recording's bytes as they are to lie here, and the id of the key that they are sealed with: today's, or, where there is none
