@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::pages::hex;
 use super::sealed::{SealKey, Sealer};
+use super::silence::silent_packet;
 use crate::audio::opus::StereoDecoder;
 
 /// Packets in a page: a second.
@@ -39,11 +40,13 @@ pub struct OggFile {
     lost: u64,
     /// Of these, the ones since the last page that it did take: their time is put into the file as silence before the next one.
     missing: u64,
+    /// What these packets are.
+    silence: Option<Vec<u8>>,
 }
 
-/// A packet without sound: fullband CELT, 20 ms, stereo, and no frame. A decoder takes it for one that was lost (RFC 6716, sections
-/// 3.1 and 3.2.1).
-pub(super) const LOST_PACKET: [u8; 1] = [0xfc];
+/// A packet of no frame: fullband CELT, 20 ms, stereo. A decoder takes it for one that was lost and goes on with the noise that it has
+/// heard (RFC 6716, sections 3.1 and 3.2.1): it is for when no encoder can be had.
+const LOST_PACKET: [u8; 1] = [0xfc];
 
 /// The stream's number in its file (RFC 3533); there is one.
 const SERIAL: u32 = 1;
@@ -83,6 +86,7 @@ impl OggFile {
             pre_skip: u64::from(pre_skip),
             lost: 0,
             missing: 0,
+            silence: None,
         };
         this.page.write_packet(head(pre_skip), SERIAL, PacketWriteEndInfo::EndPage, 0)?;
         this.page.write_packet(tags(comments), SERIAL, PacketWriteEndInfo::EndPage, 0)?;
@@ -109,11 +113,14 @@ impl OggFile {
         if self.in_page > 0 || !self.page.inner().is_empty() {
             return;
         }
+        if self.missing > 0 && self.silence.is_none() {
+            self.silence = Some(silent_packet().unwrap_or_else(|_| LOST_PACKET.to_vec()));
+        }
         for n in 1..=self.missing {
             let due = n == self.missing || n.is_multiple_of(u64::from(PAGE_PACKETS));
             let end = if due { PacketWriteEndInfo::EndPage } else { PacketWriteEndInfo::NormalPacket };
             let granule = (self.packets - self.missing + n) * PACKET_SAMPLES;
-            let _ = self.page.write_packet(LOST_PACKET.to_vec(), SERIAL, end, granule);
+            let _ = self.page.write_packet(self.silence.clone().unwrap_or_default(), SERIAL, end, granule);
         }
     }
 

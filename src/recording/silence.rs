@@ -75,7 +75,7 @@ pub fn silenced(file: &[u8], from_ms: u64, to_ms: u64) -> io::Result<Option<Sile
 }
 
 /// What an encoder that has heard nothing but silence says of it.
-fn silent_packet() -> io::Result<Vec<u8>> {
+pub(super) fn silent_packet() -> io::Result<Vec<u8>> {
     let mut encoder = StereoEncoder::new().map_err(io::Error::other)?;
     let mut packet = Vec::new();
     for _ in 0..SETTLING {
