@@ -25,6 +25,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::call::registry::Registry;
 use crate::export::ExportHouse;
+use crate::recording::RecordingShelf;
 use crate::store::Reader;
 
 pub use doors::Doors;
@@ -42,7 +43,7 @@ pub struct Web {
     /// Where the built call page lies.
     pub page: PathBuf,
     /// Where recordings lie.
-    pub recordings: PathBuf,
+    pub recordings: RecordingShelf,
     /// Where calls are exported from.
     pub export: ExportHouse,
     /// Who may read everything.
