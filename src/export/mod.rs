@@ -17,6 +17,7 @@ pub use cli::{ExportArguments, house, run};
 pub use gathered::Gathered;
 pub use jws::{JwsFault, Signer, sign};
 pub use key::{KeyFault, SigningKey};
+pub use moment::rfc3339;
 pub use vcon::{DRAFT, Sound, VCON_VERSION, vcon};
 pub use verify::{Recording, Verified, VerifyFault, verify};
 pub use vtt::vtt;

@@ -17,6 +17,7 @@ mod redact;
 mod remembered;
 mod rows;
 mod search;
+mod undelivered;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ use tokio::task::JoinHandle;
 use crate::journal::Entry;
 use crate::meters::Meters;
 use crate::traces::Tracer;
+use crate::webhook::Courier;
 
 pub use amend::{correct_fact, forget_fact};
 pub use erase::{AskedBy, Erased, erase};
@@ -91,6 +93,7 @@ pub struct Recorder {
     tally: Arc<Tally>,
     meters: Meters,
     tracer: Option<Tracer>,
+    courier: Option<Courier>,
 }
 
 impl Recorder {
@@ -100,6 +103,9 @@ impl Recorder {
         self.meters.observe(&entry);
         if let Some(tracer) = &self.tracer {
             tracer.observe(&entry);
+        }
+        if let Some(courier) = &self.courier {
+            courier.observe(&entry);
         }
         let full = matches!(entry, Entry::Event { .. }) && self.orders.capacity() < KEPT_FOR_ROWS;
         if full || self.orders.try_send(Order::Keep(entry)).is_err() {
@@ -159,7 +165,7 @@ impl Store {
         let writer = tokio::spawn(writer.run());
         Ok(Self {
             path: path.to_path_buf(),
-            recorder: Recorder { orders, tally, meters: Meters::new(), tracer: None },
+            recorder: Recorder { orders, tally, meters: Meters::new(), tracer: None, courier: None },
             writer,
             _lock: lock,
         })
@@ -168,6 +174,12 @@ impl Store {
     /// From here on, what is recorded also becomes traces.
     pub fn traced(mut self, tracer: Tracer) -> Self {
         self.recorder.tracer = Some(tracer);
+        self
+    }
+
+    /// From here on, what happens in calls is also told elsewhere.
+    pub fn told(mut self, courier: Courier) -> Self {
+        self.recorder.courier = Some(courier);
         self
     }
 
