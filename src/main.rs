@@ -54,8 +54,12 @@ enum Command {
     Review(duologue::review::ReviewCommand),
     /// A call as a file for others (vCon, WebVTT, CSV, JSON), signed; and a look at such a file
     Export(duologue::export::ExportArguments),
+    /// A call that was held elsewhere, from its vCon, as rows and a recording
+    Import(duologue::import::ImportArguments),
     /// Take a span out of a call: its sound, its words, what was remembered of it
     Redact(duologue::redaction::RedactArguments),
+    /// Save what can be read of a damaged database into a new one
+    Recover(duologue::recovery::RecoverArguments),
     /// A call again, in virtual time, from its input journal; and as it would have been with other settings
     Replay(duologue::replay::ReplayArguments),
     /// Put a bad network between two programs on this machine: a seeded UDP relay
@@ -138,8 +142,16 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
             duologue::export::run(config, arguments).await?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Import(arguments) => {
+            duologue::import::run(config, arguments).await?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Redact(arguments) => {
             duologue::redaction::run(config, arguments).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Recover(arguments) => {
+            duologue::recovery::run(arguments).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Replay(arguments) => duologue::replay::run(config, arguments).await,

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::config::Config;
-use crate::recording::{put_beside, silenced, take_place};
+use crate::recording::{RecordingShelf, put_beside, silenced, take_place};
 use crate::store::{AskedBy, Reader, Redacted, SoundGone, Span, StoreError, redact};
 
 /// Take a span out of a call: sound, words, facts
@@ -49,7 +49,12 @@ pub enum RedactFault {
 ///
 /// # Errors
 /// When there is no such call, it is not over, or one of the files cannot be written.
-pub async fn take_out(database: &Path, recordings: &Path, span: &Span) -> Result<Redacted, RedactFault> {
+pub async fn take_out(
+    database: &Path,
+    recordings: impl Into<RecordingShelf>,
+    span: &Span,
+) -> Result<Redacted, RedactFault> {
+    let shelf = recordings.into();
     if span.to_ms <= span.from_ms {
         return Err(RedactFault::Backwards);
     }
@@ -70,16 +75,17 @@ pub async fn take_out(database: &Path, recordings: &Path, span: &Span) -> Result
         }
         let began = row.started_ms.max(0).unsigned_abs();
         let (from, to) = (span.from_ms.saturating_sub(began), span.to_ms.saturating_sub(began));
-        let file = recordings.join(&row.file);
-        path = Some((file.clone(), row.file.clone()));
-        let made = tokio::task::spawn_blocking(move || silence_beside(&file, from, to)).await;
+        path = Some((shelf.path(&row.file), row.file.clone()));
+        let (shelf_then, file, key_id) = (shelf.clone(), row.file.clone(), row.key_id.clone());
+        let made =
+            tokio::task::spawn_blocking(move || silence_beside(&shelf_then, &file, key_id.as_deref(), from, to)).await;
         sound = made.map_err(std::io::Error::other).flatten().map_err(|why| RedactFault::Recording(why.to_string()))?;
     }
     let journal = reader.journal(&span.call).await?.filter(|row| row.removed_utc_ms.is_none());
     let redacted = redact(database, span, sound.as_ref()).await?.ok_or_else(no_call)?;
     if let Some(row) = journal {
         // A file that stays goes when the server starts next: its row says that it is gone.
-        let _ = std::fs::remove_file(recordings.join(row.file));
+        let _ = std::fs::remove_file(shelf.path(&row.file));
     }
     if let (Some((path, file)), Some(_)) = (path, sound) {
         take_place(&path).map_err(|why| RedactFault::NotInPlace { file, why: why.to_string() })?;
@@ -87,9 +93,15 @@ pub async fn take_out(database: &Path, recordings: &Path, span: &Span) -> Result
     Ok(redacted)
 }
 
-fn silence_beside(file: &Path, from_ms: u64, to_ms: u64) -> std::io::Result<Option<SoundGone>> {
-    let Some(silenced) = silenced(&std::fs::read(file)?, from_ms, to_ms)? else { return Ok(None) };
-    put_beside(file, &silenced.file)?;
+fn silence_beside(
+    shelf: &RecordingShelf,
+    file: &str,
+    was: Option<&str>,
+    from_ms: u64,
+    to_ms: u64,
+) -> std::io::Result<Option<SoundGone>> {
+    let Some(silenced) = silenced(&shelf.contents(file)?, from_ms, to_ms)? else { return Ok(None) };
+    let key_id = put_beside(shelf, &shelf.path(file), &silenced.file, was)?;
     Ok(Some(SoundGone {
         first_page: silenced.first_page,
         last_page: silenced.last_page,
@@ -97,6 +109,7 @@ fn silence_beside(file: &Path, from_ms: u64, to_ms: u64) -> std::io::Result<Opti
         sha256_before: silenced.sha256_before,
         sha256_after: silenced.sha256_after,
         rest_sha256: silenced.rest_sha256,
+        key_id,
     }))
 }
 
@@ -109,7 +122,7 @@ pub async fn run(config: &Config, arguments: RedactArguments) -> anyhow::Result<
     anyhow::ensure!(path.exists(), "there is no database {}: nobody has called yet, or set store.path", path.display());
     let RedactArguments { call, from_ms, to_ms, why } = arguments;
     let span = Span { call, from_ms, to_ms, why, asked_by: AskedBy::Operator };
-    let gone = take_out(path, &config.recording.dir, &span).await?;
+    let gone = take_out(path, config.recording.shelf()?, &span).await?;
     println!("redacted: {} words in {} turns, {} facts", gone.words, gone.turns, gone.facts);
     Ok(())
 }

@@ -23,7 +23,7 @@ use crate::dialogue::endpoint::{EndWeights, EndpointSettings};
 use crate::dialogue::floor::FloorSettings;
 use crate::dialogue::persona::Persona;
 use crate::doors::audio_socket;
-use crate::export::{self, KeyFault};
+use crate::export::{self, HouseFault};
 use crate::knowledge::{self, AsFound, KnowledgeHouse, Shelf, What, missing_folders, shelves};
 use crate::machine::MemorySettings;
 use crate::media::ear::EarSettings;
@@ -59,7 +59,7 @@ pub enum ServeError {
     #[error("traces: {0}")]
     Traces(String),
     #[error(transparent)]
-    SigningKey(#[from] KeyFault),
+    Export(#[from] HouseFault),
     #[error("HTTP port {} is in use: stop the other program (`ss -tlpn 'sport = :{}'` names it) or set http.listen in duologue.toml", .0.port(), .0.port())]
     HttpInUse(SocketAddr),
     #[error("cannot listen for HTTP on {listen}: {why}")]
@@ -135,7 +135,7 @@ impl Server {
             dialler: telephones.as_ref().map(Switchboard::dialler),
             ice_servers: ice_servers(config)?,
             page: PathBuf::from("client/dist"),
-            recordings: config.recording.dir.clone(),
+            recordings: config.recording.shelf()?,
             export: export::house(config)?,
             reviewers: reviewers(config, http)?,
             origins: config.http.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
@@ -143,7 +143,7 @@ impl Server {
         let stop = CancellationToken::new();
         let web = tokio::spawn(answer(listener, router, stop.clone()));
         let indexing = tokio::spawn(read_in(config.store.path.clone(), shelves));
-        let keeping = tokio::spawn(housekeeping(config, &store).run());
+        let keeping = tokio::spawn(housekeeping(config, &store)?.run());
         let audio_socket = asterisk.as_ref().and_then(|listener| listener.local_addr().ok());
         let serve = |listener| tokio::spawn(audio_socket::serve(listener, registry.clone(), stop.clone()));
         let asterisk = asterisk.map(serve);
@@ -283,14 +283,14 @@ fn memory_house(config: &Config, store: &Store) -> Option<MemoryHouse> {
 }
 
 /// Keeps the folder of recordings.
-fn housekeeping(config: &Config, store: &Store) -> Housekeeping {
+fn housekeeping(config: &Config, store: &Store) -> Result<Housekeeping, ServeError> {
     let keep = config.recording.keep_days;
-    Housekeeping {
-        folder: config.recording.dir.clone(),
+    Ok(Housekeeping {
+        shelf: config.recording.shelf()?,
         store: store.reader(),
         recorder: store.recorder(),
         keep: (keep > 0).then(|| Duration::from_secs(u64::from(keep) * 86_400)),
-    }
+    })
 }
 
 /// Where calls are recorded, and how callers are told.
@@ -301,7 +301,8 @@ fn recording_house(config: &Config) -> Result<Option<RecordingHouse>, ServeError
         RecordCalls::Tone => Consent::Tone,
         RecordCalls::Announced => Consent::Announced(config.recording.announcement.clone()),
     };
-    RecordingHouse::open(&config.recording.dir, consent).map(Some).map_err(ServeError::Recording)
+    let house = RecordingHouse::open(&config.recording.dir, consent).map_err(ServeError::Recording)?;
+    Ok(Some(house.sealed_with(config.recording.shelf()?.keys.new)))
 }
 
 /// Where input journals are kept: beside the recordings.
@@ -309,8 +310,8 @@ fn journal_house(config: &Config) -> Result<Option<JournalHouse>, ServeError> {
     if config.journal.calls == KeepJournals::Off || config.recording.calls == RecordCalls::Off {
         return Ok(None);
     }
-    let house = JournalHouse::open(&config.recording.dir, config_of(config));
-    house.map(Some).map_err(ServeError::Recording)
+    let house = JournalHouse::open(&config.recording.dir, config_of(config)).map_err(ServeError::Recording)?;
+    Ok(Some(house.sealed_with(config.recording.shelf()?.keys.new)))
 }
 
 async fn listen(at: SocketAddr) -> Result<TcpListener, ServeError> {

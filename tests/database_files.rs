@@ -91,7 +91,7 @@ async fn a_truncated_file_is_called_damaged() {
     std::fs::write(&path, &whole[..whole.len() / 3]).expect("written");
     let error = refused(&path).await;
     assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
-    assert!(error.to_string().contains(".recover"), "{error}");
+    assert!(error.to_string().contains("duologue recover"), "{error}");
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ fn spoken(folder: &Path) -> Vec<Entry> {
     agent.ended_ms = 4_500;
     vec![
         opened("spoken", Some("Ada")),
-        Entry::RecordingBegan { call: call.clone(), file: file_of(&call), started_ms: 140 },
+        Entry::RecordingBegan { call: call.clone(), file: file_of(&call), started_ms: 140, key_id: None },
         Entry::Turn(caller_turn("spoken", 1, 1_000, HOSTILE)),
         Entry::Turn(agent),
         words("spoken", 2, answer, 2_900, 6, 6),
@@ -55,7 +55,7 @@ async fn kept(more: Vec<Entry>) -> (tempfile::TempDir, ExportHouse) {
     let store = Store::open(&path).await.expect("a database");
     a_morning().into_iter().chain(more).chain(spoken(folder.path())).for_each(|entry| store.recorder().record(entry));
     store.close().await;
-    let house = ExportHouse { database: path, recordings: folder.path().to_path_buf(), key: None, address: None };
+    let house = ExportHouse { database: path, recordings: folder.path().into(), key: None, address: None };
     (folder, house)
 }
 
@@ -158,7 +158,11 @@ async fn a_vcon_has_the_parties_the_recording_the_transcript_and_the_judgements(
     );
     let turns = &transcript["body"]["turns"];
     assert_eq!((&turns[0]["text"], &turns[0]["party"], &turns[1]["party"]), (&json!(HOSTILE), &json!(0), &json!(1)));
-    assert_eq!(turns[1]["words"][3], json!({"text": "ten.", "state": "heard", "sent_ms": 3_700, "heard_ms": 3_800}));
+    let word = json!({
+        "text": "ten.", "state": "heard", "generated_ms": 2_900, "synthesised_ms": 2_900, "sent_ms": 3_700, "heard_ms": 3_800,
+        "heard_by": "estimate",
+    });
+    assert_eq!(turns[1]["words"][3], word);
 
     // The call "a" was judged, and something was typed in it; its recording's file is not there.
     let told = house.export("a", As::Vcon, Carried::Inline).await.expect_err("no file");
@@ -230,7 +234,7 @@ async fn after_a_redaction_the_rest_is_shown_to_be_as_it_was_signed() {
         why: "a number".into(),
         asked_by: AskedBy::Operator,
     };
-    take_out(&house.database, &house.recordings, &span).await.expect("taken out");
+    take_out(&house.database, house.recordings.clone(), &span).await.expect("taken out");
     let sound = std::fs::read(folder.path().join("spoken.ogg")).expect("readable");
     // The second that begins at 3 s of the file, behind two headers.
     assert_eq!(verify(&before).expect("as it was").holds(&sound).expect("its recording"), Recording::Redacted(vec![5]));

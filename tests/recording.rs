@@ -119,15 +119,14 @@ async fn after_a_crash_the_rows_say_what_the_files_hold_and_old_ones_go() {
         }
         store.recorder().record(entry);
         let file = file_of(&call.to_owned());
-        store.recorder().record(Entry::RecordingBegan { call: call.into(), file, started_ms: 140 });
+        store.recorder().record(Entry::RecordingBegan { call: call.into(), file, started_ms: 140, key_id: None });
         broken_off(folder.path(), &call.to_owned());
     }
     store.close().await;
     // Opening closes the calls that a dead server left open.
     let store = Store::open(&path).await.expect("a database");
     let keep = Some(Duration::from_secs(30 * 86_400));
-    let keeping =
-        Housekeeping { folder: folder.path().to_path_buf(), store: store.reader(), recorder: store.recorder(), keep };
+    let keeping = Housekeeping { shelf: folder.path().into(), store: store.reader(), recorder: store.recorder(), keep };
     keeping.mend().await;
     keeping.sweep(MONDAY_UTC_MS).await;
     store.recorder().flush().await.expect("written");

@@ -28,7 +28,7 @@ fn recorded(folder: &Path, call: &str) -> Vec<Entry> {
     let (duration_ms, bytes, sha256) = length_of(&path).expect("a file");
     let (call, file) = (call.to_owned(), file_of(&call.to_owned()));
     vec![
-        Entry::RecordingBegan { call: call.clone(), file, started_ms: 0 },
+        Entry::RecordingBegan { call: call.clone(), file, started_ms: 0, key_id: None },
         Entry::RecordingKept { call, duration_ms, bytes, sha256, lost_ms: 0 },
     ]
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use duologue::call::registry::Asked;
 use duologue::config::Config;
 use duologue::recording::Consent;
+use duologue::recording::SealKeys;
 use duologue::replay::{Opened, ReplayFault, apply, config_of, journal_of, open, read};
 use duologue_core::replay::again::again;
 use duologue_core::replay::otherwise::otherwise;
@@ -37,7 +38,7 @@ async fn call() -> (Stage, Phone) {
 }
 
 fn journal(stage: &Stage, call: &str) -> Opened {
-    open(&stage.folder.path().join(journal_of(&call.to_owned()))).expect("a journal")
+    open(&stage.folder.path().join(journal_of(&call.to_owned())), &SealKeys::default()).expect("a journal")
 }
 
 #[tokio::test(start_paused = true)]
@@ -69,7 +70,7 @@ async fn a_journal_that_breaks_off_anywhere_replays_up_to_there_and_a_damaged_on
     let (stage, phone) = call().await;
     let path = stage.folder.path().join(journal_of(&phone.call));
     let bytes = std::fs::read(&path).expect("a journal");
-    let whole = again(&open(&path).expect("a journal").journal).expect("a machine");
+    let whole = again(&open(&path, &SealKeys::default()).expect("a journal").journal).expect("a machine");
     let mut before = 0;
     for length in (0..bytes.len()).step_by(bytes.len() / 90) {
         match read(&path, &bytes[..length]) {

@@ -139,8 +139,9 @@ pub enum Entry {
         /// Milliseconds since the Unix epoch.
         at_utc_ms: i64,
     },
-    /// The call's recording begins: the file's name in the folder, and the moment of its first sample.
-    RecordingBegan { call: CallId, file: String, started_ms: u64 },
+    /// The call's recording begins: the file's name in the folder, the moment of its first sample, and the id of the key that it is
+    /// sealed with.
+    RecordingBegan { call: CallId, file: String, started_ms: u64, key_id: Option<String> },
     /// The call's recording is whole.
     RecordingKept {
         call: CallId,
@@ -153,8 +154,8 @@ pub enum Entry {
     },
     /// The call's recording is no more.
     RecordingGone { call: CallId, why: RecordingGone, at_utc_ms: i64 },
-    /// The call's input journal begins: the file's name in the folder of recordings.
-    JournalBegan { call: CallId, file: String },
+    /// The call's input journal begins: the file's name in the folder of recordings, and the id of the key that it is sealed with.
+    JournalBegan { call: CallId, file: String, key_id: Option<String> },
     /// The call's input journal is whole; `lost`: records that the disk did not take.
     JournalKept { call: CallId, bytes: u64, records: u64, lost: u64 },
     /// The call's input journal is no more, as its recording is no more.

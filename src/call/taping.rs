@@ -14,11 +14,11 @@ impl CallTask {
     pub(super) fn tape_tick(&mut self, due: CallTime, sent: &[f32; LINE_FRAME]) {
         let Some(tape) = &mut self.tape else { return };
         if tape.tick(due, self.machine.heard(), sent) {
-            let (call, started_ms) = (self.call.clone(), tape.started_ms());
-            self.recorder.record(Entry::RecordingBegan { file: file_of(&call), call, started_ms });
-            if self.journal.is_some() {
-                let call = self.call.clone();
-                self.recorder.record(Entry::JournalBegan { file: journal_of(&call), call });
+            let (call, started_ms, key_id) = (self.call.clone(), tape.started_ms(), tape.key_id());
+            self.recorder.record(Entry::RecordingBegan { file: file_of(&call), call, started_ms, key_id });
+            if let Some(journal) = &self.journal {
+                let (call, key_id) = (self.call.clone(), journal.key_id());
+                self.recorder.record(Entry::JournalBegan { file: journal_of(&call), call, key_id });
             }
         }
     }

@@ -22,7 +22,17 @@ pub(super) fn secrets(config: &Config) -> Vec<Finding> {
         Ok(Some(_)) => Some(Finding::ok(format!("secrets: the {whose}'s key is there"))),
         Err(error) => Some(Finding::error("secrets", error)),
     };
-    keys.into_iter().filter_map(finding).collect()
+    keys.into_iter().filter_map(finding).chain(sealing(config)).collect()
+}
+
+/// The key of recordings, where there is one: its id stands in their rows.
+fn sealing(config: &Config) -> Option<Finding> {
+    match config.recording.shelf() {
+        Ok(shelf) => {
+            shelf.keys.new.map(|key| Finding::ok(format!("secrets: recordings are sealed with the key {}", key.id())))
+        }
+        Err(error) => Some(Finding::error("secrets", error)),
+    }
 }
 
 /// The files that say who the agent is.

@@ -279,4 +279,6 @@ pub enum SecretError {
     NotInEnvironment { key: &'static str, name: String },
     #[error("{key} names {}, which gives no key: {why}", path.display())]
     NotInFile { key: &'static str, path: PathBuf, why: String },
+    #[error("the key of {key} has {found} characters, and {least} are the least: `openssl rand -hex 32` makes one")]
+    TooShort { key: &'static str, found: usize, least: usize },
 }

@@ -49,15 +49,24 @@ enum ExportCommand {
     },
 }
 
+/// Why calls cannot be exported from where the configuration says.
+#[derive(Debug, thiserror::Error)]
+pub enum HouseFault {
+    #[error(transparent)]
+    Signing(#[from] super::KeyFault),
+    #[error(transparent)]
+    Sealing(#[from] crate::config::SecretError),
+}
+
 /// Where the configuration has calls exported from.
 ///
 /// # Errors
 /// When its key cannot be had.
-pub fn house(config: &Config) -> Result<ExportHouse, super::KeyFault> {
+pub fn house(config: &Config) -> Result<ExportHouse, HouseFault> {
     let key = config.export.key_file.as_deref().map(SigningKey::read).transpose()?;
     Ok(ExportHouse {
         database: config.store.path.clone(),
-        recordings: config.recording.dir.clone(),
+        recordings: config.recording.shelf()?,
         key: key.map(std::sync::Arc::new),
         address: config.export.address.as_ref().map(|address| address.as_str().to_owned()),
     })

@@ -42,6 +42,7 @@ const TABLES: &[(&str, &str)] = &[
     ("lateness", "SELECT * FROM lateness WHERE call = ?1 ORDER BY most_ms"),
     ("playout_reports", "SELECT * FROM playout_reports WHERE call = ?1"),
     ("recordings", "SELECT * FROM recordings WHERE call = ?1"),
+    ("imports", "SELECT * FROM imports WHERE call = ?1"),
     ("redactions", "SELECT * FROM redactions WHERE call = ?1 ORDER BY id"),
 ];
 

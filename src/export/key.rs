@@ -157,7 +157,7 @@ pub(super) fn fingerprint(der: &[u8]) -> String {
 ///
 /// # Errors
 /// When there is none.
-pub(super) fn fingerprint_of_file(file: &Path) -> Result<String, KeyFault> {
+pub fn fingerprint_of_file(file: &Path) -> Result<String, KeyFault> {
     let unreadable = |why: String| KeyFault::Unreadable { file: file.to_path_buf(), why };
     let pem = std::fs::read(file).map_err(|why| unreadable(why.to_string()))?;
     let der = CertificateDer::from_pem_slice(&pem).map_err(|why| unreadable(why.to_string()))?;

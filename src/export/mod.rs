@@ -3,6 +3,7 @@
 
 mod cli;
 mod gathered;
+mod incoming;
 mod jws;
 mod key;
 mod moment;
@@ -13,15 +14,16 @@ mod vtt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use cli::{ExportArguments, house, run};
+pub use cli::{ExportArguments, HouseFault, house, run};
 pub use gathered::Gathered;
+pub use incoming::{Incoming, IncomingFault, IncomingSound, incoming};
 pub use jws::{JwsFault, Signer, sign};
-pub use key::{KeyFault, SigningKey};
+pub use key::{KeyFault, SigningKey, fingerprint_of_file};
 pub use vcon::{DRAFT, Sound, VCON_VERSION, vcon};
 pub use verify::{Recording, Verified, VerifyFault, verify};
 pub use vtt::vtt;
 
-use crate::recording;
+use crate::recording::{self, RecordingShelf};
 use crate::review::{AskFault, Table};
 use crate::store::StoreError;
 
@@ -56,7 +58,7 @@ pub enum Carried {
 #[derive(Clone, Debug)]
 pub struct ExportHouse {
     pub database: PathBuf,
-    pub recordings: PathBuf,
+    pub recordings: RecordingShelf,
     /// What vCons are signed with.
     pub key: Option<Arc<SigningKey>>,
     /// Where others reach this server, for links: `https://...`.
@@ -125,8 +127,8 @@ impl ExportHouse {
         let sound = match gathered.recording_file() {
             None => None,
             Some(file) => {
-                let path = self.recordings.join(file);
-                let read = tokio::task::spawn_blocking(move || std::fs::read(path)).await;
+                let (shelf, file) = (self.recordings.clone(), file.to_owned());
+                let read = tokio::task::spawn_blocking(move || shelf.contents(&file)).await;
                 let bytes = read.map_err(std::io::Error::other).flatten();
                 let bytes = bytes.map_err(|why| ExportFault::Recording(why.to_string()))?;
                 let pages = recording::page_hashes(&bytes).map_err(|why| ExportFault::Recording(why.to_string()))?;

@@ -138,7 +138,8 @@ fn analysis(call: &Gathered, sound: Option<&Sound>) -> Value {
     let engines = json!({"asr": call.text("asr"), "llm": call.text("llm"), "tts": call.text("tts")});
     let made = json!({
         "follows": DRAFT, "call": call.call(), "engines": engines, "end_reason": call.text("end_reason"),
-        "recording_began_ms": call.recording_began_ms(),
+        "recording_began_ms": call.recording_began_ms(), "duration_ms": call.number("duration_ms"),
+        "transport": call.text("transport"), "end_detail": call.text("end_detail"),
     });
     let mut found_all = vec![
         found("report", "duologue-call-1", made),
@@ -170,18 +171,41 @@ fn analysis(call: &Gathered, sound: Option<&Sound>) -> Value {
     Value::Array(found_all)
 }
 
+/// What is told of a turn and of a word: what their rows have, so that they are rows again elsewhere.
+const TURN: [&str; 18] = [
+    "turn",
+    "speaker",
+    "started_ms",
+    "ended_ms",
+    "text",
+    "heard",
+    "typed",
+    "outcome",
+    "action",
+    "reason",
+    "speech_end_ms",
+    "turn_end_ms",
+    "asr_ms",
+    "judge_ms",
+    "first_token_ms",
+    "first_clause_ms",
+    "first_audio_ms",
+    "first_packet_ms",
+];
+const WORD: [&str; 7] = ["text", "state", "generated_ms", "synthesised_ms", "sent_ms", "heard_ms", "heard_by"];
+
 /// Moments are milliseconds since the call began.
 fn transcript(call: &Gathered) -> Value {
     let turn_of = |row: &Row| row.get("turn").and_then(Value::as_i64);
     let turns = call.rows("turns").iter().map(|row| {
         let agent = row.get("speaker").and_then(Value::as_str) == Some("agent");
-        let mut turn = only(row, &["turn", "speaker", "started_ms", "ended_ms", "text", "heard", "outcome"]);
+        let mut turn = only(row, &TURN);
         turn["party"] = json!(if agent { AGENT } else { CALLER });
         let words: Vec<Value> = call
             .rows("words")
             .iter()
             .filter(|word| turn_of(word) == turn_of(row))
-            .map(|word| only(word, &["text", "state", "sent_ms", "heard_ms"]))
+            .map(|word| only(word, &WORD))
             .collect();
         if !words.is_empty() {
             turn["words"] = Value::Array(words);
@@ -192,8 +216,19 @@ fn transcript(call: &Gathered) -> Value {
 }
 
 fn judgements(call: &Gathered) -> Value {
-    let kept =
-        ["turn", "at_ms", "moment", "judge", "proposed", "action", "overruled_by", "reason", "rests_on", "took_ms"];
+    let kept = [
+        "turn",
+        "text",
+        "at_ms",
+        "moment",
+        "judge",
+        "proposed",
+        "action",
+        "overruled_by",
+        "reason",
+        "rests_on",
+        "took_ms",
+    ];
     let rows = call.rows("judgements").iter().map(|row| {
         let mut judgement = only(row, &kept);
         let odds = row.get("probabilities").and_then(Value::as_str).and_then(|odds| serde_json::from_str(odds).ok());

@@ -1,11 +1,13 @@
 //! What all recordings of a server share: their folder, how callers are told, how long they are kept.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use super::ogg_file::length_of;
+use super::sealed::SealKey;
+use super::shelf::RecordingShelf;
 use super::silence::{settle_place, waiting_in};
 use super::tape::Tape;
 use super::thread::{self, Order, Place};
@@ -28,6 +30,7 @@ pub enum Consent {
 pub struct RecordingHouse {
     folder: PathBuf,
     consent: Consent,
+    key: Option<Arc<SealKey>>,
     orders: SyncSender<Order>,
     next: AtomicU64,
 }
@@ -43,7 +46,13 @@ impl RecordingHouse {
         };
         std::fs::create_dir_all(folder).map_err(cannot)?;
         let orders = thread::start().map_err(cannot)?;
-        Ok(Self { folder: folder.to_path_buf(), consent, orders, next: AtomicU64::new(0) })
+        Ok(Self { folder: folder.to_path_buf(), consent, key: None, orders, next: AtomicU64::new(0) })
+    }
+
+    /// New recordings are sealed with this.
+    pub fn sealed_with(mut self, key: Option<Arc<SealKey>>) -> Self {
+        self.key = key;
+        self
     }
 
     /// How callers are told.
@@ -68,7 +77,7 @@ impl RecordingHouse {
             ("PERSONA", persona.to_owned()),
             ("STARTED_UTC_MS", started_utc_ms.to_string()),
         ];
-        let place = Place { path: self.folder.join(file_of(call)), comments };
+        let place = Place { path: self.folder.join(file_of(call)), comments, key: self.key.clone() };
         Tape::new(self.orders.clone(), id, place)
     }
 }
@@ -101,7 +110,7 @@ pub fn remove(
 
 /// Keeps the folder: files whose server died get their rows' numbers, old ones go.
 pub struct Housekeeping {
-    pub folder: PathBuf,
+    pub shelf: RecordingShelf,
     pub store: Reader,
     pub recorder: Recorder,
     /// Recordings older than this go; `None` keeps all of them.
@@ -123,29 +132,39 @@ impl Housekeeping {
 
     /// Files that a crash broke off: what they hold becomes known. Files whose rows say that they are gone go.
     pub async fn mend(&self) {
+        for (id, files) in self.store.seal_keys().await.unwrap_or_default() {
+            if self.shelf.keys.of(&id).is_none() {
+                tracing::warn!(
+                    key = id,
+                    files,
+                    "recordings and journals are sealed with a key that is not here: nobody hears them; name it among recording.old_key_files"
+                );
+            }
+        }
         for (_, file) in self.store.removed_recordings().await.unwrap_or_default() {
             // An erasure that was cut short.
-            let _ = std::fs::remove_file(self.folder.join(file));
+            let _ = std::fs::remove_file(self.shelf.path(&file));
         }
-        for (call, path) in waiting_in(&self.folder) {
+        for (call, path) in waiting_in(&self.shelf.folder) {
             // A redaction that was cut short.
             let row = self.store.recording(&call).await.ok().flatten().filter(|row| row.removed_utc_ms.is_none());
-            settle_place(&path, row.and_then(|row| row.sha256).as_deref());
+            settle_place(&self.shelf, &path, row.and_then(|row| row.sha256).as_deref());
         }
         for file in self.store.removed_journals().await.unwrap_or_default() {
-            let _ = std::fs::remove_file(self.folder.join(file));
+            let _ = std::fs::remove_file(self.shelf.path(&file));
         }
         for (call, file) in self.store.unfinished_journals().await.unwrap_or_default() {
-            let path = self.folder.join(file);
-            if let Ok(Ok(opened)) = tokio::task::spawn_blocking(move || replay::open(&path)).await {
+            let (path, keys) = (self.shelf.path(&file), self.shelf.keys.clone());
+            if let Ok(Ok(opened)) = tokio::task::spawn_blocking(move || replay::open(&path, &keys)).await {
                 let (bytes, records) = (opened.bytes as u64, opened.journal.records.len() as u64);
                 self.recorder.record(Entry::JournalKept { call, bytes, records, lost: 0 });
             }
         }
         let Ok(broken) = self.store.unfinished_recordings().await else { return };
         for (call, file) in broken {
-            let path = self.folder.join(file);
-            let Ok(Ok((duration_ms, bytes, sha256))) = tokio::task::spawn_blocking(move || length_of(&path)).await
+            let shelf = self.shelf.clone();
+            let Ok(Ok((duration_ms, bytes, sha256))) =
+                tokio::task::spawn_blocking(move || shelf.length_of(&file)).await
             else {
                 continue;
             };
@@ -159,7 +178,9 @@ impl Housekeeping {
         let before = now_utc_ms - i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
         let Ok(old) = self.store.recordings_before(before).await else { return };
         for (call, file) in old {
-            if let Err(why) = remove(&self.folder, &file, call, RecordingGone::Retention, &self.recorder, now_utc_ms) {
+            if let Err(why) =
+                remove(&self.shelf.folder, &file, call, RecordingGone::Retention, &self.recorder, now_utc_ms)
+            {
                 tracing::warn!(%why, file, "a recording stays longer than it may");
             }
         }

@@ -6,13 +6,17 @@
 mod house;
 mod ogg_file;
 mod pages;
+mod sealed;
+mod shelf;
 mod silence;
 mod tape;
 mod thread;
 
 pub use house::{Consent, Housekeeping, RecordingHouse, file_of, remove};
-pub use ogg_file::{OggFile, Peaks, length_of, peaks, read};
+pub use ogg_file::{OggFile, Peaks, length_of, peaks, read, whole_file};
 pub use pages::page_hashes;
+pub use sealed::{KEY_CHARS_LEAST, SealKey, SealKeys, Sealer, key_id};
+pub use shelf::RecordingShelf;
 pub use silence::{Silenced, put_beside, settle_place, silenced, take_place};
 pub use tape::{Finished, Tape};
 

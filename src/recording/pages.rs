@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use sha2::{Digest as _, Sha256};
 
+use super::ogg_file::{GRANULE_AT, first_packet_of};
+
 /// A page's head without its table of segments.
 const HEAD_BYTES: usize = 27;
 /// Where the checksum and the number of segments lie.
@@ -19,6 +21,8 @@ pub(super) const HEADER_PAGES: usize = 2;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Page {
     pub bytes: Range<usize>,
+    /// The number of its first packet on the call's clock, headers not counted: a page before it may be missing.
+    pub first_packet: u64,
     pub packets: Vec<Range<usize>>,
 }
 
@@ -61,7 +65,9 @@ fn page_at(file: &[u8], at: usize) -> io::Result<Option<Page>> {
     if from != to {
         return Err(io::Error::other(format!("a packet goes on over the end of the page at byte {at}")));
     }
-    Ok(Some(Page { bytes: at..to, packets }))
+    let granule = head[GRANULE_AT..GRANULE_AT + 8].try_into().map_or(0, u64::from_le_bytes);
+    let first_packet = first_packet_of(granule, packets.len() as u64);
+    Ok(Some(Page { bytes: at..to, first_packet, packets }))
 }
 
 /// A page with the head of `page` and other packets: its granule position, number and flags stay.

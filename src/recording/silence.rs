@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::pages::{HEADER_PAGES, hex, page_with, pages};
+use super::shelf::RecordingShelf;
 use crate::audio::LINE_FRAME;
 use crate::audio::opus::StereoEncoder;
 
@@ -41,13 +42,13 @@ pub fn silenced(file: &[u8], from_ms: u64, to_ms: u64) -> io::Result<Option<Sile
     // What is decoded lags behind what went in by less than a packet.
     let last = to_ms.div_ceil(PACKET_MS) + MARGIN_PACKETS;
     let silence = silent_packet()?;
-    let (mut packet, mut changed, mut made) = (0, Vec::new(), Vec::with_capacity(file.len()));
+    let (mut changed, mut made) = (Vec::new(), Vec::with_capacity(file.len()));
     let mut rest = Sha256::new();
     for (n, page) in pages(file)?.iter().enumerate() {
-        let from = packet;
-        packet += if n < HEADER_PAGES { 0 } else { page.packets.len() as u64 };
+        let from = page.first_packet;
+        let behind = from.saturating_add(page.packets.len() as u64);
         let as_it_was = &file[page.bytes.clone()];
-        if n < HEADER_PAGES || from > last || packet <= first {
+        if n < HEADER_PAGES || from > last || behind <= first {
             rest.update(as_it_was);
             made.extend_from_slice(as_it_was);
             continue;
@@ -74,7 +75,7 @@ pub fn silenced(file: &[u8], from_ms: u64, to_ms: u64) -> io::Result<Option<Sile
 }
 
 /// What an encoder that has heard nothing but silence says of it.
-fn silent_packet() -> io::Result<Vec<u8>> {
+pub(super) fn silent_packet() -> io::Result<Vec<u8>> {
     let mut encoder = StereoEncoder::new().map_err(io::Error::other)?;
     let mut packet = Vec::new();
     for _ in 0..SETTLING {
@@ -103,14 +104,17 @@ pub(super) fn waiting_in(folder: &Path) -> Vec<(String, PathBuf)> {
     files.filter_map(of).collect()
 }
 
-/// Puts a file beside the recording, to take its place.
+/// Puts a file beside the recording, to take its place; gives the id of the key that it is sealed with. `was`: that of the recording
+/// until now.
 ///
 /// # Errors
 /// When the disk does not take it.
-pub fn put_beside(path: &Path, file: &[u8]) -> io::Result<()> {
+pub fn put_beside(shelf: &RecordingShelf, path: &Path, file: &[u8], was: Option<&str>) -> io::Result<Option<String>> {
+    let (bytes, key_id) = shelf.to_keep(file, was)?;
     let mut beside = File::create(waiting(path))?;
-    beside.write_all(file)?;
-    beside.sync_all()
+    beside.write_all(&bytes)?;
+    beside.sync_all()?;
+    Ok(key_id)
 }
 
 /// Has it take the recording's place: the sound that was taken out is gone.
@@ -125,9 +129,9 @@ pub fn take_place(path: &Path) -> io::Result<()> {
 
 /// A server that stopped between the two: the file takes the recording's place where the row says that it is to have (`sha256`),
 /// and goes otherwise. True where it took it.
-pub fn settle_place(path: &Path, sha256: Option<&str>) -> bool {
+pub fn settle_place(shelf: &RecordingShelf, path: &Path, sha256: Option<&str>) -> bool {
     let beside = waiting(path);
-    let Ok(file) = std::fs::read(&beside) else { return false };
+    let Ok(file) = std::fs::read(&beside).and_then(|file| shelf.keys.opened(file)) else { return false };
     if sha256 == Some(hex(&Sha256::digest(&file)).as_str()) {
         return take_place(path).is_ok();
     }
@@ -168,7 +172,7 @@ mod tests {
         six_seconds(&path);
         let before = std::fs::read(&path).expect("readable");
         let silenced = silenced(&before, 2_300, 3_400).expect("a file of ours").expect("sound there");
-        put_beside(&path, &silenced.file).expect("written");
+        put_beside(&RecordingShelf::default(), &path, &silenced.file, None).expect("written");
         take_place(&path).expect("renamed");
         for side in read(&path).expect("playable") {
             assert_eq!(side.len(), 300 * LINE_FRAME, "no sample is gone");
@@ -194,6 +198,32 @@ mod tests {
         assert!(silenced(b"no such file", 0, 1_000).is_err());
     }
 
+    /// A file of before, without packets for what a full disk did not take: the third and fourth second are not in it.
+    #[test]
+    fn behind_a_hole_the_span_lies_where_the_call_had_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("call.ogg");
+        six_seconds(&path);
+        let whole = std::fs::read(&path).expect("readable");
+        let found = pages(&whole).expect("pages");
+        let holed = [&whole[..found[4].bytes.start], &whole[found[6].bytes.start..]].concat();
+        std::fs::write(&path, &holed).expect("written");
+        let heard = read(&path).expect("playable");
+        assert_eq!(heard[0].len(), 300 * LINE_FRAME);
+        assert!(loudest(&heard[0], 2_100, 3_900) < 0.001 && loudest(&heard[1], 4_100, 5_900) > 0.3);
+        let silenced = silenced(&holed, 4_300, 4_700).expect("a file of ours").expect("sound there");
+        std::fs::write(&path, &silenced.file).expect("written");
+        for side in read(&path).expect("playable") {
+            assert!(loudest(&side, 4_300, 4_700) < 0.001, "{}", loudest(&side, 4_300, 4_700));
+            assert!(loudest(&side, 4_100, 4_250) > 0.3 && loudest(&side, 5_000, 5_900) > 0.3);
+        }
+        assert_eq!(
+            (silenced.first_page, silenced.last_page),
+            (4, 4),
+            "the fifth second is the fifth page of this file"
+        );
+    }
+
     #[test]
     fn a_server_that_stopped_in_between_ends_what_its_row_says() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -201,8 +231,8 @@ mod tests {
         for (row, after) in [(Some(hex(&Sha256::digest(b"new"))), "new"), (Some("0".repeat(64)), "old"), (None, "old")]
         {
             std::fs::write(&path, "old").expect("written");
-            put_beside(&path, b"new").expect("written");
-            assert_eq!(settle_place(&path, row.as_deref()), after == "new");
+            put_beside(&RecordingShelf::default(), &path, b"new", None).expect("written");
+            assert_eq!(settle_place(&RecordingShelf::default(), &path, row.as_deref()), after == "new");
             assert_eq!(std::fs::read_to_string(&path).expect("readable"), after);
             assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
         }

@@ -24,6 +24,8 @@ pub struct Tape {
     id: u64,
     /// The file, until it is made: a call that never connects leaves none.
     place: Option<Place>,
+    /// The key that it is sealed with.
+    key_id: Option<String>,
     /// The tick that the file begins with.
     first: Option<u64>,
     /// Ticks that were not taken.
@@ -31,8 +33,14 @@ pub struct Tape {
 }
 
 impl Tape {
-    pub(super) const fn new(orders: SyncSender<Order>, id: u64, place: Place) -> Self {
-        Self { orders, id, place: Some(place), first: None, untaken: 0 }
+    pub(super) fn new(orders: SyncSender<Order>, id: u64, place: Place) -> Self {
+        let key_id = place.key.as_ref().map(|key| key.id());
+        Self { orders, id, place: Some(place), key_id, first: None, untaken: 0 }
+    }
+
+    /// The id of the key that the file is sealed with.
+    pub fn key_id(&self) -> Option<String> {
+        self.key_id.clone()
     }
 
     /// One tick: what was heard of the caller, and what is sent. `due` is the tick's own moment. True in the first tick.

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::TICKS_WAITING;
 use super::ogg_file::OggFile;
+use super::sealed::SealKey;
 use super::tape::Finished;
 use crate::audio::opus::StereoEncoder;
 use crate::audio::resample::Resampler;
@@ -29,6 +31,7 @@ pub(super) struct Ticked {
 pub(super) struct Place {
     pub path: PathBuf,
     pub comments: Vec<(&'static str, String)>,
+    pub key: Option<Arc<SealKey>>,
 }
 
 pub(super) enum Order {
@@ -109,11 +112,11 @@ struct Reel {
 const SILENCE: [f32; LINE_FRAME] = [0.0; LINE_FRAME];
 
 impl Reel {
-    fn open(Place { path, comments }: Place) -> Result<Self, String> {
+    fn open(Place { path, comments, key }: Place) -> Result<Self, String> {
         let mut encoder = StereoEncoder::new().map_err(|why| why.to_string())?;
         let upward = Resampler::live(HEAR_RATE, LINE_RATE).map_err(|why| why.to_string())?;
         let comments: Vec<(&str, &str)> = comments.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        let file = OggFile::create(&path, encoder.pre_skip(), &comments)
+        let file = OggFile::create_sealed(&path, encoder.pre_skip(), &comments, key.as_deref())
             .map_err(|why| format!("cannot write {}: {why}", path.display()))?;
         Ok(Self { path, file, encoder, upward, raised: Vec::new(), next: None, written: 0, failing: false })
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use duologue_core::replay::again::{Again, Difference, Journal, again};
 use duologue_core::replay::otherwise::{Guess, Otherwise, otherwise};
 
-use super::file::{Opened, open};
+use super::file::{Opened, contents, open};
 use super::settings::apply;
 use super::{into, journal_of};
 use crate::config::Config;
@@ -41,12 +41,14 @@ pub struct ReplayArguments {
 /// When there is no such journal, it is damaged, or something cannot be set.
 pub async fn run(config: &Config, arguments: ReplayArguments) -> anyhow::Result<ExitCode> {
     let path = place(config, &arguments.call);
-    let opened = open(&path)?;
+    let keys = config.recording.shelf()?.keys;
+    let opened = open(&path, &keys)?;
     let journal = opened.journal.clone();
     let live = tokio::task::spawn_blocking(move || again(&journal)).await??;
     tell(&opened, &live);
     if let Some(out) = &arguments.export {
-        std::fs::copy(&path, out)?;
+        // A sealed one is opened: whoever gets it has no key.
+        std::fs::write(out, contents(&path, &keys)?)?;
         println!(
             "written to {}: it holds what the caller said; `duologue replay {}` replays it",
             out.display(),

@@ -13,6 +13,8 @@ use duologue_core::replay::again::Journal;
 use duologue_core::replay::record::{self, RecordFault};
 use duologue_core::replay::{FORM, Head};
 
+use crate::recording::{SealKey, SealKeys, Sealer};
+
 /// The first line of every journal.
 const MAGIC: &[u8] = b"duologue journal\n";
 /// Length of the block, its checksum, and that of these two; each four bytes, the lowest first.
@@ -53,13 +55,21 @@ pub struct Kept {
     pub lost: u64,
 }
 
-/// Reads a file.
+/// Reads a file, sealed or not.
 ///
 /// # Errors
-/// When it is no journal, damaged, or of another form.
-pub fn open(path: &Path) -> Result<Opened, ReplayFault> {
-    let bytes = std::fs::read(path).map_err(|why| ReplayFault::Unreadable { path: path.to_path_buf(), why })?;
-    read(path, &bytes)
+/// When it is no journal, damaged, of another form, or sealed with a key that is not among these.
+pub fn open(path: &Path, keys: &SealKeys) -> Result<Opened, ReplayFault> {
+    read(path, &contents(path, keys)?)
+}
+
+/// What is in the file, as it was before it was sealed.
+///
+/// # Errors
+/// When it cannot be read, or is sealed with a key that is not among these.
+pub(super) fn contents(path: &Path, keys: &SealKeys) -> Result<Vec<u8>, ReplayFault> {
+    let bytes = std::fs::read(path).and_then(|bytes| keys.opened(bytes));
+    bytes.map_err(|why| ReplayFault::Unreadable { path: path.to_path_buf(), why })
 }
 
 /// Reads what is in a file; `path` is for the faults.
@@ -148,15 +158,22 @@ fn framed(plain: &[u8]) -> std::io::Result<Vec<u8>> {
 pub(super) struct JournalFile {
     path: PathBuf,
     file: File,
+    seal: Option<Sealer>,
+    /// Bytes that lie on the disk; `kept` counts them as they were before they were sealed.
+    whole: u64,
     kept: Kept,
     /// Records of blocks that could not be written since the last that could.
     unwritten: u64,
 }
 
 impl JournalFile {
-    pub fn create(path: &Path, head: &[u8]) -> std::io::Result<Self> {
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-        let mut made = Self { path: path.to_path_buf(), file, kept: Kept::default(), unwritten: 0 };
+    pub fn create(path: &Path, head: &[u8], key: Option<&SealKey>) -> std::io::Result<Self> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+        let (seal, sealed_head) = key.map(Sealer::begin).transpose()?.unzip();
+        let sealed_head = sealed_head.unwrap_or_default();
+        file.write_all(&sealed_head)?;
+        let whole = sealed_head.len() as u64;
+        let mut made = Self { path: path.to_path_buf(), file, seal, whole, kept: Kept::default(), unwritten: 0 };
         made.put(MAGIC)?;
         made.put(&framed(head)?)?;
         Ok(made)
@@ -190,11 +207,14 @@ impl JournalFile {
 
     /// All of it or nothing: half a block would be damage.
     fn put(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        if let Err(why) = self.file.write_all(bytes) {
-            self.file.set_len(self.kept.bytes)?;
+        let sealed = self.seal.as_mut().map(|seal| seal.page(bytes)).transpose()?;
+        let kept = sealed.as_deref().unwrap_or(bytes);
+        if let Err(why) = self.file.write_all(kept) {
+            self.file.set_len(self.whole)?;
             self.file.seek(SeekFrom::End(0))?;
             return Err(why);
         }
+        self.whole += kept.len() as u64;
         self.kept.bytes += bytes.len() as u64;
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -15,6 +16,7 @@ use super::{BLOCKS_WAITING, FINISH_WITHIN, journal_of};
 use crate::backend::niceness::lower_this_thread;
 use crate::journal::CallId;
 use crate::machine::{CallMachine, Happening};
+use crate::recording::SealKey;
 use crate::time::CallTime;
 
 /// nice(1): after the media threads, before the models.
@@ -29,6 +31,7 @@ enum Order {
         tape: u64,
         path: PathBuf,
         head: Vec<u8>,
+        key: Option<Arc<SealKey>>,
     },
     Block {
         tape: u64,
@@ -53,6 +56,7 @@ pub struct JournalHouse {
     folder: PathBuf,
     /// See [`super::config_of`].
     config: String,
+    key: Option<Arc<SealKey>>,
     orders: SyncSender<Order>,
     next: AtomicU64,
 }
@@ -69,7 +73,13 @@ impl JournalHouse {
             work(&queue);
         });
         thread.map_err(|why| format!("cannot keep journals: {why}; set journal.calls = \"off\""))?;
-        Ok(Self { folder: folder.to_path_buf(), config, orders, next: AtomicU64::new(0) })
+        Ok(Self { folder: folder.to_path_buf(), config, key: None, orders, next: AtomicU64::new(0) })
+    }
+
+    /// New journals are sealed with this.
+    pub fn sealed_with(mut self, key: Option<Arc<SealKey>>) -> Self {
+        self.key = key;
+        self
     }
 
     /// The configuration, as it stands in heads.
@@ -85,6 +95,7 @@ impl JournalHouse {
             orders: self.orders.clone(),
             id,
             place: Some(place),
+            key: self.key.clone(),
             writer: Writer::default(),
             beats: 0,
             untold: 0,
@@ -100,6 +111,7 @@ pub struct JournalTape {
     id: u64,
     /// The file and its head, until it is made: a call that never connects leaves none.
     place: Option<(PathBuf, Vec<u8>)>,
+    key: Option<Arc<SealKey>>,
     writer: Writer,
     beats: u32,
     /// Records that the thread had no room for: since the last that it had, and in all.
@@ -110,6 +122,11 @@ pub struct JournalTape {
 }
 
 impl JournalTape {
+    /// The id of the key that the file is sealed with.
+    pub fn key_id(&self) -> Option<String> {
+        self.key.as_ref().map(|key| key.id())
+    }
+
     /// Something is about to happen to the machine.
     pub fn happened(&mut self, at: CallTime, what: &Happening) {
         self.writer.happened(at, what);
@@ -142,11 +159,12 @@ impl JournalTape {
         self.writer.done(digest);
         let (bytes, records) = self.block();
         let (orders, id, place, lost) = (self.orders.clone(), self.id, self.place.take(), self.lost);
+        let key = self.key.clone();
         let (done, finished) = sync_channel(1);
         // Waited for beside the runtime, in the time of the wall: the queue may be full of other calls' blocks.
         let finished = tokio::task::spawn_blocking(move || {
             if let Some((path, head)) = place {
-                orders.send(Order::Open { tape: id, path, head }).ok()?;
+                orders.send(Order::Open { tape: id, path, head, key }).ok()?;
             }
             orders.send(Order::Block { tape: id, bytes, records }).ok()?;
             orders.send(Order::Finish { tape: id, done }).ok()?;
@@ -165,7 +183,7 @@ impl JournalTape {
 
     fn hand_over(&mut self) {
         if let Some((path, head)) = self.place.take()
-            && self.orders.try_send(Order::Open { tape: self.id, path, head }).is_err()
+            && self.orders.try_send(Order::Open { tape: self.id, path, head, key: self.key.clone() }).is_err()
         {
             tracing::error!("the disk is too far behind to keep this call's journal");
         }
@@ -204,7 +222,7 @@ fn work(orders: &Receiver<Order>) {
     let mut files: HashMap<u64, JournalFile> = HashMap::new();
     while let Ok(order) = orders.recv() {
         match order {
-            Order::Open { tape, path, head } => match JournalFile::create(&path, &head) {
+            Order::Open { tape, path, head, key } => match JournalFile::create(&path, &head, key.as_deref()) {
                 Ok(file) => {
                     files.insert(tape, file);
                 }

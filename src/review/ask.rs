@@ -75,8 +75,13 @@ pub async fn ask_with(path: &Path, text: &str, parameters: &[Value], limits: Lim
     let _closed = connection.close().await;
     answer.map_err(|error| match error {
         _ if Instant::now() >= deadline => AskFault::TooLong(limits.time),
-        sqlx::Error::Database(error) => AskFault::Sql(error.message().to_owned()),
-        other => StoreError::of(path, &other).into(),
+        other => match StoreError::of(path, &other) {
+            fault @ (StoreError::Damaged { .. } | StoreError::NotADatabase { .. }) => fault.into(),
+            fault => match other {
+                sqlx::Error::Database(error) => AskFault::Sql(error.message().to_owned()),
+                _ => fault.into(),
+            },
+        },
     })
 }
 

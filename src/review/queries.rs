@@ -60,6 +60,7 @@ pub const QUERIES: &[Query] = &[
     named!("blocks"),
     named!("recordings"),
     named!("redactions"),
+    named!("imports"),
     named!("gaps-in-this-file"),
 ];
 

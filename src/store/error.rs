@@ -25,7 +25,7 @@ pub enum StoreError {
     Newer { path: PathBuf, found: i64, known: i64 },
     #[error("the schema {version} of the database {} is not the released one: use the duologue that made it, or another file", path.display())]
     Altered { path: PathBuf, version: i64 },
-    #[error("the database {} is damaged ({why}): move it away and save what can be saved with `sqlite3 FILE .recover`", path.display())]
+    #[error("the database {} is damaged ({why}): it can still be asked (`duologue sql`, `review`, `export`); `duologue recover {}` saves what can be read into a new file", path.display(), path.display())]
     Damaged { path: PathBuf, why: String },
     #[error("the disk is full and the database {} cannot grow: free some space", path.display())]
     Full { path: PathBuf },

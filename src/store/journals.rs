@@ -20,12 +20,15 @@ pub struct JournalView {
     /// Since when it is gone, and why; absent while it is there.
     pub removed_utc_ms: Option<i64>,
     pub removed_why: Option<String>,
+    /// The id of the key that it is sealed with.
+    pub key_id: Option<String>,
 }
 
 pub(super) async fn put(connection: &mut SqliteConnection, entry: &Entry) -> Result<Kept, sqlx::Error> {
     let statement = match entry {
-        Entry::JournalBegan { call, file } => {
-            sqlx::query("INSERT INTO journals (call, file) VALUES (?1, ?2)").bind(call).bind(file)
+        Entry::JournalBegan { call, file, key_id } => {
+            let statement = sqlx::query("INSERT INTO journals (call, file, key_id) VALUES (?1, ?2, ?3)");
+            statement.bind(call).bind(file).bind(key_id)
         }
         Entry::JournalKept { call, bytes, records, lost } => {
             sqlx::query("UPDATE journals SET bytes = ?2, records = ?3, lost = ?4 WHERE call = ?1 AND bytes IS NULL")

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use super::error::{StoreError, folder_of};
 
-static MIGRATIONS: Migrator = sqlx::migrate!();
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// `application_id` of our files; migration 1 sets it.
 const OURS: i64 = 0x6475_6f6c;
@@ -19,6 +19,12 @@ const OURS: i64 = 0x6475_6f6c;
 /// How long a statement waits for another program that has the file. A person's `sqlite3` shell that writes is done in
 /// less; a program that stays longer is worth an error.
 const PATIENCE: Duration = Duration::from_millis(1_000);
+
+/// How long a file is looked through for damage when it is opened: some GB where the system has them in memory. What is found later
+/// is told by whoever finds it.
+const LOOK_FOR: Duration = Duration::from_secs(2);
+/// SQLite's steps between two looks at the clock.
+const STEPS: i32 = 1_000;
 
 /// The file, open for writing.
 pub(super) struct Opened {
@@ -152,6 +158,7 @@ async fn examine(path: &Path, connection: &mut SqliteConnection) -> Result<i64, 
     if found > known {
         return Err(StoreError::Newer { path: path.to_path_buf(), found, known });
     }
+    look_through(path, connection).await?;
     // SQLite opens a read-only file without a word, and even begins to write; only the writing itself is refused.
     let mut trial = connection.begin_with("BEGIN IMMEDIATE").await.map_err(of)?;
     sqlx::query("PRAGMA user_version = 0").execute(&mut *trial).await.map_err(of)?;
@@ -159,7 +166,22 @@ async fn examine(path: &Path, connection: &mut SqliteConnection) -> Result<i64, 
     Ok(found)
 }
 
-fn migration_error(path: &Path, error: MigrateError) -> StoreError {
+/// Whether pages are damaged, as far as that is seen in [`LOOK_FOR`].
+async fn look_through(path: &Path, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let of = |error: sqlx::Error| StoreError::of(path, &error);
+    let deadline = Instant::now() + LOOK_FOR;
+    connection.lock_handle().await.map_err(of)?.set_progress_handler(STEPS, move || Instant::now() < deadline);
+    let looked = sqlx::query_scalar::<_, String>("PRAGMA quick_check(1)").fetch_one(&mut *connection).await;
+    connection.lock_handle().await.map_err(of)?.remove_progress_handler();
+    match looked {
+        Ok(verdict) if verdict == "ok" => Ok(()),
+        Ok(why) => Err(StoreError::Damaged { path: path.to_path_buf(), why }),
+        Err(_) if Instant::now() >= deadline => Ok(()),
+        Err(error) => Err(of(error)),
+    }
+}
+
+pub(super) fn migration_error(path: &Path, error: MigrateError) -> StoreError {
     match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => StoreError::of(path, &error),
         MigrateError::VersionMismatch(version)

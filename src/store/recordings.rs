@@ -22,6 +22,8 @@ pub struct RecordingView {
     /// Since when it is gone, and why; absent while it is there.
     pub removed_utc_ms: Option<i64>,
     pub removed_why: Option<String>,
+    /// The id of the key that it is sealed with.
+    pub key_id: Option<String>,
 }
 
 pub(super) async fn began(
@@ -29,11 +31,13 @@ pub(super) async fn began(
     call: &CallId,
     file: &str,
     started_ms: u64,
+    key_id: Option<&str>,
 ) -> Result<Kept, sqlx::Error> {
-    sqlx::query("INSERT INTO recordings (call, file, started_ms) VALUES (?1, ?2, ?3)")
+    sqlx::query("INSERT INTO recordings (call, file, started_ms, key_id) VALUES (?1, ?2, ?3, ?4)")
         .bind(call)
         .bind(file)
         .bind(whole(started_ms))
+        .bind(key_id)
         .execute(connection)
         .await?;
     Ok(Kept::Yes)
@@ -108,6 +112,21 @@ impl Reader {
     /// When the file cannot be read.
     pub async fn removed_recordings(&self) -> Result<Vec<(CallId, String)>, StoreError> {
         self.recordings_where("removed_utc_ms IS NOT NULL", 0).await
+    }
+
+    /// The keys that recordings and journals are sealed with which are there: id, and how many files.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn seal_keys(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        let mut connection = self.connect().await?;
+        let answer = sqlx::query_as(
+            "SELECT key_id, count(*) FROM (SELECT key_id, removed_utc_ms FROM recordings UNION ALL SELECT key_id, removed_utc_ms FROM journals)
+             WHERE key_id IS NOT NULL AND removed_utc_ms IS NULL GROUP BY key_id",
+        )
+        .fetch_all(&mut connection)
+        .await;
+        self.done(connection, answer).await
     }
 
     async fn recordings_where(&self, which: &'static str, value: i64) -> Result<Vec<(CallId, String)>, StoreError> {

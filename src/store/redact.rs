@@ -40,6 +40,8 @@ pub struct SoundGone {
     pub sha256_before: String,
     pub sha256_after: String,
     pub rest_sha256: String,
+    /// The key that the new file is sealed with.
+    pub key_id: Option<String>,
 }
 
 /// What went.
@@ -317,10 +319,11 @@ async fn tell(
     .execute(&mut *connection)
     .await?;
     if let Some(sound) = sound {
-        sqlx::query("UPDATE recordings SET sha256 = ?2, bytes = ?3 WHERE call = ?1")
+        sqlx::query("UPDATE recordings SET sha256 = ?2, bytes = ?3, key_id = ?4 WHERE call = ?1")
             .bind(&span.call)
             .bind(&sound.sha256_after)
             .bind(whole(sound.bytes))
+            .bind(&sound.key_id)
             .execute(connection)
             .await?;
     }

@@ -49,8 +49,8 @@ pub(super) async fn put(connection: &mut SqliteConnection, entry: &Entry) -> Res
         Entry::Extracted { .. } => facts::extracted(connection, entry).await,
         Entry::Meant { call, line, model, meaning } => facts::mean(connection, call, line, model, meaning).await,
         Entry::Summed { call, text } => facts::sum_up(connection, call, text).await,
-        Entry::RecordingBegan { call, file, started_ms } => {
-            recordings::began(connection, call, file, *started_ms).await
+        Entry::RecordingBegan { call, file, started_ms, key_id } => {
+            recordings::began(connection, call, file, *started_ms, key_id.as_deref()).await
         }
         Entry::RecordingKept { .. } => recordings::kept(connection, entry).await,
         Entry::RecordingGone { call, why, at_utc_ms } => recordings::gone(connection, call, *why, *at_utc_ms).await,

@@ -36,7 +36,7 @@ pub async fn show(State(web): State<Web>, Path(name): Path<String>) -> Result<Re
 /// Erases the caller: facts, promises, summaries, and the words of every call.
 pub async fn forget(State(web): State<Web>, Path(name): Path<String>) -> Result<StatusCode, Refusal> {
     web.registry.settle().await;
-    match erase(web.store.path(), &web.recordings, &name, AskedBy::Http).await {
+    match erase(web.store.path(), &web.recordings.folder, &name, AskedBy::Http).await {
         Ok(Some(_)) => {
             web.registry.recollect(&name);
             Ok(StatusCode::NO_CONTENT)

@@ -93,7 +93,7 @@ pub async fn redact(
     let why = text_in("why", &why, WHY_MAX_CHARS)?;
     web.registry.settle().await;
     let span = Span { call, from_ms, to_ms, why, asked_by: AskedBy::Http };
-    let gone = take_out(web.store.path(), &web.recordings, &span).await.map_err(|fault| {
+    let gone = take_out(web.store.path(), web.recordings.clone(), &span).await.map_err(|fault| {
         let detail = fault.to_string();
         match fault {
             RedactFault::NoCall(_) => no_call(&detail),

@@ -26,6 +26,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::call::registry::Registry;
 use crate::export::ExportHouse;
+use crate::recording::RecordingShelf;
 use crate::sip::Dialler;
 use crate::store::Reader;
 
@@ -44,7 +45,7 @@ pub struct Web {
     /// Where the built call page lies.
     pub page: PathBuf,
     /// Where recordings lie.
-    pub recordings: PathBuf,
+    pub recordings: RecordingShelf,
     /// Where calls are exported from.
     pub export: ExportHouse,
     /// Who may read everything.

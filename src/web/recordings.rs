@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tower_http::services::ServeFile;
 
@@ -10,13 +10,16 @@ use super::Web;
 use super::calls::unreadable;
 use super::refusal::Refusal;
 use crate::journal::RecordingGone;
-use crate::recording;
+use crate::recording::{self, RecordingShelf};
 use crate::store::{RecordingView, utc_ms};
 
 /// The file, in parts where they are asked for (RFC 9110, section 14), so that a player can jump.
 pub async fn play(State(web): State<Web>, Path(id): Path<String>, request: Request) -> Result<Response, Refusal> {
     let recording = kept(&web, &id).await?;
-    let mut response = match ServeFile::new(web.recordings.join(&recording.file)).try_call(request).await {
+    if web.recordings.is_sealed(&recording.file) {
+        return opened(web.recordings, recording.file, request.headers()).await;
+    }
+    let mut response = match ServeFile::new(web.recordings.path(&recording.file)).try_call(request).await {
         Ok(response) => response.into_response(),
         Err(fault) => return Err(lost(&fault.to_string())),
     };
@@ -29,11 +32,44 @@ pub async fn play(State(web): State<Web>, Path(id): Path<String>, request: Reque
     Ok(response)
 }
 
+/// A sealed one: opened in memory, an hour of sound takes some 20 MB, and given as it is asked for.
+async fn opened(shelf: RecordingShelf, file: String, headers: &HeaderMap) -> Result<Response, Refusal> {
+    let read = tokio::task::spawn_blocking(move || shelf.contents(&file)).await;
+    let bytes = read.map_err(std::io::Error::other).flatten().map_err(|fault| lost(&fault.to_string()))?;
+    let all = bytes.len();
+    let asked = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
+    let part = asked.and_then(|asked| part_of(asked, all));
+    let said = [
+        (header::CONTENT_TYPE, "audio/ogg; codecs=opus".to_owned()),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+        (header::ACCEPT_RANGES, "bytes".to_owned()),
+    ];
+    Ok(match part {
+        Some((from, to)) => {
+            let range = [(header::CONTENT_RANGE, format!("bytes {from}-{to}/{all}"))];
+            (StatusCode::PARTIAL_CONTENT, said, range, bytes[from..=to].to_vec()).into_response()
+        }
+        None => (said, bytes).into_response(),
+    })
+}
+
+/// The first and last byte of a range that is one (RFC 9110, section 14.1.2); any other request is answered with all of it, as the
+/// RFC allows.
+fn part_of(asked: &str, all: usize) -> Option<(usize, usize)> {
+    let (from, to) = asked.strip_prefix("bytes=")?.split_once('-')?;
+    let last = all.checked_sub(1)?;
+    let (from, to) = match (from, to) {
+        ("", to) => (all.saturating_sub(to.parse().ok()?), last),
+        (from, "") => (from.parse().ok()?, last),
+        (from, to) => (from.parse().ok()?, to.parse::<usize>().ok()?.min(last)),
+    };
+    (from <= to).then_some((from, to))
+}
+
 /// How loud both sides were over the call, for a picture of it.
 pub async fn peaks(State(web): State<Web>, Path(id): Path<String>) -> Result<Response, Refusal> {
     let recording = kept(&web, &id).await?;
-    let path = web.recordings.join(&recording.file);
-    let peaks = tokio::task::spawn_blocking(move || recording::peaks(&path)).await;
+    let peaks = tokio::task::spawn_blocking(move || web.recordings.peaks(&recording.file)).await;
     match peaks {
         Ok(Ok(peaks)) => Ok(Json(peaks).into_response()),
         Ok(Err(fault)) => Err(lost(&fault.to_string())),
@@ -44,8 +80,15 @@ pub async fn peaks(State(web): State<Web>, Path(id): Path<String>) -> Result<Res
 /// Takes the recording away; the call's rows stay.
 pub async fn remove(State(web): State<Web>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
     let recording = kept(&web, &id).await?;
-    recording::remove(&web.recordings, &recording.file, id, RecordingGone::Operator, web.registry.recorder(), utc_ms())
-        .map_err(|fault| lost(&fault.to_string()))?;
+    recording::remove(
+        &web.recordings.folder,
+        &recording.file,
+        id,
+        RecordingGone::Operator,
+        web.registry.recorder(),
+        utc_ms(),
+    )
+    .map_err(|fault| lost(&fault.to_string()))?;
     web.registry.settle().await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -163,7 +163,7 @@ pub fn a_morning() -> Vec<Entry> {
             10_000,
             Event::Quality { delay_ms: 70, loss: 0.1, late: 0.0, concealed: 0.02, recovered: 0.08, drift_ppm: None },
         ),
-        Entry::RecordingBegan { call: "a".into(), file: "a.ogg".into(), started_ms: 140 },
+        Entry::RecordingBegan { call: "a".into(), file: "a.ogg".into(), started_ms: 140, key_id: None },
         Entry::RecordingKept {
             call: "a".into(),
             duration_ms: 11_860,
@@ -189,7 +189,7 @@ pub fn a_morning() -> Vec<Entry> {
         },
         event("c", 1_500, Event::Trouble { code: "llm-unreachable".into(), detail: "asking again".into() }),
         Entry::Turn(failed),
-        Entry::JournalBegan { call: "c".into(), file: "c.journal".into() },
+        Entry::JournalBegan { call: "c".into(), file: "c.journal".into(), key_id: None },
         Entry::JournalKept { call: "c".into(), bytes: 40_000, records: 1_400, lost: 0 },
         bad_line,
         Entry::Turn(caller_turn("nobody", 1, 0, "lost words")),

@@ -18,6 +18,12 @@ export function reasonInWords(action: string, reason: string): string {
   return reason.replace(`${action}.`, "").replaceAll(/[-_.]/g, " ");
 }
 
+/** What the judge held likelier than what it chose: to leave somebody unanswered it must be surer than that. */
+export function likelier(action: string, probabilities: Record<string, number>): string | null {
+  const [name, p] = likeliest(probabilities)[0] ?? [action, 0];
+  return name !== action && p > (probabilities[action] ?? 0) ? name : null;
+}
+
 export class MindView {
   readonly #mind = byId("mind", HTMLElement);
   readonly #decision = byId("mind-decision", HTMLParagraphElement);
@@ -31,7 +37,9 @@ export class MindView {
     this.#drawn = newest;
     const { action, reason, moment, rests_on, overruled_by, proposed } = newest;
     const words = [reason && `: ${reasonInWords(action, reason)}`];
+    const instead = likelier(action, newest.probabilities);
     if (overruled_by) words.push(`, not ${proposed ?? ""} (${overruled_by.replaceAll("-", " ")})`);
+    else if (instead) words.push(`; ${instead} is likelier, and not sure enough`);
     if (moment === "caller") words.push(", while you speak");
     if (rests_on) words.push(`. It rests on: ${rests_on}`);
     this.#decision.replaceChildren(el("b", "", action), words.join(""));

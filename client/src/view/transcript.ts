@@ -5,6 +5,7 @@ import type { Citation } from "../events.js";
 import type { AgentLine, AsideLine, CallerLine, JudgementLine, Line, TroubleLine, ViewState } from "../state.js";
 import { latencyBar } from "./bar.js";
 import { byId, clock, el } from "./dom.js";
+import { reasonInWords } from "./mind.js";
 
 /** Bars of quick replies are not blown up to the full width. */
 const SCALE_MIN_MS = 1500;
@@ -153,7 +154,7 @@ function judgement(line: JudgementLine): HTMLLIElement {
     "summary",
     "",
     el("b", "", line.action),
-    line.reason ? `: ${line.reason.replaceAll(/[-_]/g, " ")}` : "",
+    line.reason ? `: ${reasonInWords(line.action, line.reason)}` : "",
     line.overruled_by ? `, not ${line.proposed ?? ""} (${line.overruled_by.replaceAll("-", " ")})` : "",
     line.moment === "caller" ? ", reading along" : "",
     " ",

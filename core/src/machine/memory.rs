@@ -17,7 +17,7 @@ use crate::memory::extract;
 use crate::memory::keeping::soon;
 use crate::memory::notebook::Notebook;
 use crate::memory::recollection::Open;
-use crate::memory::{Gleanings, Party, promises};
+use crate::memory::{Commitment, Gleanings};
 use crate::time::CallTime;
 
 /// Turns that may wait; of a caller who talks faster than the model reads, the newest are asked about.
@@ -88,7 +88,8 @@ impl CallMachine {
                 gleaned = Some((row.turn, memory.notebook.read(row)));
                 memory.note(row);
             }
-            promised = promised_soon(row, Day::of_utc_ms(self.utc_ms(at)));
+            let today = Day::of_utc_ms(self.utc_ms(at));
+            promised = due_soon(self.taken_on.read(row, today), today);
         }
         self.keep_row(at, entry);
         for (errand, after) in promised {
@@ -167,11 +168,9 @@ impl CallMachine {
     }
 }
 
-/// What the agent has promised for later in this call: "I'll remind you in ten minutes."
-fn promised_soon(row: &TurnRow, today: Day) -> Vec<(Errand, Duration)> {
-    let heard = row.heard.as_deref().filter(|_| row.speaker == Speaker::Agent);
-    let promised = heard.map_or_else(Vec::new, |heard| promises(heard, Party::Agent, today));
-    let timed = promised.into_iter().filter_map(|promise| {
+/// What the agent has taken on for later in this call: "I'll remind you in ten minutes."
+fn due_soon(taken_on: Vec<Commitment>, today: Day) -> Vec<(Errand, Duration)> {
+    let timed = taken_on.into_iter().filter_map(|promise| {
         let after = soon(&promise.what)?;
         let open = Open { who: promise.who, what: promise.what, due: promise.due, made: today };
         Some((Errand::promise(open, today), after))

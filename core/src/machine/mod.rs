@@ -37,6 +37,7 @@ use crate::media::echo::EchoMeans;
 use crate::media::parrot::Parrot;
 use crate::media::quality::QualityWatch;
 use crate::media::recording::Recording;
+use crate::memory::TakenOn;
 use crate::time::CallTime;
 use memory::CallMemory;
 use telephone::Keys;
@@ -112,6 +113,7 @@ pub struct CallMachine {
     taping: Taping,
     tone: Option<RecordingTone>,
     memory: Option<CallMemory>,
+    taken_on: TakenOn,
     keys: Keys,
     connected: bool,
     ended: Option<(EndReason, String)>,
@@ -157,6 +159,7 @@ impl CallMachine {
             taping: if settings.taped { Taping::Armed } else { Taping::Off },
             tone: (settings.taped && settings.tone).then(RecordingTone::default),
             memory,
+            taken_on: TakenOn::default(),
             keys: Keys::default(),
             connected: false,
             ended: None,

@@ -54,7 +54,10 @@ pub fn is_due(open: &Open, today: Day) -> bool {
 pub fn raised(open: &Open) -> String {
     let what = without_time(&open.what);
     match open.who {
-        Party::Agent if is_reminder(what) => format!("You asked me for a reminder: {}.", without_verb(what)),
+        Party::Agent if is_reminder(what) => match matter_of(what).as_str() {
+            "" => "You asked me for a reminder.".into(),
+            matter => format!("You asked me for a reminder: {matter}."),
+        },
         Party::Agent => format!("By the way, I promised to {what}. That is still open."),
         Party::Caller => format!("By the way, you said you would {}. How did that go?", seen_from_here(what)),
     }
@@ -78,9 +81,9 @@ pub(super) fn is_reminder(what: &str) -> bool {
     what.to_lowercase().starts_with("remind ")
 }
 
-/// "remind you of the train" -> "the train"
-fn without_verb(what: &str) -> String {
-    let words: Vec<&str> = what.split_whitespace().collect();
+/// "remind you of the train in ten minutes" -> "the train"
+pub(super) fn matter_of(what: &str) -> String {
+    let words: Vec<&str> = without_time(what).split_whitespace().collect();
     let skipped = words
         .iter()
         .take_while(|word| ["remind", "you", "of", "about", "to", "that"].contains(&word.to_lowercase().as_str()));
@@ -88,7 +91,7 @@ fn without_verb(what: &str) -> String {
 }
 
 /// A caller's words in the agent's mouth: "call you back" -> "call me back".
-fn seen_from_here(what: &str) -> String {
+pub(super) fn seen_from_here(what: &str) -> String {
     let turned = what.split_whitespace().map(|word| {
         let (bare, mark) = word.split_at(word.trim_end_matches(|c: char| !c.is_alphanumeric()).len());
         let other = match bare.to_lowercase().as_str() {

@@ -17,7 +17,7 @@ mod rules;
 mod values;
 
 pub use crate::dialogue::words::words;
-pub use promises::promises;
+pub use promises::{TakenOn, promises};
 pub use rules::glean;
 
 use calendar::Day;

@@ -2,7 +2,7 @@
 
 use super::calendar::Day;
 use super::keeping::{self, Closing, End};
-use super::promises::promises;
+use super::promises::TakenOn;
 use super::recollection::{Open, worth_telling};
 use super::{Fact, Gleanings, Party, glean};
 use crate::journal::{Speaker, TurnRow};
@@ -26,6 +26,7 @@ pub struct Notebook {
     /// Promises that are open, those of this call too, and the one that the agent has brought up last.
     open: Vec<Open>,
     raised: Option<usize>,
+    taken_on: TakenOn,
 }
 
 impl Notebook {
@@ -39,6 +40,7 @@ impl Notebook {
             promised: Vec::new(),
             open: Vec::new(),
             raised: None,
+            taken_on: TakenOn::default(),
         }
     }
 
@@ -55,14 +57,14 @@ impl Notebook {
     /// A turn is over: what it gives to remember.
     pub fn read(&mut self, turn: &TurnRow) -> Gleanings {
         let closed = self.closed_by(turn);
+        let taken_on = self.taken_on.read(turn, self.today);
         let mut gleanings = match turn.speaker {
             Speaker::Agent => {
                 let heard = turn.heard.clone().unwrap_or_default();
-                let commitments = promises(&heard, Party::Agent, self.today);
                 if !heard.is_empty() {
                     self.agent = Some(heard);
                 }
-                Gleanings { commitments, ..Gleanings::default() }
+                Gleanings { commitments: taken_on, ..Gleanings::default() }
             }
             Speaker::Caller => {
                 if turn.text.trim_end().ends_with('?') {

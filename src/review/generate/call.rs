@@ -97,7 +97,7 @@ impl<'a> Scripted<'a> {
             tts: text("piper joe"),
         });
         let (call, file) = (self.call.clone(), format!("{}.ogg", self.call));
-        self.entries.push(Entry::RecordingBegan { call, file, started_ms: 140 });
+        self.entries.push(Entry::RecordingBegan { call, file, started_ms: 140, key_id: None });
         self.event(140, Event::CallStarted { call: self.call.clone(), persona: self.persona.name.clone() });
         self.event(140, Event::Recording { on: true });
     }
