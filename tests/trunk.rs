@@ -108,15 +108,18 @@ async fn a_telephone_that_is_called_is_greeted_and_talked_with() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_came_instead_of_an_answer_has_a_name() {
-    for (scenario, reason, code) in [
-        ("busy.xml", "busy", "486"),
-        ("declines.xml", "declined", "603"),
-        ("unknown.xml", "unreachable", "404"),
-        ("elsewhere.xml", "unreachable", "302"),
+    for (scenario, transport, reason, code) in [
+        ("busy.xml", "u1", "busy", "486"),
+        ("declines.xml", "u1", "declined", "603"),
+        ("declines.xml", "t1", "declined", "603"),
+        ("unknown.xml", "u1", "unreachable", "404"),
+        ("elsewhere.xml", "u1", "unreachable", "302"),
     ] {
         let house = house(LOCAL).await;
-        let phone = Called::waiting(scenario);
-        dial(&house, &format!("sip:anna@127.0.0.1:{}", phone.port)).await;
+        let phone = Called::waiting(scenario, transport);
+        let over = if transport == "t1" { ";transport=tcp" } else { "" };
+        phone.listens().await;
+        dial(&house, &format!("sip:anna@127.0.0.1:{}{over}", phone.port)).await;
         let (ended, detail) = ending(&house).await;
         assert_eq!(ended, reason, "{detail}");
         assert!(detail.contains(code), "{detail}");
@@ -129,7 +132,7 @@ async fn what_came_instead_of_an_answer_has_a_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_nobody_answers_it_is_given_up() {
     let house = house(&format!("{LOCAL}answer_s = 2\n")).await;
-    let phone = Called::waiting("rings.xml");
+    let phone = Called::waiting("rings.xml", "u1");
     dial(&house, &format!("sip:anna@127.0.0.1:{}", phone.port)).await;
     assert_eq!(ending(&house).await.0, "no-answer");
     phone.is_content().await;
@@ -139,7 +142,7 @@ async fn where_nobody_answers_it_is_given_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn hanging_up_while_it_rings_stops_the_ringing() {
     let house = house(&format!("{LOCAL}outbound_most = 1\n")).await;
-    let phone = Called::waiting("rings.xml");
+    let phone = Called::waiting("rings.xml", "u1");
     let to = format!("sip:anna@127.0.0.1:{}", phone.port);
     let call = dial(&house, &to).await;
     let (status, refused) = ask(&house, json!({"to": to})).await;
@@ -154,7 +157,7 @@ async fn hanging_up_while_it_rings_stops_the_ringing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exchange_that_asks_for_a_password_gets_it() {
-    let exchange = Called::waiting("trunk.xml");
+    let exchange = Called::waiting("trunk.xml", "u1");
     // A variable that cargo sets for every test, with the value "duologue".
     let more = format!(
         "outbound = [\"+49*@pbx.example via office\"]\ntrunks = [\"office=sip:4711@127.0.0.1:{} CARGO_PKG_NAME\"]\n",

@@ -100,8 +100,12 @@ fn telephony(config: &Config, settings: &SipSettings, personas: &[&str]) -> Find
         let way_out = "raise sip.rtp_last";
         return Finding::warn(format!("telephones: {room} ports for the sound of {calls} calls"), way_out);
     }
+    let out = match settings.outbound.rules() {
+        0 => "nobody is called (sip.outbound)".to_owned(),
+        rules => format!("whom {rules} lines of sip.outbound name may be called"),
+    };
     Finding::ok(format!(
-        "telephones: SIP on {}, the sound on UDP {}-{}",
+        "telephones: SIP on {}, the sound on UDP {}-{}; {out}",
         settings.listen, config.sip.rtp_first, config.sip.rtp_last
     ))
 }

@@ -23,7 +23,7 @@ pub enum TargetFault {
         "'{0}' is no rule: it is written user@host, user@host:port or user@host:*, with \"via TRUNK\" behind it where calls go through one"
     )]
     Rule(String),
-    #[error("'{0}' is no trunk: it is written NAME=sip:user@host VARIABLE, with \"register\" behind it")]
+    #[error("'{0}' is no trunk: it is written NAME=sip:user@host VARIABLE")]
     Trunk(String),
     #[error("there is no trunk '{0}' in sip.trunks")]
     NoTrunk(String),
@@ -115,8 +115,6 @@ pub struct Trunk {
     /// Our own address there; calls go to its host.
     pub ours: Target,
     pub password: Option<Secret>,
-    /// Whether the trunk is told where we are.
-    pub registers: bool,
 }
 
 /// One line of `sip.outbound`.
@@ -188,8 +186,11 @@ impl Outbound {
             let fault = || TargetFault::Trunk(line.clone());
             let mut words = line.split_whitespace();
             let (name, ours) = words.next().and_then(|word| word.split_once('=')).ok_or_else(fault)?;
-            let registers = words.any(|word| word == "register");
-            read.push(Trunk { name: name.to_owned(), ours: Target::read(ours)?, password, registers });
+            // The second word was the password's; there is no third, and no second trunk of that name.
+            if words.nth(1).is_some() || name.is_empty() || read.iter().any(|trunk: &Trunk| trunk.name == name) {
+                return Err(fault());
+            }
+            read.push(Trunk { name: name.to_owned(), ours: Target::read(ours)?, password });
         }
         let rules = rules.iter().map(|line| Rule::read(line, &read)).collect::<Result<_, _>>()?;
         Ok(Self { rules, trunks: read })
@@ -200,11 +201,6 @@ impl Outbound {
         // A star in a host is a rule's alone.
         let rule = self.rules.iter().find(|rule| rule.allows(target)).filter(|_| !target.host.contains('*'))?;
         Some(rule.trunk.and_then(|trunk| self.trunks.get(trunk)))
-    }
-
-    /// Those that are told where we are.
-    pub fn registered(&self) -> impl Iterator<Item = &Trunk> {
-        self.trunks.iter().filter(|trunk| trunk.registers)
     }
 
     /// How many rules there are.
@@ -219,7 +215,7 @@ mod tests {
 
     fn outbound(rules: &[&str]) -> Outbound {
         let rules: Vec<String> = rules.iter().map(|rule| (*rule).to_owned()).collect();
-        let trunk = ("office=sip:4711@pbx.example.org OFFICE_PASSWORD register".to_owned(), Some(Secret::of("x")));
+        let trunk = ("office=sip:4711@pbx.example.org OFFICE_PASSWORD".to_owned(), Some(Secret::of("x")));
         Outbound::read(&rules, vec![trunk]).expect("rules")
     }
 
@@ -274,8 +270,12 @@ mod tests {
         assert_eq!(read("anna"), Err(TargetFault::Rule("anna".into())));
         assert_eq!(read("a@b through office"), Err(TargetFault::Rule("a@b through office".into())));
         assert_eq!(read("a@b via office"), Err(TargetFault::NoTrunk("office".into())));
-        let trunk = Outbound::read(&[], vec![("office".into(), None)]).map(|_| ());
-        assert_eq!(trunk, Err(TargetFault::Trunk("office".into())));
+        for bad in ["office", "office=sip:1@b SECRET register"] {
+            let trunk = Outbound::read(&[], vec![(bad.into(), None)]).map(|_| ());
+            assert_eq!(trunk, Err(TargetFault::Trunk(bad.into())));
+        }
+        let twice = vec![("a=sip:1@b".into(), None), ("a=sip:2@b".into(), None)];
+        assert!(Outbound::read(&[], twice).is_err());
     }
 
     #[test]

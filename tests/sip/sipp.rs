@@ -46,18 +46,39 @@ pub struct Called {
 
 impl Called {
     /// Waits for one call on a port of its own.
-    pub fn waiting(scenario: &str) -> Self {
+    pub fn waiting(scenario: &str, transport: &str) -> Self {
         let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trunk").join(scenario);
         let folder = tempfile::tempdir().expect("a folder");
         let port = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
         let media = 27_000 + (port % 1_000) * 4;
         let mut command = Command::new("sipp");
         command.arg("-sf").arg(&scenario).args(["-m", "1", "-i", "127.0.0.1", "-mi", "127.0.0.1"]);
-        command.args(["-p", &port.to_string(), "-mp", &media.to_string(), "-nostdin", "-skip_rlimit", "-trace_err"]);
+        command.args([
+            "-t",
+            transport,
+            "-p",
+            &port.to_string(),
+            "-mp",
+            &media.to_string(),
+            "-nostdin",
+            "-skip_rlimit",
+            "-trace_err",
+        ]);
         command.args(["-timeout", "60s", "-timeout_error"]).current_dir(folder.path()).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let process = command.spawn().expect("sipp: install it with scripts/system-packages.sh --test (sip-tester)");
         Self { process, port, folder }
+    }
+
+    /// Until it takes calls: over TCP nobody asks twice.
+    pub async fn listens(&self) {
+        let patience = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let taken = || UdpSocket::bind(("127.0.0.1", self.port)).is_err();
+        let accepts = || std::net::TcpListener::bind(("127.0.0.1", self.port)).is_err();
+        while !taken() && !accepts() {
+            assert!(std::time::Instant::now() < patience, "sipp does not listen");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
     }
 
     /// Everything came as its scenario has it.
