@@ -7,19 +7,19 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use duologue_signaling::phone_sdp::{self, PhoneAgreed, PhoneSdp};
-use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle};
+use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver, TransactionHandle};
 use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::sip::{Header, Method, Request, StatusCode};
-use rsipstack::transaction::key::TransactionRole;
 use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::ending::{gone, status_of};
 use super::line::{Latch, RtpLine, Wire};
 use super::{Exchange, answer, request, sdp, what_is_spoken};
 use crate::call::leg::{Echoes, Leg};
-use crate::call::registry::{Admitted, Asked, OpenError};
+use crate::call::registry::{Admitted, Asked};
 use crate::call::wire;
 use crate::media::keys::KeyReader;
 use crate::media::rtp::RtpPacket;
@@ -451,28 +451,6 @@ impl<'a> Call<'a> {
 
 fn is_sdp() -> Vec<Header> {
     vec![Header::ContentType("application/sdp".into())]
-}
-
-/// Why a dialog is over.
-fn gone(ours: TransactionRole, reason: TerminatedReason) -> GoneWhy {
-    match (ours, reason) {
-        (_, TerminatedReason::Timeout) => GoneWhy::NeverConnected,
-        (TransactionRole::Server, TerminatedReason::UacBye | TerminatedReason::UacCancel)
-        | (TransactionRole::Client, TerminatedReason::UasBye) => GoneWhy::ClosedByPeer,
-        (_, TerminatedReason::UasBye | TerminatedReason::UacBye) => GoneWhy::ClosedHere,
-        (_, other) => GoneWhy::Failed(format!("{other:?}")),
-    }
-}
-
-/// RFC 3261, section 21.
-fn status_of(why: &OpenError) -> StatusCode {
-    match why {
-        OpenError::NoSuchPersona { .. } => StatusCode::NotFound,
-        OpenError::Blocked(_) => StatusCode::Decline,
-        OpenError::Full(_) => StatusCode::BusyHere,
-        OpenError::ShuttingDown => StatusCode::ServiceUnavailable,
-        _ => StatusCode::ServerInternalError,
-    }
 }
 
 const fn unspecified(like: IpAddr) -> IpAddr {

@@ -7,6 +7,7 @@
 mod call;
 mod dial;
 mod dialled;
+mod ending;
 mod guard;
 mod line;
 mod request;
