@@ -126,17 +126,26 @@ impl Reader {
     }
 }
 
+/// Of the calls in a question those that were held here: an imported file proves nothing of who called, and what stands in it would
+/// be told to whoever has that name.
+macro_rules! held_here {
+    () => {
+        "NOT EXISTS (SELECT 1 FROM imports WHERE imports.call = calls.id)"
+    };
+}
+
 async fn id_of(connection: &mut SqliteConnection, caller: &str) -> Result<Option<i64>, sqlx::Error> {
     sqlx::query_scalar("SELECT id FROM callers WHERE name = ?1").bind(caller).fetch_optional(connection).await
 }
 
 /// Calls in which the caller said something, and days with such calls.
 async fn talks(connection: &mut SqliteConnection, caller: i64) -> Result<(i64, i64), sqlx::Error> {
-    sqlx::query_as(
+    sqlx::query_as(concat!(
         "SELECT count(*), count(DISTINCT date(started_utc_ms / 1000.0, 'unixepoch')) FROM calls
-         WHERE caller_id = ?1
-           AND EXISTS (SELECT 1 FROM turns WHERE turns.call = calls.id AND speaker = 'caller' AND text <> '')",
-    )
+         WHERE caller_id = ?1 AND ",
+        held_here!(),
+        " AND EXISTS (SELECT 1 FROM turns WHERE turns.call = calls.id AND speaker = 'caller' AND text <> '')",
+    ))
     .bind(caller)
     .fetch_one(connection)
     .await
@@ -160,10 +169,12 @@ async fn recollect(connection: &mut SqliteConnection, name: &str, today: Day) ->
     .bind(FACTS_MOST)
     .fetch_all(&mut *connection)
     .await?;
-    let last_call: Option<(i64, String)> = sqlx::query_as(
-        "SELECT started_utc_ms, text FROM call_summaries JOIN calls ON calls.id = call
-         WHERE caller_id = ?1 ORDER BY started_utc_ms DESC LIMIT 1",
-    )
+    let last_call: Option<(i64, String)> = sqlx::query_as(concat!(
+        "SELECT started_utc_ms, text FROM call_summaries JOIN calls ON calls.id = call_summaries.call
+         WHERE caller_id = ?1 AND ",
+        held_here!(),
+        " ORDER BY started_utc_ms DESC LIMIT 1",
+    ))
     .bind(caller)
     .fetch_optional(&mut *connection)
     .await?;
@@ -310,11 +321,12 @@ async fn said_about(
     call: &str,
     words: &[String],
 ) -> Result<Vec<(String, i64)>, sqlx::Error> {
-    let all: Vec<(String, i64)> = sqlx::query_as(
+    let all: Vec<(String, i64)> = sqlx::query_as(concat!(
         "SELECT turns.text, calls.started_utc_ms FROM calls JOIN turns ON turns.call = calls.id
-         WHERE calls.caller_id = ?1 AND calls.id <> ?2 AND speaker = 'caller' AND text <> ''
-         ORDER BY calls.started_utc_ms DESC LIMIT ?3",
-    )
+         WHERE calls.caller_id = ?1 AND calls.id <> ?2 AND speaker = 'caller' AND text <> '' AND ",
+        held_here!(),
+        " ORDER BY calls.started_utc_ms DESC LIMIT ?3",
+    ))
     .bind(caller)
     .bind(call)
     .bind(READ_THROUGH)
@@ -323,12 +335,13 @@ async fn said_about(
     let found = if all.len() < READ_THROUGH as usize {
         all
     } else {
-        sqlx::query_as(
+        sqlx::query_as(concat!(
             "SELECT turns.text, calls.started_utc_ms FROM turns_fts
              CROSS JOIN turns ON turns.id = turns_fts.rowid CROSS JOIN calls ON calls.id = turns.call
-             WHERE turns_fts MATCH ?1 AND calls.caller_id = ?2 AND calls.id <> ?3
-             ORDER BY turns_fts.rowid DESC LIMIT ?4",
-        )
+             WHERE turns_fts MATCH ?1 AND calls.caller_id = ?2 AND calls.id <> ?3 AND ",
+            held_here!(),
+            " ORDER BY turns_fts.rowid DESC LIMIT ?4",
+        ))
         .bind(find_any(caller, words))
         .bind(caller)
         .bind(call)

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use duologue::audio::wav;
+use duologue::memory::calendar::Day;
 use duologue::recording::read;
 use duologue::review::{Limits, ask_with};
 use duologue::store::{Reader, Store};
@@ -120,4 +121,32 @@ async fn one_of_somebody_elses_is_read_and_heard() {
     std::fs::write(there.path().join("nothing.json"), nothing.to_string()).expect("written");
     let refused = duologue(there.path(), &["import", "nothing.json"]);
     assert!(!refused.status.success() && said(&refused).contains("neither sound nor words"), "{}", said(&refused));
+}
+
+/// Anybody may write a file with anybody's name in it.
+#[tokio::test]
+async fn what_came_in_as_a_file_comes_to_nobodys_mind() {
+    let there = another_server().await;
+    let vcon = json!({
+        "vcon": "0.0.1", "uuid": "018e3f72-c3a8-8b8e-b468-6ebf29e2d5c3", "created_at": "2026-01-05T10:01:00Z",
+        "subject": "asked for blue lanterns", "parties": [{"name": "Ada"}, {"name": "Sales"}],
+        "dialog": [{"type": "text", "start": "2026-01-05T10:00:00Z", "parties": 0, "body": "My blue lanterns are broken.", "encoding": "none"}],
+        "analysis": [],
+    });
+    std::fs::write(there.path().join("ada.json"), vcon.to_string()).expect("written");
+    let done = duologue(there.path(), &["import", "ada.json"]);
+    assert!(done.status.success(), "{}", said(&done));
+    let reader = Reader::of(&there.path().join("duologue.db"));
+    let today = Day::of(2026, 1, 6).expect("a day");
+    let known = reader.recollection("Ada", today).await.expect("readable");
+    assert_eq!((known.last_call, known.relation), (None, duologue::dialogue::judge::Relation::Stranger));
+    let recalled =
+        reader.recalled("Ada", "a call", "Where are my blue lanterns?", today, 8, &[]).await.expect("readable");
+    assert!(recalled.is_empty(), "{recalled:?}");
+    let found = duologue(there.path(), &["review", "search", "lanterns"]);
+    assert!(
+        said(&found).contains("018e3f72-c3a8-8b8e-b468-6ebf29e2d5c3"),
+        "whoever reviews finds it: {}",
+        said(&found)
+    );
 }
