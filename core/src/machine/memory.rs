@@ -17,7 +17,7 @@ use crate::memory::extract;
 use crate::memory::keeping::soon;
 use crate::memory::notebook::Notebook;
 use crate::memory::recollection::Open;
-use crate::memory::{Commitment, Gleanings};
+use crate::memory::{Commitment, Gleanings, Party};
 use crate::time::CallTime;
 
 /// Turns that may wait; of a caller who talks faster than the model reads, the newest are asked about.
@@ -84,12 +84,19 @@ impl CallMachine {
         let mut gleaned = None;
         let mut promised = Vec::new();
         if let Entry::Turn(row) = &entry {
-            if let Some(memory) = &mut self.memory {
-                gleaned = Some((row.turn, memory.notebook.read(row)));
-                memory.note(row);
-            }
             let today = Day::of_utc_ms(self.utc_ms(at));
-            promised = due_soon(self.taken_on.read(row, today), today);
+            let taken_on = match &mut self.memory {
+                Some(memory) => {
+                    let gleanings = memory.notebook.read(row);
+                    memory.note(row);
+                    let ours = gleanings.commitments.iter().filter(|promise| promise.who == Party::Agent);
+                    let ours = ours.cloned().collect();
+                    gleaned = Some((row.turn, gleanings));
+                    ours
+                }
+                None => self.taken_on.read(row, today),
+            };
+            promised = due_soon(taken_on, today);
         }
         self.keep_row(at, entry);
         for (errand, after) in promised {

@@ -113,6 +113,7 @@ pub struct CallMachine {
     taping: Taping,
     tone: Option<RecordingTone>,
     memory: Option<CallMemory>,
+    /// Of a caller who is not remembered; of others the notebook knows.
     taken_on: TakenOn,
     keys: Keys,
     connected: bool,
