@@ -3,8 +3,6 @@
 use std::io::{Cursor, Error};
 use std::path::PathBuf;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::audio::opus::StereoEncoder;
 use crate::audio::resample::Resampler;
 use crate::audio::{LINE_FRAME, LINE_RATE, wav};
@@ -73,10 +71,9 @@ fn put_sound(shelf: &RecordingShelf, call: &str, sound: &IncomingSound) -> Resul
     };
     std::fs::create_dir_all(&shelf.folder)?;
     let file = file_of(&call.to_owned());
-    let (duration_ms, key_id) = shelf.put(&file, &bytes)?;
+    let ((duration_ms, bytes, sha256), key_id) = shelf.put(&file, &bytes)?;
     let row = serde_json::json!({
-        "file": file, "started_ms": sound.started_ms, "duration_ms": duration_ms, "bytes": bytes.len(),
-        "sha256": Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>(), "key_id": key_id,
+        "file": file, "started_ms": sound.started_ms, "duration_ms": duration_ms, "bytes": bytes, "sha256": sha256, "key_id": key_id,
     });
     let serde_json::Value::Object(row) = row else { return Err(Error::other("no row")) };
     Ok((row, shelf.path(&file)))

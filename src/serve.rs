@@ -23,13 +23,13 @@ use crate::dialogue::endpoint::{EndWeights, EndpointSettings};
 use crate::dialogue::floor::FloorSettings;
 use crate::dialogue::persona::Persona;
 use crate::doors::audio_socket;
-use crate::export::{self, HouseFault};
+use crate::export::{self, KeyFault};
 use crate::knowledge::{self, AsFound, KnowledgeHouse, Shelf, What, missing_folders, shelves};
 use crate::machine::MemorySettings;
 use crate::media::ear::EarSettings;
 use crate::media::far_ear::FarEarSettings;
 use crate::peer::{Port, PortConfig, PortError};
-use crate::recording::{Consent, Housekeeping, RecordingHouse};
+use crate::recording::{Consent, Housekeeping, RecordingHouse, RecordingShelf};
 use crate::replay::{JournalHouse, config_of};
 use crate::search::{self, SearchHouse};
 use crate::sip::{SipError, SipSettings, Switchboard};
@@ -59,7 +59,7 @@ pub enum ServeError {
     #[error("traces: {0}")]
     Traces(String),
     #[error(transparent)]
-    Export(#[from] HouseFault),
+    SigningKey(#[from] KeyFault),
     #[error("HTTP port {} is in use: stop the other program (`ss -tlpn 'sport = :{}'` names it) or set http.listen in duologue.toml", .0.port(), .0.port())]
     HttpInUse(SocketAddr),
     #[error("cannot listen for HTTP on {listen}: {why}")]
@@ -103,7 +103,8 @@ impl Server {
         let (store, tracing) = traced(config, Store::open(&config.store.path).await?)?;
         let engines = assembly::assemble(config).await?;
         let shelves = shelves(&config.personas.dir, personas.iter().map(AsRef::as_ref));
-        let recording = recording_house(config)?;
+        let shelf = config.recording.shelf()?;
+        let recording = recording_house(config, &shelf)?;
         let mut conversation = conversation_settings(config);
         // Where the tuned judge's model is not there, the rules judge, and they are instant.
         conversation.judging.beside = engines.judge.is_some();
@@ -123,7 +124,7 @@ impl Server {
             memory: memory_house(config, &store),
             echo_canceller: config.media.echo_canceller,
             recording,
-            journal: journal_house(config)?,
+            journal: journal_house(config, &shelf)?,
             max_calls: config.calls.max as usize,
             longest_call: Duration::from_secs(u64::from(config.calls.max_minutes) * 60),
         });
@@ -134,15 +135,15 @@ impl Server {
             doors: doors(config)?,
             ice_servers: ice_servers(config)?,
             page: PathBuf::from("client/dist"),
-            recordings: config.recording.shelf()?,
-            export: export::house(config)?,
+            recordings: shelf.clone(),
+            export: export::house(config, shelf.clone())?,
             reviewers: reviewers(config, http)?,
             origins: config.http.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
         });
         let stop = CancellationToken::new();
         let web = tokio::spawn(answer(listener, router, stop.clone()));
         let indexing = tokio::spawn(read_in(config.store.path.clone(), shelves));
-        let keeping = tokio::spawn(housekeeping(config, &store)?.run());
+        let keeping = tokio::spawn(housekeeping(config, shelf, &store).run());
         let audio_socket = asterisk.as_ref().and_then(|listener| listener.local_addr().ok());
         let serve = |listener| tokio::spawn(audio_socket::serve(listener, registry.clone(), stop.clone()));
         let asterisk = asterisk.map(serve);
@@ -282,35 +283,35 @@ fn memory_house(config: &Config, store: &Store) -> Option<MemoryHouse> {
 }
 
 /// Keeps the folder of recordings.
-fn housekeeping(config: &Config, store: &Store) -> Result<Housekeeping, ServeError> {
+fn housekeeping(config: &Config, shelf: RecordingShelf, store: &Store) -> Housekeeping {
     let keep = config.recording.keep_days;
-    Ok(Housekeeping {
-        shelf: config.recording.shelf()?,
+    Housekeeping {
+        shelf,
         store: store.reader(),
         recorder: store.recorder(),
         keep: (keep > 0).then(|| Duration::from_secs(u64::from(keep) * 86_400)),
-    })
+    }
 }
 
 /// Where calls are recorded, and how callers are told.
-fn recording_house(config: &Config) -> Result<Option<RecordingHouse>, ServeError> {
+fn recording_house(config: &Config, shelf: &RecordingShelf) -> Result<Option<RecordingHouse>, ServeError> {
     let consent = match config.recording.calls {
         RecordCalls::Off => return Ok(None),
         RecordCalls::Silent => Consent::Silent,
         RecordCalls::Tone => Consent::Tone,
         RecordCalls::Announced => Consent::Announced(config.recording.announcement.clone()),
     };
-    let house = RecordingHouse::open(&config.recording.dir, consent).map_err(ServeError::Recording)?;
-    Ok(Some(house.sealed_with(config.recording.shelf()?.keys.new)))
+    let house = RecordingHouse::open(&shelf.folder, consent).map_err(ServeError::Recording)?;
+    Ok(Some(house.sealed_with(shelf.keys.new.clone())))
 }
 
 /// Where input journals are kept: beside the recordings.
-fn journal_house(config: &Config) -> Result<Option<JournalHouse>, ServeError> {
+fn journal_house(config: &Config, shelf: &RecordingShelf) -> Result<Option<JournalHouse>, ServeError> {
     if config.journal.calls == KeepJournals::Off || config.recording.calls == RecordCalls::Off {
         return Ok(None);
     }
-    let house = JournalHouse::open(&config.recording.dir, config_of(config)).map_err(ServeError::Recording)?;
-    Ok(Some(house.sealed_with(config.recording.shelf()?.keys.new)))
+    let house = JournalHouse::open(&shelf.folder, config_of(config)).map_err(ServeError::Recording)?;
+    Ok(Some(house.sealed_with(shelf.keys.new.clone())))
 }
 
 async fn listen(at: SocketAddr) -> Result<TcpListener, ServeError> {

@@ -4,8 +4,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::verify::Recording;
-use super::{As, Carried, ExportHouse, SigningKey, verify};
+use super::{As, Carried, ExportHouse, KeyFault, SigningKey, verify};
 use crate::config::Config;
+use crate::recording::RecordingShelf;
 
 /// A call as a file for others; `key` makes a signing key, `verify` looks at a vCon
 #[derive(clap::Args, Debug)]
@@ -49,24 +50,15 @@ enum ExportCommand {
     },
 }
 
-/// Why calls cannot be exported from where the configuration says.
-#[derive(Debug, thiserror::Error)]
-pub enum HouseFault {
-    #[error(transparent)]
-    Signing(#[from] super::KeyFault),
-    #[error(transparent)]
-    Sealing(#[from] crate::config::SecretError),
-}
-
 /// Where the configuration has calls exported from.
 ///
 /// # Errors
 /// When its key cannot be had.
-pub fn house(config: &Config) -> Result<ExportHouse, HouseFault> {
+pub fn house(config: &Config, recordings: RecordingShelf) -> Result<ExportHouse, KeyFault> {
     let key = config.export.key_file.as_deref().map(SigningKey::read).transpose()?;
     Ok(ExportHouse {
         database: config.store.path.clone(),
-        recordings: config.recording.shelf()?,
+        recordings,
         key: key.map(std::sync::Arc::new),
         address: config.export.address.as_ref().map(|address| address.as_str().to_owned()),
     })
@@ -93,7 +85,8 @@ pub async fn run(config: &Config, arguments: ExportArguments) -> anyhow::Result<
                 "there is no database {}: nobody has called yet, or set store.path",
                 path.display()
             );
-            let made = house(config)?.export(&call, arguments.form, arguments.recording).await?;
+            let made =
+                house(config, config.recording.shelf()?)?.export(&call, arguments.form, arguments.recording).await?;
             match arguments.out {
                 Some(out) => std::fs::write(out, made.bytes)?,
                 None => std::io::stdout().write_all(&made.bytes)?,

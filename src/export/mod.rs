@@ -14,7 +14,7 @@ mod vtt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use cli::{ExportArguments, HouseFault, house, run};
+pub use cli::{ExportArguments, house, run};
 pub use gathered::Gathered;
 pub use incoming::{Incoming, IncomingFault, IncomingSound, incoming};
 pub use jws::{JwsFault, Signer, sign};

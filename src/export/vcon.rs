@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::gathered::{Gathered, Row};
 use super::moment::rfc3339;
-use crate::store::utc_ms;
+use crate::store::{JUDGEMENTS, TURNS, WORDS, utc_ms};
 
 /// What these files follow: <https://datatracker.ietf.org/doc/html/draft-ietf-vcon-vcon-core-04>. A draft may change; this names the
 /// text that was read.
@@ -171,41 +171,18 @@ fn analysis(call: &Gathered, sound: Option<&Sound>) -> Value {
     Value::Array(found_all)
 }
 
-/// What is told of a turn and of a word: what their rows have, so that they are rows again elsewhere.
-const TURN: [&str; 18] = [
-    "turn",
-    "speaker",
-    "started_ms",
-    "ended_ms",
-    "text",
-    "heard",
-    "typed",
-    "outcome",
-    "action",
-    "reason",
-    "speech_end_ms",
-    "turn_end_ms",
-    "asr_ms",
-    "judge_ms",
-    "first_token_ms",
-    "first_clause_ms",
-    "first_audio_ms",
-    "first_packet_ms",
-];
-const WORD: [&str; 7] = ["text", "state", "generated_ms", "synthesised_ms", "sent_ms", "heard_ms", "heard_by"];
-
 /// Moments are milliseconds since the call began.
 fn transcript(call: &Gathered) -> Value {
     let turn_of = |row: &Row| row.get("turn").and_then(Value::as_i64);
     let turns = call.rows("turns").iter().map(|row| {
         let agent = row.get("speaker").and_then(Value::as_str) == Some("agent");
-        let mut turn = only(row, &TURN);
+        let mut turn = only(row, TURNS);
         turn["party"] = json!(if agent { AGENT } else { CALLER });
         let words: Vec<Value> = call
             .rows("words")
             .iter()
             .filter(|word| turn_of(word) == turn_of(row))
-            .map(|word| only(word, &WORD))
+            .map(|word| only(word, WORDS))
             .collect();
         if !words.is_empty() {
             turn["words"] = Value::Array(words);
@@ -216,21 +193,8 @@ fn transcript(call: &Gathered) -> Value {
 }
 
 fn judgements(call: &Gathered) -> Value {
-    let kept = [
-        "turn",
-        "text",
-        "at_ms",
-        "moment",
-        "judge",
-        "proposed",
-        "action",
-        "overruled_by",
-        "reason",
-        "rests_on",
-        "took_ms",
-    ];
     let rows = call.rows("judgements").iter().map(|row| {
-        let mut judgement = only(row, &kept);
+        let mut judgement = only(row, JUDGEMENTS);
         let odds = row.get("probabilities").and_then(Value::as_str).and_then(|odds| serde_json::from_str(odds).ok());
         judgement["probabilities"] = odds.unwrap_or(Value::Null);
         judgement

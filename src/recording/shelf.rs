@@ -76,20 +76,20 @@ impl RecordingShelf {
         length_in(&mut *self.sound(file)?)
     }
 
-    /// Puts a recording of ours here, sealed where there is a key; gives how long it plays (milliseconds) and the id of the key.
+    /// Puts a recording of ours here, sealed where there is a key; gives what [`Self::length_of`] would, and the id of the key.
     ///
     /// # Errors
     /// When it is none of ours, is here already, or the disk does not take it.
-    pub fn put(&self, file: &str, bytes: &[u8]) -> io::Result<(u64, Option<String>)> {
+    pub fn put(&self, file: &str, bytes: &[u8]) -> io::Result<((u64, u64, String), Option<String>)> {
         pages(bytes)?;
-        let (duration_ms, ..) = length_in(&mut Cursor::new(bytes))?;
+        let length = length_in(&mut Cursor::new(bytes))?;
         let (kept, key_id) = self.to_keep(bytes, None)?;
         let mut there = std::fs::OpenOptions::new().create_new(true).write(true).open(self.path(file))?;
         there.write_all(&kept).and_then(|()| there.sync_all()).inspect_err(|_| {
             // Half a recording is none.
             let _ = std::fs::remove_file(self.path(file));
         })?;
-        Ok((duration_ms, key_id))
+        Ok((length, key_id))
     }
 
     /// A recording's bytes as they are to lie here, and the id of the key that they are sealed with: today's, or, where there is none

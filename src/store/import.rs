@@ -44,7 +44,8 @@ const CALLS: &[&str] = &[
     "end_reason",
     "end_detail",
 ];
-const TURNS: &[&str] = &[
+/// Of a turn, a word and a judgement: what a vCon of ours tells and rows are made of again.
+pub const TURNS: &[&str] = &[
     "turn",
     "speaker",
     "started_ms",
@@ -64,9 +65,8 @@ const TURNS: &[&str] = &[
     "first_audio_ms",
     "first_packet_ms",
 ];
-const WORDS: &[&str] =
-    &["turn", "n", "text", "state", "generated_ms", "synthesised_ms", "sent_ms", "heard_ms", "heard_by"];
-const JUDGEMENTS: &[&str] = &[
+pub const WORDS: &[&str] = &["text", "state", "generated_ms", "synthesised_ms", "sent_ms", "heard_ms", "heard_by"];
+pub const JUDGEMENTS: &[&str] = &[
     "turn",
     "at_ms",
     "moment",
@@ -124,8 +124,9 @@ async fn put(connection: &mut SqliteConnection, call: &ImportedCall) -> Result<(
             .execute(&mut *connection)
             .await?;
     }
+    let words = [&["turn", "n"], WORDS].concat();
     for (table, columns, rows) in
-        [("turns", TURNS, &call.turns), ("words", WORDS, &call.words), ("judgements", JUDGEMENTS, &call.judgements)]
+        [("turns", TURNS, &call.turns), ("words", &words, &call.words), ("judgements", JUDGEMENTS, &call.judgements)]
     {
         for row in rows {
             insert(connection, table, "call", id, columns, row).await?;
