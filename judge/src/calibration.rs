@@ -12,6 +12,13 @@ use std::path::Path;
 pub struct Calibration {
     /// Logits are divided by it, for each floor in the order of `Floor::ALL`.
     pub temperature: [f32; 3],
+    /// How many times less likely than the logits say the actions that leave a question unanswered are: training weighs the rare
+    /// actions up, so that its odds are not those of calls. At least 1.
+    #[serde(default = "even")]
+    pub decline_bias: f32,
+    /// The same of cutting in. At least 1.
+    #[serde(default = "even")]
+    pub interrupt_bias: f32,
     /// How many times likelier than `respond` the actions that leave a question unanswered must be together. At least 1.
     pub decline_margin: f32,
     /// How many times likelier than anything else cutting in must be. At least 1.
@@ -25,7 +32,13 @@ const fn even() -> f32 {
 
 impl Default for Calibration {
     fn default() -> Self {
-        Self { temperature: [1.0; 3], decline_margin: 1.0, interrupt_margin: even() }
+        Self {
+            temperature: [1.0; 3],
+            decline_bias: even(),
+            interrupt_bias: even(),
+            decline_margin: even(),
+            interrupt_margin: even(),
+        }
     }
 }
 
@@ -44,12 +57,23 @@ impl Calibration {
     #[must_use]
     pub fn probabilities(&self, floor: Floor, logits: &[f32], priors: &BTreeMap<Action, f32>) -> Probabilities {
         let temperature = self.temperature[floor.index()];
-        let logit = |a: Action| logits[a.index()] / temperature + priors.get(&a).copied().unwrap_or(0.0);
+        let logit = |a: Action| {
+            logits[a.index()] / temperature + priors.get(&a).copied().unwrap_or(0.0) - self.bias(floor, a).ln()
+        };
         let scaled: Vec<f32> = floor.legal().iter().map(|a| logit(*a)).collect();
         let top = scaled.iter().fold(f32::MIN, |a, b| a.max(*b));
         let powers: Vec<f32> = scaled.iter().map(|l| (l - top).exp()).collect();
         let total: f32 = powers.iter().sum();
         floor.legal().iter().zip(powers).map(|(a, p)| (*a, p / total)).collect()
+    }
+
+    /// Silence is the rule while nobody speaks: only at the end of a turn does it leave something unanswered.
+    fn bias(&self, floor: Floor, action: Action) -> f32 {
+        match (floor, action) {
+            (Floor::EndOfTurn, action) if leaves_unanswered(action) => self.decline_bias,
+            (_, Action::Interrupt) => self.interrupt_bias,
+            _ => even(),
+        }
     }
 
     /// The likeliest action; one that leaves a question unanswered only where such actions together are likely enough beside
@@ -76,11 +100,10 @@ impl Calibration {
     pub fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(Fault::file(path))?;
         let read: Self = serde_json::from_str(&text).map_err(|e| Fault::line(path, e.line(), e.to_string()))?;
-        if read.temperature.iter().any(|t| !(0.05..=20.0).contains(t))
-            || read.decline_margin < 1.0
-            || read.interrupt_margin < 1.0
-        {
-            return Err(Fault::content(path, "temperatures must be within 0.05..20 and the margins at least 1"));
+        let ratios = [read.decline_bias, read.interrupt_bias, read.decline_margin, read.interrupt_margin];
+        // Not `r < 1.0`: what is no number is refused, too.
+        if read.temperature.iter().any(|t| !(0.05..=20.0).contains(t)) || !ratios.iter().all(|r| *r >= 1.0) {
+            return Err(Fault::content(path, "temperatures must be within 0.05..20, biases and margins at least 1"));
         }
         Ok(read)
     }

@@ -73,6 +73,23 @@ fn only_legal_actions_have_a_probability_whatever_the_logits_say() {
 }
 
 #[test]
+fn what_a_bias_takes_a_margin_gives_back() {
+    let logits = Action::ALL.map(|a| if a == Action::Refuse { 2.0 } else { 0.0 });
+    let of = |decline_bias, decline_margin| {
+        let calibration = Calibration { decline_bias, decline_margin, ..Calibration::default() };
+        let probabilities = calibration.probabilities(Floor::EndOfTurn, &logits, &BTreeMap::new());
+        let refuse = probabilities.iter().find(|(a, _)| *a == Action::Refuse).map_or(0.0, |(_, p)| *p);
+        (calibration.choose(&probabilities), refuse)
+    };
+    // Refuse is e^2 = 7.4 times likelier than each of the others by its logit; the declining ones together are 10.4 times.
+    let (chosen, plain) = of(1.0, 8.0);
+    let (again, biased) = of(4.0, 2.0);
+    assert_eq!((chosen, again), (Action::Refuse, Action::Refuse));
+    assert!(biased < plain, "{biased} {plain}");
+    assert_eq!((of(1.0, 12.0).0, of(4.0, 3.0).0), (Action::Respond, Action::Respond));
+}
+
+#[test]
 fn a_margin_answers_a_question_that_is_only_a_little_likelier_to_be_refused() {
     let logits = Action::ALL.map(|a| if a == Action::Refuse { 0.5 } else { 0.0 });
     let chosen = |decline_margin| {
