@@ -49,11 +49,9 @@ fn serving(config: &Path) -> (Killed, SocketAddr) {
         .spawn()
         .map(Killed)
         .expect("the server");
-    let mut said = BufReader::new(server.0.stdout.take().expect("its output"));
-    let mut lines = (&mut said).lines().map_while(Result::ok);
+    // Nobody reads what it says after that, and it goes on all the same.
+    let mut lines = BufReader::new(server.0.stdout.take().expect("its output")).lines().map_while(Result::ok);
     let ready = lines.find_map(|line| Some(line.split("http://").nth(1)?.split(' ').next()?.to_owned()));
-    // Somebody goes on listening: a server whose output is closed has nowhere to say what it does.
-    server.0.stdout = Some(said.into_inner());
     (server, ready.expect("the server is ready").parse().expect("an address"))
 }
 
