@@ -34,7 +34,7 @@ pub async fn run(config: &Config, arguments: ImportArguments) -> anyhow::Result<
         let signed = found.signers.iter().any(|signer| signer.fingerprint == wanted);
         anyhow::ensure!(signed, "it is not signed with the certificate in {}", by.display());
     }
-    let Incoming { mut call, sound } = incoming(&found)?;
+    let Incoming { mut call, sound, facts } = incoming(&found)?;
     let shelf = config.recording.shelf()?;
     let mut beside = None;
     if let Some(sound) = sound {
@@ -58,7 +58,13 @@ pub async fn run(config: &Config, arguments: ImportArguments) -> anyhow::Result<
         Some(signer) => println!("signed by {} (certificate {}): it is as it was", signer.name, signer.fingerprint),
         None => println!("nobody has signed it: it may be anything"),
     }
-    println!("call {}: {} turns, {} judgements", call.call, call.turns.len(), call.judgements.len());
+    let (turns, judgements, events) = (call.turns.len(), call.judgements.len(), call.events.len());
+    println!("call {}: {turns} turns, {judgements} judgements, {events} events", call.call);
+    if facts > 0 {
+        println!(
+            "{facts} facts stay in the file: it proves nothing of who called, and they would be told to whoever has that name here"
+        );
+    }
     Ok(())
 }
 

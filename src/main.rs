@@ -1,5 +1,6 @@
 //! The command line. Each command is one call into the library.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -165,13 +166,15 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
 
 async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     let server = Server::start(config).await?;
-    println!("duologue is ready: open http://{} and talk (Ctrl-C stops)", server.http);
-    println!("media on UDP {}, calls in {}", server.media, config.store.path.display());
+    // Nobody may listen any more (`duologue serve | head -1`), which is no reason to hang up on callers: `println!` would.
+    let mut out = std::io::stdout();
+    let _unheard = writeln!(out, "duologue is ready: open http://{} and talk (Ctrl-C stops)", server.http);
+    let _unheard = writeln!(out, "media on UDP {}, calls in {}", server.media, config.store.path.display());
     if let Some(telephones) = &server.telephones {
-        println!("telephones: SIP on {}, UDP and TCP", telephones.address);
+        let _unheard = writeln!(out, "telephones: SIP on {}, UDP and TCP", telephones.address);
     }
     stop_asked().await?;
-    eprintln!("ending calls ...");
+    let _unheard = writeln!(std::io::stderr(), "ending calls ...");
     server.stop().await;
     Ok(ExitCode::SUCCESS)
 }

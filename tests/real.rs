@@ -96,7 +96,8 @@ async fn a_spoken_question_over_udp_is_answered_aloud_and_kept() {
         return;
     }
     let _alone = ONE_CALL.lock().await;
-    let house = open().await;
+    let recordings = tempfile::tempdir().expect("a folder");
+    let house = House::open(&format!("[recording]\ncalls = \"silent\"\ndir = {:?}\n", recordings.path())).await;
     let question = house.folder.path().join("question.wav");
     line("What time does the kitchen close tonight?", &question).await;
     let both = house.folder.path().join("both.wav");
@@ -124,6 +125,32 @@ async fn a_spoken_question_over_udp_is_answered_aloud_and_kept() {
     let kept = rows(&database, "SELECT text FROM turns WHERE speaker = 'caller'").await;
     assert!(kept.iter().any(|text| text.to_lowercase().contains("kitchen")), "{kept:?}");
     assert_eq!(rows(&database, "SELECT end_reason FROM calls").await, ["caller-hangup"]);
+    replayed_as_it_was(recordings.path(), &database).await;
+}
+
+/// The call again, from its journal, without any model: the same events, and the same rows.
+async fn replayed_as_it_was(recordings: &Path, database: &Path) {
+    let [call] = &rows(database, "SELECT id FROM calls").await[..] else { panic!("one call") };
+    let again = recordings.join("again.sqlite");
+    let replay = Command::new(env!("CARGO_BIN_EXE_duologue"))
+        .current_dir(recordings)
+        .args(["replay", &format!("{call}.journal"), "--into"])
+        .arg(&again)
+        .output()
+        .await
+        .expect("runs");
+    let told = String::from_utf8_lossy(&replay.stdout).into_owned();
+    assert!(replay.status.success(), "{told}\n{}", String::from_utf8_lossy(&replay.stderr));
+    assert!(told.contains("the same, byte for byte") && !told.contains("end is not in it"), "{told}");
+    for question in [
+        "SELECT turn, speaker, started_ms, ended_ms, text, heard, outcome FROM turns ORDER BY turn",
+        "SELECT turn, n, text, state, generated_ms, sent_ms FROM words ORDER BY turn, n",
+        "SELECT at_ms, type, json FROM events ORDER BY at_ms, id",
+    ] {
+        let was = rows(database, question).await;
+        assert!(!was.is_empty(), "{question}");
+        assert_eq!(was, rows(&again, question).await, "{question}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,14 +3,18 @@
 mod house;
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use duologue::audio::{HEAR_FRAME, LINE_FRAME};
-use duologue::recording::{Consent, RecordingHouse, file_of, length_of, read};
-use duologue::store::Store;
+use duologue::recording::{Consent, RecordingHouse, RecordingShelf, SealKey, SealKeys, file_of, length_of, read};
+use duologue::replay::{journal_of, open};
+use duologue::store::{Reader, RecordingView};
 use duologue::time::{CallTime, TICK};
+use duologue_core::replay::again::again;
 use house::typed::TypedCall;
 
 /// Waits for something on the disk, at most some twenty seconds.
@@ -34,58 +38,110 @@ impl Drop for Killed {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_killed_leaves_a_file_that_plays_up_to_the_last_second() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let folder = tempfile::tempdir().expect("a folder");
-    let (database, recordings) = (folder.path().join("calls.db"), folder.path().join("recordings"));
-    let settings = format!(
-        "[http]\nlisten = \"127.0.0.1:0\"\n[store]\npath = {:?}\n[recording]\ndir = {:?}\n[media]\nudp_port = 0\n[judge]\nkind = \"rules\"\n\
-         [asr]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\n[tts]\nbackend = \"scripted\"\n[personas]\ndir = {:?}\n",
-        database.display().to_string(),
-        recordings.display().to_string(),
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("personas").display().to_string(),
-    );
-    let config = folder.path().join("duologue.toml");
-    std::fs::write(&config, settings).expect("written");
+/// The program itself, serving, and where.
+fn serving(config: &Path) -> (Killed, SocketAddr) {
     let mut server = Command::new(env!("CARGO_BIN_EXE_duologue"))
         .arg("--config")
-        .arg(&config)
+        .arg(config)
         .arg("serve")
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .map(Killed)
         .expect("the server");
+    // Nobody reads what it says after that, and it goes on all the same.
     let mut lines = BufReader::new(server.0.stdout.take().expect("its output")).lines().map_while(Result::ok);
     let ready = lines.find_map(|line| Some(line.split("http://").nth(1)?.split(' ').next()?.to_owned()));
-    let http = ready.expect("the server is ready").parse().expect("an address");
+    (server, ready.expect("the server is ready").parse().expect("an address"))
+}
+
+/// Settings of a server that records into this folder, sealed where there is a key.
+fn settings(folder: &Path, key: Option<&str>) -> PathBuf {
+    let key = key.map_or_else(String::new, |secret| {
+        let file = folder.join("key");
+        std::fs::write(&file, secret).expect("written");
+        format!("key_file = {file:?}\n")
+    });
+    let text = format!(
+        "[http]\nlisten = \"127.0.0.1:0\"\n[store]\npath = {:?}\n[recording]\ndir = {:?}\n{key}[media]\nudp_port = 0\n[judge]\nkind = \"rules\"\n\
+         [asr]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\n[tts]\nbackend = \"scripted\"\n[personas]\ndir = {:?}\n",
+        folder.join("calls.db"),
+        folder.join("recordings"),
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("personas"),
+    );
+    let config = folder.join("duologue.toml");
+    std::fs::write(&config, text).expect("written");
+    config
+}
+
+/// Kills a server in the middle of a call; the next one plays what there is of it. `keys` open it.
+async fn killed_and_heard(folder: &Path, config: &Path, keys: SealKeys) -> RecordingView {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let shelf = RecordingShelf { folder: folder.join("recordings"), keys };
+    let (server, http) = serving(config);
     let call = TypedCall::open_at(http, "").await;
     // The call's journal lies there, too.
-    let sound = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "ogg");
-    let there = || std::fs::read_dir(&recordings).ok()?.flatten().map(|file| file.path()).find(sound);
-    let path = until("the recording", there).await;
-    until("the third second", || length_of(&path).ok().filter(|(ms, ..)| *ms >= 2_900)).await;
+    let name = |path: PathBuf| {
+        path.extension().is_some_and(|kind| kind == "ogg").then(|| path.file_stem()?.to_str().map(str::to_owned))?
+    };
+    let there = || std::fs::read_dir(&shelf.folder).ok()?.flatten().find_map(|file| name(file.path()));
+    let id = until("the recording", there).await;
+    let file = file_of(&id);
+    until("the third second", || shelf.length_of(&file).ok().filter(|(ms, ..)| *ms >= 2_900)).await;
     drop(server);
     drop(call);
+    let (left_ms, ..) = shelf.length_of(&file).expect("every whole page of it");
 
-    let [caller, agent] = read(&path).expect("playable");
+    let (_server, http) = serving(config);
+    let rows = Reader::of(&folder.join("calls.db"));
+    let mut row = rows.recording(&id).await.expect("readable").expect("a row");
+    for _ in 0..2_000 {
+        if row.sha256.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        row = rows.recording(&id).await.expect("readable").expect("a row");
+    }
+    let answer = reqwest::get(format!("http://{http}/v1/calls/{id}/recording")).await.expect("an answer");
+    assert_eq!(answer.status(), reqwest::StatusCode::OK);
+    let heard = folder.join("heard.ogg");
+    std::fs::write(&heard, answer.bytes().await.expect("a body")).expect("written");
+    let [caller, agent] = read(&heard).expect("playable");
     assert!(caller.len() >= 2 * 48_000 && caller.len() == agent.len(), "{} samples", caller.len());
-    // The next server finds out what the file holds.
-    let store = Store::open(&database).await.expect("a database");
-    let keeping = duologue::recording::Housekeeping {
-        shelf: (&recordings).into(),
-        store: store.reader(),
-        recorder: store.recorder(),
-        keep: None,
-    };
-    keeping.mend().await;
-    store.recorder().flush().await.expect("written");
-    let id = path.file_stem().and_then(|name| name.to_str()).expect("the call's name");
-    let row = store.reader().recording(id).await.expect("readable").expect("a row");
-    assert_eq!(row.duration_ms.map(i64::unsigned_abs), Some(length_of(&path).expect("readable").0));
-    assert!(row.sha256.is_some());
-    store.close().await;
+    let (duration_ms, bytes, sha256) = length_of(&heard).expect("readable");
+    assert_eq!(duration_ms, left_ms, "all that was on the disk is heard");
+    assert_eq!(
+        (row.duration_ms, row.bytes, row.sha256.as_ref()),
+        (Some(duration_ms as i64), Some(bytes as i64), Some(&sha256)),
+        "the next server has found out what the file holds"
+    );
+    // What the machine was told is there up to the end, too.
+    let journal = open(&shelf.folder.join(journal_of(&id)), &shelf.keys).expect("a journal");
+    let found = again(&journal.journal).expect("a machine");
+    assert!(found.difference.is_none() && !found.whole && !found.live.is_empty(), "{:?}", found.difference);
+    row
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_leaves_a_file_that_plays_up_to_the_last_second() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let row = killed_and_heard(folder.path(), &settings(folder.path(), None), SealKeys::default()).await;
+    assert_eq!(row.key_id, None);
+    let [caller, _] = read(&folder.path().join("recordings").join(row.file)).expect("any player opens it");
+    assert!(caller.len() >= 2 * 48_000, "{} samples", caller.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sealed_recording_plays_up_to_the_last_second_after_a_kill() {
+    const SECRET: &str = "6f1ed002ab5595859014ebf0951522d9";
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = Arc::new(SealKey::new(SECRET.as_bytes()).expect("long enough"));
+    let id = key.id();
+    let keys = SealKeys { new: Some(key), old: Vec::new() };
+    let row = killed_and_heard(folder.path(), &settings(folder.path(), Some(SECRET)), keys).await;
+    assert_eq!(row.key_id, Some(id));
+    let bytes = std::fs::read(folder.path().join("recordings").join(row.file)).expect("readable");
+    assert!(bytes.starts_with(b"DUOSEAL1") && !bytes.windows(4).any(|window| window == b"OggS"), "nothing lies open");
 }
 
 /// Where the process that is to run out of disk records.

@@ -32,6 +32,8 @@ pub enum IncomingFault {
 pub struct Incoming {
     pub call: ImportedCall,
     pub sound: Option<IncomingSound>,
+    /// What was remembered because of the call, which is told and not taken: a file proves nothing of who called.
+    pub facts: usize,
 }
 
 /// A file that the vCon carries.
@@ -77,7 +79,8 @@ pub fn incoming(found: &Verified) -> Result<Incoming, IncomingFault> {
         "made_by": first["application"].as_str().or(vcon["created_by"].as_str()).map_or_else(String::new, cut),
         "signed_by": found.signers.first().map(|signer| signer.fingerprint.clone()),
     }));
-    Ok(Incoming { call, sound })
+    let facts = analysis(vcon, "duologue-facts-1").and_then(Value::as_array).map_or(0, Vec::len);
+    Ok(Incoming { call, sound, facts })
 }
 
 fn row(value: Value) -> ImportRow {
@@ -158,6 +161,9 @@ fn ours(call: &mut ImportedCall, transcript: &Value, vcon: &Value) {
     for judgement in judged.into_iter().flatten().filter(|one| one["text"].is_string()) {
         call.judgements.push(row(judgement.clone()));
     }
+    // vCons of before have none.
+    let told = analysis(vcon, "duologue-events-1").and_then(Value::as_array);
+    call.events.extend(told.into_iter().flatten().map(|event| row(event.clone())));
 }
 
 /// What others write: dialogs of text, and a transcript in one of the usual shapes: an array, or an object with one, of pieces that have
@@ -258,7 +264,7 @@ mod tests {
                 {"speaker": "A", "text": "  "},
             ]}}],
         });
-        let Incoming { call, sound } = incoming(&found(vcon)).expect("a call");
+        let Incoming { call, sound, .. } = incoming(&found(vcon)).expect("a call");
         assert_eq!(
             (call.call.as_str(), call.caller.as_deref(), sound),
             ("018e3f72-c3a8-8b8e-b468-6ebf29e2d5c1", Some("+12025550123"), None)

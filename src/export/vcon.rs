@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::gathered::{Gathered, Row};
 use super::moment::rfc3339;
-use crate::store::{JUDGEMENTS, TURNS, WORDS, utc_ms};
+use crate::store::{EVENTS, JUDGEMENTS, TURNS, WORDS, utc_ms};
 
 /// What these files follow: <https://datatracker.ietf.org/doc/html/draft-ietf-vcon-vcon-core-04>. A draft may change; this names the
 /// text that was read.
@@ -144,7 +144,8 @@ fn analysis(call: &Gathered, sound: Option<&Sound>) -> Value {
     let mut found_all = vec![
         found("report", "duologue-call-1", made),
         found("transcript", "duologue-transcript-1", transcript(call)),
-        found("report", "duologue-judgements-1", judgements(call)),
+        found("report", "duologue-judgements-1", opened(call.rows("judgements"), JUDGEMENTS, "probabilities")),
+        found("report", "duologue-events-1", opened(call.rows("events"), EVENTS, "json")),
     ];
     let facts = call.rows("facts");
     if !facts.is_empty() {
@@ -192,12 +193,13 @@ fn transcript(call: &Gathered) -> Value {
     json!({"turns": turns.collect::<Vec<_>>()})
 }
 
-fn judgements(call: &Gathered) -> Value {
-    let rows = call.rows("judgements").iter().map(|row| {
-        let mut judgement = only(row, JUDGEMENTS);
-        let odds = row.get("probabilities").and_then(Value::as_str).and_then(|odds| serde_json::from_str(odds).ok());
-        judgement["probabilities"] = odds.unwrap_or(Value::Null);
-        judgement
+/// Rows of which one column is JSON, as what it holds.
+fn opened(rows: &[Row], columns: &[&str], held: &str) -> Value {
+    let rows = rows.iter().map(|row| {
+        let mut told = only(row, columns);
+        let value = row.get(held).and_then(Value::as_str).and_then(|text| serde_json::from_str(text).ok());
+        told[held] = value.unwrap_or(Value::Null);
+        told
     });
     rows.collect()
 }

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Rows for one table: columns and values.
 pub type ImportRow = Map<String, Value>;
 
-/// A call as rows. `turns`, `words` and `judgements` have the columns of these tables, `call` left out.
+/// A call as rows. `turns`, `words`, `judgements` and `events` have the columns of these tables, `call` left out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ImportedCall {
     pub call: String,
@@ -25,6 +25,7 @@ pub struct ImportedCall {
     pub turns: Vec<ImportRow>,
     pub words: Vec<ImportRow>,
     pub judgements: Vec<ImportRow>,
+    pub events: Vec<ImportRow>,
     pub summary: Option<String>,
     /// Of `recordings`, where there is one.
     pub recording: Option<ImportRow>,
@@ -44,7 +45,7 @@ const CALLS: &[&str] = &[
     "end_reason",
     "end_detail",
 ];
-/// Of a turn, a word and a judgement: what a vCon of ours tells and rows are made of again.
+/// Of a turn, a word, a judgement and an event: what a vCon of ours tells and rows are made of again.
 pub const TURNS: &[&str] = &[
     "turn",
     "speaker",
@@ -80,6 +81,7 @@ pub const JUDGEMENTS: &[&str] = &[
     "probabilities",
     "took_ms",
 ];
+pub const EVENTS: &[&str] = &["at_ms", "type", "json"];
 const RECORDINGS: &[&str] = &["file", "started_ms", "duration_ms", "bytes", "sha256", "key_id"];
 const IMPORTS: &[&str] = &["at_utc_ms", "vcon", "made_by", "signed_by"];
 
@@ -125,9 +127,12 @@ async fn put(connection: &mut SqliteConnection, call: &ImportedCall) -> Result<(
             .await?;
     }
     let words = [&["turn", "n"], WORDS].concat();
-    for (table, columns, rows) in
-        [("turns", TURNS, &call.turns), ("words", &words, &call.words), ("judgements", JUDGEMENTS, &call.judgements)]
-    {
+    for (table, columns, rows) in [
+        ("turns", TURNS, &call.turns),
+        ("words", &words, &call.words),
+        ("judgements", JUDGEMENTS, &call.judgements),
+        ("events", EVENTS, &call.events),
+    ] {
         for row in rows {
             insert(connection, table, "call", id, columns, row).await?;
         }

@@ -37,7 +37,7 @@ use crate::traces::Tracer;
 pub use amend::{correct_fact, forget_fact};
 pub use erase::{AskedBy, Erased, erase};
 pub use error::{NotKept, StoreError};
-pub use import::{ImportRow, ImportedCall, JUDGEMENTS, TURNS, WORDS, import_call};
+pub use import::{EVENTS, ImportRow, ImportedCall, JUDGEMENTS, TURNS, WORDS, import_call};
 pub use journals::JournalView;
 pub use judging::{BlockView, lift_block};
 pub use knowledge::{KnowledgeFile, KnowledgeFiles};

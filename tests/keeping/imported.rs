@@ -59,6 +59,8 @@ async fn one_of_ours_has_the_same_turns_words_and_sound_elsewhere() {
         "SELECT turn, speaker, started_ms, ended_ms, text, heard, typed, outcome, first_packet_ms FROM turns WHERE call = ?1 ORDER BY turn",
         "SELECT turn, n, text, state, sent_ms, heard_ms, heard_by FROM words WHERE call = ?1 ORDER BY turn, n",
         "SELECT turn, at_ms, text, action, reason, round(probabilities ->> action, 9) FROM judgements WHERE call = ?1 ORDER BY at_ms, id",
+        "SELECT events.at_ms, events.type, part.fullkey, CASE part.type WHEN 'real' THEN round(part.atom, 9) ELSE part.atom END
+         FROM events, json_tree(events.json) AS part WHERE call = ?1 ORDER BY events.at_ms, events.id, part.id",
         "SELECT call, started_utc, caller, persona, transport, duration_s, end_reason, caller_turns, agent_turns FROM call_overview WHERE call = ?1",
         "SELECT file, started_ms, duration_ms, bytes, sha256 FROM recordings WHERE call = ?1",
     ] {

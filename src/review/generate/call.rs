@@ -29,6 +29,8 @@ const LETTER_MS: u64 = 65;
 const TURNS: std::ops::Range<u32> = 3..14;
 /// From the agent's loudspeaker to the caller's ear.
 const WAY_MS: u64 = 120;
+/// So long before the caller's end the agent cuts in.
+const CUT_IN_MS: u64 = 400;
 /// Lines of before that the judge is shown.
 const SHOWN: usize = 6;
 
@@ -222,8 +224,10 @@ impl<'a> Scripted<'a> {
     }
 
     fn agent_says(&mut self, exchange: &Exchange) {
-        let latency = self.latency(self.at_ms);
-        let started = latency.first_packet_ms.unwrap_or(self.at_ms);
+        // Now and then the agent cuts in, which is no answer and has no steps of one.
+        let cuts_in = self.happens(15);
+        let latency = if cuts_in { LatencyParts::default() } else { self.latency(self.at_ms) };
+        let started = latency.first_packet_ms.unwrap_or(self.at_ms - CUT_IN_MS);
         let (words, all) = (exchange.agent.split_inclusive(' ').count(), exchange.agent.len() as u64);
         let (outcome, heard) = match self.dice.random_range(0..1_000) {
             0..80 => (TurnOutcome::Interrupted, self.dice.random_range(0..words)),
@@ -237,8 +241,10 @@ impl<'a> Scripted<'a> {
         let mut row = self.row(Speaker::Agent, started, ended, exchange.agent);
         row.heard = Some(heard_text.clone());
         row.outcome = Some(outcome);
-        row.action = Some(exchange.action.into());
-        row.reason = Some(exchange.reason.into());
+        let (action, reason) =
+            if cuts_in { ("interrupt", "interrupt.drifting") } else { (exchange.action, exchange.reason) };
+        row.action = Some(action.into());
+        row.reason = Some(reason.into());
         row.latency = latency;
         let turn = row.turn;
         self.around(turn, started, all);
