@@ -15,6 +15,7 @@ mod sip;
 mod traces;
 mod turn_servers;
 mod values;
+mod webhook;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -29,9 +30,10 @@ pub use sip::Sip;
 pub use traces::Traces;
 pub use turn_servers::TurnServers;
 pub use values::{
-    AsrBackend, EchoCancelling, Extractor, HttpUrl, JudgeKind, KeepJournals, LlmBackend, LogFormat, ModelRef, Origin,
-    RecordCalls, SearchKind, Secret, SecretError, SpokenCodec, TtsBackend, TurnKind,
+    AsrBackend, EchoCancelling, EventName, Extractor, HttpUrl, JudgeKind, KeepJournals, LlmBackend, LogFormat,
+    ModelRef, Origin, RecordCalls, SearchKind, Secret, SecretError, SpokenCodec, TtsBackend, TurnKind,
 };
+pub use webhook::Webhook;
 
 /// Where a configuration is looked for when none is named.
 pub const DEFAULT_FILE: &str = "duologue.toml";
@@ -52,6 +54,7 @@ sections! {
         calls: Calls,
         doors: Doors,
         turn_servers: TurnServers,
+        webhook: Webhook,
         store: Store,
         recording: Recording,
         journal: Journal,
@@ -438,6 +441,18 @@ impl Config {
         if let (Some(_), Some(file)) = (&self.doors.key_env, &self.doors.key_file) {
             let value = format!("{:?}", file.display().to_string());
             refuse("doors.key_file", value, "only one of doors.key_env and doors.key_file".into());
+        }
+        let hook = &self.webhook;
+        match (&hook.secret_env, &hook.secret_file) {
+            (Some(_), Some(file)) => {
+                let value = format!("{:?}", file.display().to_string());
+                refuse("webhook.secret_file", value, "only one of webhook.secret_env and webhook.secret_file".into());
+            }
+            (None, None) if hook.url.is_some() => {
+                let needed = "needed with webhook.url, as in \"DUOLOGUE_WEBHOOK_SECRET\"";
+                refuse("webhook.secret_env", "(not set)".into(), needed.into());
+            }
+            _ => {}
         }
         if llm.backend == LlmBackend::Openai && llm.url.is_none() {
             refuse(

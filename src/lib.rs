@@ -7,7 +7,7 @@
 //! | 0 | values and signal processing | [`time`], [`audio`] |
 //! | 1 | state machines that are told the time | [`media`], [`dialogue`], [`memory`], [`journal`], [`machine`] |
 //! | 2 | seams to the models | [`backend`] |
-//! | 3 | the IO shell | [`call`], [`peer`], [`store`], [`recording`], [`replay`], [`review`], [`export`], [`redaction`], [`traces`], [`meters`], [`models`], [`config`], [`assembly`], [`doors`], [`web`], [`serve`], [`check`], [`say`], [`call_client`], [`caller`], [`block`], [`judging`], [`knowledge`], [`search`], [`persona`], [`relay`], [`sip`] |
+//! | 3 | the IO shell | [`call`], [`peer`], [`store`], [`recording`], [`replay`], [`review`], [`export`], [`redaction`], [`traces`], [`meters`], [`models`], [`config`], [`assembly`], [`doors`], [`web`], [`serve`], [`check`], [`say`], [`call_client`], [`caller`], [`block`], [`judging`], [`knowledge`], [`search`], [`persona`], [`relay`], [`sip`], [`webhook`] |
 //!
 //! Rings 0 and 1 are the crate `duologue-core` in `core/`, which has no IO crate among its dependencies; `make core` builds
 //! and tests it in seconds. They stand here under the names that the rest of the server uses.
@@ -50,3 +50,4 @@ pub mod store;
 pub mod telemetry;
 pub mod traces;
 pub mod web;
+pub mod webhook;

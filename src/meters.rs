@@ -72,6 +72,8 @@ struct Inner {
     troubles: Family<Code, Counter>,
     codes: std::sync::Mutex<std::collections::BTreeSet<String>>,
     lost: Counter,
+    delivered: Counter,
+    undelivered: Counter,
 }
 
 impl Default for Meters {
@@ -103,6 +105,8 @@ impl Meters {
             troubles: Family::default(),
             codes: std::sync::Mutex::default(),
             lost: Counter::default(),
+            delivered: Counter::default(),
+            undelivered: Counter::default(),
         };
         this.register();
         Self(Arc::new(this))
@@ -138,8 +142,16 @@ impl Meters {
                     meters.troubles.get_or_create(&Code { code: meters.bounded(code) }).inc();
                 }
             }
+            Entry::Undelivered(row) => {
+                meters.undelivered.inc_by(row.messages);
+            }
             _ => {}
         }
+    }
+
+    /// A webhook has been taken by its receiver.
+    pub fn deliver(&self) {
+        self.0.delivered.inc();
     }
 
     /// An entry could not be kept.
@@ -184,6 +196,8 @@ impl Inner {
         );
         r.register("troubles", "What failed while calls went on, by code", self.troubles.clone());
         r.register("rows_lost", "Entries that the database did not take", self.lost.clone());
+        r.register("webhooks_delivered", "Webhooks that their receiver took", self.delivered.clone());
+        r.register("webhooks_undelivered", "Webhooks that were given up", self.undelivered.clone());
     }
 
     fn turn(&self, turn: &TurnRow) {

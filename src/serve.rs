@@ -36,6 +36,7 @@ use crate::sip::{SipError, SipSettings, Switchboard};
 use crate::store::{Store, StoreError};
 use crate::traces::Tracer;
 use crate::web::{self, Reviewers, Web};
+use crate::webhook::{self, Courier};
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +59,8 @@ pub enum ServeError {
     Key(#[from] SecretError),
     #[error("traces: {0}")]
     Traces(String),
+    #[error("webhooks: {0}")]
+    Webhooks(String),
     #[error(transparent)]
     SigningKey(#[from] KeyFault),
     #[error("HTTP port {} is in use: stop the other program (`ss -tlpn 'sport = :{}'` names it) or set http.listen in duologue.toml", .0.port(), .0.port())]
@@ -86,6 +89,8 @@ pub struct Server {
     asterisk: Option<JoinHandle<()>>,
     /// Sends traces, where somebody collects them.
     tracing: Option<JoinHandle<()>>,
+    /// Sends webhooks, where somebody takes them.
+    hooks: Option<webhook::Sending>,
 }
 
 impl Server {
@@ -101,6 +106,7 @@ impl Server {
         let asterisk = asterisk(config).await?;
         let port = Port::bind(media_port(config)).await?;
         let (store, tracing) = traced(config, Store::open(&config.store.path).await?)?;
+        let (store, hooks) = told(config, store)?;
         let engines = assembly::assemble(config).await?;
         let shelves = shelves(&config.personas.dir, personas.iter().map(AsRef::as_ref));
         let shelf = config.recording.shelf()?;
@@ -160,6 +166,7 @@ impl Server {
             keeping,
             asterisk,
             tracing,
+            hooks,
         })
     }
 
@@ -178,6 +185,9 @@ impl Server {
         }
         if let Some(asterisk) = self.asterisk {
             let _ = asterisk.await;
+        }
+        if let Some(hooks) = self.hooks {
+            hooks.finish().await;
         }
         let counts = self.store.close().await;
         drop(self.registry);
@@ -224,6 +234,20 @@ fn traced(config: &Config, store: Store) -> Result<(Store, Option<JoinHandle<()>
     let Some(endpoint) = &config.traces.endpoint else { return Ok((store, None)) };
     let (tracer, task) = Tracer::start(endpoint.as_str(), config.traces.content).map_err(ServeError::Traces)?;
     Ok((store.traced(tracer), Some(task)))
+}
+
+/// Has what happens in calls told elsewhere, where somebody wants to know.
+fn told(config: &Config, store: Store) -> Result<(Store, Option<webhook::Sending>), ServeError> {
+    let hook = &config.webhook;
+    let (Some(url), Some(secret)) = (&hook.url, hook.secret()?) else { return Ok((store, None)) };
+    let settings = webhook::Settings {
+        url: url.as_str().to_owned(),
+        key: webhook::Key::read(&secret).map_err(|fault| ServeError::Webhooks(fault.to_string()))?,
+        events: hook.events.iter().map(|name| name.as_str()).collect(),
+        patience: Duration::from_secs(u64::from(hook.patience_s)),
+    };
+    let (courier, sending) = Courier::start(settings, store.recorder()).map_err(ServeError::Webhooks)?;
+    Ok((store.told(courier), Some(sending)))
 }
 
 /// What personas know, looked up in the order of the index.

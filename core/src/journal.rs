@@ -156,6 +156,24 @@ pub enum Entry {
     Meant { call: CallId, line: String, model: &'static str, meaning: Box<Meaning> },
     /// What a call was about, for the next one.
     Summed { call: CallId, text: String },
+    /// What the receiver of webhooks was not told.
+    Undelivered(UndeliveredRow),
+}
+
+/// Webhooks that were given up: one of a call, or some of any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UndeliveredRow {
+    /// Absent where many were lost together.
+    pub call: Option<CallId>,
+    /// Milliseconds since the Unix epoch.
+    pub at_utc_ms: i64,
+    /// The event's name; empty where many were lost together, as is `message`, the message's own id.
+    pub kind: &'static str,
+    pub message: String,
+    pub messages: u64,
+    pub attempts: u32,
+    /// In words.
+    pub why: String,
 }
 
 /// Why a recording is no more: `recordings.removed_why` in SQL.

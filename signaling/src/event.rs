@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An event with its moment, as it goes over the wire.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stamped {
     /// Milliseconds since the call began.
     pub at_ms: u64,
@@ -16,7 +17,7 @@ pub struct Stamped {
 }
 
 /// Who holds the floor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FloorState {
     /// Nobody speaks.
@@ -32,7 +33,7 @@ pub enum FloorState {
 }
 
 /// How an agent turn ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TurnOutcome {
     /// All of it was played.
@@ -46,7 +47,7 @@ pub enum TurnOutcome {
 }
 
 /// Where the time of a reply went: milliseconds since the call began, absent where a step did not happen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct LatencyParts {
     /// End of the caller's last word, as the voice detector saw it.
@@ -76,7 +77,7 @@ pub struct LatencyParts {
 }
 
 /// Whose text a citation is of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// A file of the persona's.
@@ -87,7 +88,7 @@ pub enum Origin {
 }
 
 /// How it stands with a question to the web.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SearchState {
     Asked,
@@ -116,7 +117,7 @@ impl SearchState {
 }
 
 /// A place that an answer rests on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Citation {
     pub origin: Origin,
     /// The file, from the persona's folder on; or the page's address.
@@ -132,7 +133,7 @@ pub struct Citation {
 }
 
 /// What happens in a call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Event {
     /// Media flows. Always the first event of a call.
@@ -242,12 +243,76 @@ pub enum Event {
     CallEnded { reason: String, detail: String },
 }
 
+impl Event {
+    /// All of their names.
+    pub const NAMES: [&'static str; 26] = [
+        "call-started",
+        "floor",
+        "partial",
+        "transcript",
+        "judgement",
+        "attention",
+        "turn-started",
+        "words",
+        "backchannel",
+        "draft",
+        "turn-ended",
+        "persona",
+        "citations",
+        "search",
+        "topic",
+        "transition",
+        "follow-ups",
+        "recording",
+        "key",
+        "hold",
+        "express",
+        "budget",
+        "line",
+        "quality",
+        "trouble",
+        "call-ended",
+    ];
+
+    /// As it stands on the wire.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::CallStarted { .. } => "call-started",
+            Self::Floor { .. } => "floor",
+            Self::Partial { .. } => "partial",
+            Self::Transcript { .. } => "transcript",
+            Self::Judgement { .. } => "judgement",
+            Self::Attention { .. } => "attention",
+            Self::TurnStarted { .. } => "turn-started",
+            Self::Words { .. } => "words",
+            Self::Backchannel { .. } => "backchannel",
+            Self::Draft { .. } => "draft",
+            Self::TurnEnded { .. } => "turn-ended",
+            Self::Persona { .. } => "persona",
+            Self::Citations { .. } => "citations",
+            Self::Search { .. } => "search",
+            Self::Topic { .. } => "topic",
+            Self::Transition { .. } => "transition",
+            Self::FollowUps { .. } => "follow-ups",
+            Self::Recording { .. } => "recording",
+            Self::Key { .. } => "key",
+            Self::Hold { .. } => "hold",
+            Self::Express { .. } => "express",
+            Self::Budget { .. } => "budget",
+            Self::Line { .. } => "line",
+            Self::Quality { .. } => "quality",
+            Self::Trouble { .. } => "trouble",
+            Self::CallEnded { .. } => "call-ended",
+        }
+    }
+}
+
 fn end_of_turn() -> String {
     "end_of_turn".into()
 }
 
 /// What a client may send on the data channel or the event socket.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum ClientMessage {
     /// A typed turn; 1 to 2,000 characters.

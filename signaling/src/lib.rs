@@ -10,4 +10,5 @@ pub mod phone_sdp;
 pub mod problem;
 pub mod realtime;
 pub mod twilio;
+pub mod webhook;
 pub mod whip;

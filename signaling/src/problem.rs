@@ -1,12 +1,13 @@
 //! Errors over HTTP: problem documents (RFC 9457), with the way out as a member of its own.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The content type of a problem document.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
 /// What went wrong with a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// A URI reference that names the kind of problem; clients branch on it. `about:blank` when the status says all.
     #[serde(rename = "type", default = "about_blank")]

@@ -30,79 +30,18 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
 }
 
-/// The variant's place in a list that the compiler keeps complete: a new variant does not build until it is named here.
-fn event_name(event: &Event) -> &'static str {
-    match event {
-        Event::CallStarted { .. } => "call-started",
-        Event::Floor { .. } => "floor",
-        Event::Partial { .. } => "partial",
-        Event::Transcript { .. } => "transcript",
-        Event::Judgement { .. } => "judgement",
-        Event::Attention { .. } => "attention",
-        Event::TurnStarted { .. } => "turn-started",
-        Event::Words { .. } => "words",
-        Event::Backchannel { .. } => "backchannel",
-        Event::Draft { .. } => "draft",
-        Event::TurnEnded { .. } => "turn-ended",
-        Event::Persona { .. } => "persona",
-        Event::Citations { .. } => "citations",
-        Event::Search { .. } => "search",
-        Event::Topic { .. } => "topic",
-        Event::Transition { .. } => "transition",
-        Event::FollowUps { .. } => "follow-ups",
-        Event::Recording { .. } => "recording",
-        Event::Key { .. } => "key",
-        Event::Hold { .. } => "hold",
-        Event::Express { .. } => "express",
-        Event::Budget { .. } => "budget",
-        Event::Line { .. } => "line",
-        Event::Quality { .. } => "quality",
-        Event::Trouble { .. } => "trouble",
-        Event::CallEnded { .. } => "call-ended",
-    }
-}
-
-const EVENT_NAMES: [&str; 26] = [
-    "call-started",
-    "floor",
-    "partial",
-    "transcript",
-    "judgement",
-    "attention",
-    "turn-started",
-    "words",
-    "backchannel",
-    "draft",
-    "turn-ended",
-    "persona",
-    "citations",
-    "search",
-    "topic",
-    "transition",
-    "follow-ups",
-    "recording",
-    "key",
-    "hold",
-    "express",
-    "budget",
-    "line",
-    "quality",
-    "trouble",
-    "call-ended",
-];
-
 #[test]
 fn every_event_has_an_example_that_survives_the_way_there_and_back() {
     let events: Vec<Stamped> = read_and_write_back(EVENTS);
-    let seen: BTreeSet<&str> = events.iter().map(|stamped| event_name(&stamped.event)).collect();
-    assert_eq!(seen, BTreeSet::from(EVENT_NAMES));
+    let seen: BTreeSet<&str> = events.iter().map(|stamped| stamped.event.name()).collect();
+    assert_eq!(seen, BTreeSet::from(Event::NAMES));
 }
 
 #[test]
 fn every_event_is_called_on_the_wire_as_the_protocol_says() {
     for line in EVENTS.lines() {
         let stamped: Stamped = serde_json::from_str(line).expect("an event");
-        assert_eq!(json(line)["type"], event_name(&stamped.event));
+        assert_eq!(json(line)["type"], stamped.event.name());
     }
 }
 
@@ -158,11 +97,11 @@ fn every_example_on_the_protocol_page_is_what_it_says() {
     let page = include_str!("../PROTOCOL.md");
     let starting = |start: &str| page.lines().filter(|line| line.starts_with(start)).collect::<Vec<_>>().join("\n");
     let events: Vec<Stamped> = read_and_write_back(&starting("{\"at_ms\":"));
-    let described: Vec<&str> = events.iter().map(|stamped| event_name(&stamped.event)).collect();
-    assert_eq!(BTreeSet::from_iter(described), BTreeSet::from(EVENT_NAMES));
+    let described: Vec<&str> = events.iter().map(|stamped| stamped.event.name()).collect();
+    assert_eq!(BTreeSet::from_iter(described), BTreeSet::from(Event::NAMES));
     let messages: Vec<ClientMessage> = read_and_write_back(&starting("{\"type\":"));
     assert_eq!(messages.len(), 8, "text, mute, playout, new-topic, persona, microphone, record, hangup");
     for event in &events {
-        assert!(page.contains(&format!("### `{}`", event_name(&event.event))), "{event:?} has its heading");
+        assert!(page.contains(&format!("### `{}`", event.event.name())), "{event:?} has its heading");
     }
 }

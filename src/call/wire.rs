@@ -15,6 +15,7 @@
 //! | entries | rows for SQLite | `store`, one a process | `store::ENTRIES_WAITING` | dropped and counted: the call goes on | stays |
 //! | ticks | both sides of each tick, for the file | `recording`, one a process | `recording::TICKS_WAITING` | the tick is lost and counted; its time is silence in the file | stays |
 //! | traces | entries that spans are made of | `traces`, one a process | `traces::ENTRIES_WAITING` | dropped and counted | stays |
+//! | webhooks | events for a program of the operator's | `webhook`, one a process | `webhook::MESSAGES_WAITING` | the message is lost, counted and a row | stays |
 //! | blocks | a second of a call's input journal | `replay`, one a process | `replay::BLOCKS_WAITING` | the block is lost and counted; the call can be replayed up to there | stays |
 //! | permits | the right to infer, over all engines | `backend::pool`, one a process | the machine's cores | whoever asks waits, the most urgent first | partials in work are called back for the tail |
 //! | engine jobs | work for a model's thread | each back end, one an engine | the engine's own constant | the caller's future waits | a job whose asker is gone is skipped |

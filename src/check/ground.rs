@@ -16,6 +16,7 @@ pub(super) fn secrets(config: &Config) -> Vec<Finding> {
         ("search provider", config.search.key()),
         ("doors", config.doors.key()),
         ("TURN servers", config.turn_servers.secret()),
+        ("webhooks", config.webhook.secret()),
     ];
     let finding = |(whose, key)| match key {
         Ok(None) => None,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use duologue_signaling::event::Event;
 use toml::de::DeValue;
 
 use super::knob::{Knob, quoted};
@@ -224,6 +225,44 @@ impl Knob for Origin {
 
     fn toml(&self) -> Option<String> {
         Some(quoted(&self.0))
+    }
+}
+
+/// An event that can be sent elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EventName(&'static str);
+
+impl EventName {
+    /// What a program that keeps books of calls needs.
+    pub(super) fn usual() -> Vec<Self> {
+        ["call-started", "transcript", "turn-ended", "trouble", "call-ended"].map(Self).to_vec()
+    }
+
+    /// As it stands on the wire.
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+
+    /// `words` comes several times a second and is no row; `turn-ended` has all of them.
+    fn all() -> impl Iterator<Item = &'static str> {
+        Event::NAMES.into_iter().filter(|name| *name != "words")
+    }
+}
+
+impl Knob for EventName {
+    type Limit = ();
+
+    fn read(value: &DeValue<'_>, (): &()) -> Option<Self> {
+        let text = value.as_str()?;
+        Self::all().find(|name| *name == text).map(Self)
+    }
+
+    fn allowed((): &()) -> String {
+        format!("names of events: {}", Self::all().collect::<Vec<_>>().join(", "))
+    }
+
+    fn toml(&self) -> Option<String> {
+        Some(quoted(self.0))
     }
 }
 

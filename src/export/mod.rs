@@ -19,6 +19,7 @@ pub use gathered::Gathered;
 pub use incoming::{Incoming, IncomingFault, IncomingSound, incoming};
 pub use jws::{JwsFault, Signer, sign};
 pub use key::{KeyFault, SigningKey, fingerprint_of_file};
+pub use moment::rfc3339;
 pub use vcon::{DRAFT, Sound, VCON_VERSION, vcon};
 pub use verify::{Recording, Verified, VerifyFault, verify};
 pub use vtt::vtt;

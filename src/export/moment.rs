@@ -6,7 +6,7 @@ use crate::memory::calendar::Day;
 const DAY_MS: i64 = 86_400_000;
 
 /// RFC 3339, in UTC.
-pub(super) fn rfc3339(utc_ms: i64) -> String {
+pub fn rfc3339(utc_ms: i64) -> String {
     let (year, month, day) = Day::of_utc_ms(utc_ms).civil();
     let (hours, minutes, seconds, ms) = clock(utc_ms.rem_euclid(DAY_MS));
     format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{ms:03}Z")

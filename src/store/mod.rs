@@ -20,6 +20,7 @@ mod redact;
 mod remembered;
 mod rows;
 mod search;
+mod undelivered;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ use tokio::task::JoinHandle;
 use crate::journal::Entry;
 use crate::meters::Meters;
 use crate::traces::Tracer;
+use crate::webhook::Courier;
 
 pub use amend::{correct_fact, forget_fact};
 pub use erase::{AskedBy, Erased, erase};
@@ -96,6 +98,7 @@ pub struct Recorder {
     tally: Arc<Tally>,
     meters: Meters,
     tracer: Option<Tracer>,
+    courier: Option<Courier>,
 }
 
 impl Recorder {
@@ -105,6 +108,9 @@ impl Recorder {
         self.meters.observe(&entry);
         if let Some(tracer) = &self.tracer {
             tracer.observe(&entry);
+        }
+        if let Some(courier) = &self.courier {
+            courier.observe(&entry);
         }
         let full = matches!(entry, Entry::Event { .. }) && self.orders.capacity() < KEPT_FOR_ROWS;
         if full || self.orders.try_send(Order::Keep(entry)).is_err() {
@@ -164,7 +170,7 @@ impl Store {
         let writer = tokio::spawn(writer.run());
         Ok(Self {
             path: path.to_path_buf(),
-            recorder: Recorder { orders, tally, meters: Meters::new(), tracer: None },
+            recorder: Recorder { orders, tally, meters: Meters::new(), tracer: None, courier: None },
             writer,
             _lock: lock,
         })
@@ -173,6 +179,12 @@ impl Store {
     /// From here on, what is recorded also becomes traces.
     pub fn traced(mut self, tracer: Tracer) -> Self {
         self.recorder.tracer = Some(tracer);
+        self
+    }
+
+    /// From here on, what happens in calls is also told elsewhere.
+    pub fn told(mut self, courier: Courier) -> Self {
+        self.recorder.courier = Some(courier);
         self
     }
 

@@ -4,7 +4,7 @@ use sqlx::SqliteConnection;
 
 use duologue_signaling::event::{Stamped, TurnOutcome};
 
-use super::{error, facts, journals, judging, knowledge, recordings};
+use super::{error, facts, journals, judging, knowledge, recordings, undelivered};
 use crate::journal::{CallId, DownlinkRow, EndReason, Entry, MediaTotals, Speaker, TurnRow, WordFate};
 use crate::media::far_ear::{Evidence, ReportCounts};
 use crate::media::lateness::Lateness;
@@ -57,6 +57,7 @@ pub(super) async fn put(connection: &mut SqliteConnection, entry: &Entry) -> Res
         Entry::JournalBegan { .. } | Entry::JournalKept { .. } | Entry::JournalGone { .. } => {
             journals::put(connection, entry).await
         }
+        Entry::Undelivered(row) => undelivered::put(connection, row).await,
     };
     match done {
         Err(error) if error::code(&error).is_some_and(|code| AT_FAULT.contains(&(code & 0xff))) => {
@@ -68,11 +69,12 @@ pub(super) async fn put(connection: &mut SqliteConnection, entry: &Entry) -> Res
 
 /// In words: a foreign key error of SQLite's says neither which key nor which value.
 fn why(entry: &Entry, error: &sqlx::Error) -> String {
+    let call = call_of(entry).map_or("", String::as_str);
     match error.as_database_error() {
         Some(database) if database.is_foreign_key_violation() => {
-            format!("{} of a call that was not opened: {}", kind(entry), call_of(entry))
+            format!("{} of a call that was not opened: {call}", kind(entry))
         }
-        Some(database) => format!("{} of call {}: {}", kind(entry), call_of(entry), database.message()),
+        Some(database) => format!("{} of call {call}: {}", kind(entry), database.message()),
         None => error.to_string(),
     }
 }
@@ -99,11 +101,13 @@ fn kind(entry: &Entry) -> &'static str {
         Entry::Summed { .. } => "the summary",
         Entry::RecordingBegan { .. } | Entry::RecordingKept { .. } | Entry::RecordingGone { .. } => "the recording",
         Entry::JournalBegan { .. } | Entry::JournalKept { .. } | Entry::JournalGone { .. } => "the journal",
+        Entry::Undelivered(_) => "a webhook",
     }
 }
 
-fn call_of(entry: &Entry) -> &CallId {
-    match entry {
+/// `None`: of no call in particular.
+fn call_of(entry: &Entry) -> Option<&CallId> {
+    Some(match entry {
         Entry::CallOpened { call, .. }
         | Entry::CallClosed { call, .. }
         | Entry::Words { call, .. }
@@ -128,7 +132,8 @@ fn call_of(entry: &Entry) -> &CallId {
         Entry::Judgement(row) => &row.call,
         Entry::Retrieval(row) => &row.call,
         Entry::Search(row) => &row.call,
-    }
+        Entry::Undelivered(row) => return row.call.as_ref(),
+    })
 }
 
 async fn open_call(connection: &mut SqliteConnection, entry: &Entry) -> Result<Kept, sqlx::Error> {
@@ -387,7 +392,7 @@ pub(super) async fn tell_refused(
     entry: &Entry,
     why: &str,
 ) -> Result<(), sqlx::Error> {
-    tell(connection, at_utc_ms, "entry-refused", 1, Some(call_of(entry)), &format!("{why}; {entry:?}")).await
+    tell(connection, at_utc_ms, "entry-refused", 1, call_of(entry), &format!("{why}; {entry:?}")).await
 }
 
 async fn tell(

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{MONDAY_UTC_MS, agent_turn, caller_turn, closed, event, fact, judgement, opened, remembered, words};
 use duologue::journal::{
     DownlinkRow, EndReason, Entry, JudgementRow, MediaTotals, RetrievalRow, Retrieved, SearchRow, TurnRow,
+    UndeliveredRow,
 };
 use duologue::knowledge::Passage;
 use duologue::media::downlink::LinkReport;
@@ -104,6 +105,15 @@ pub fn found_and_searched() -> Vec<Entry> {
             detail: String::new(),
         }),
         Entry::Topic { call: "a".into(), turn: 3, at_ms: 2_600, asked_by: "words" },
+        Entry::Undelivered(UndeliveredRow {
+            call: Some("a".into()),
+            at_utc_ms: MONDAY_UTC_MS + 20_000,
+            kind: "call-ended",
+            message: "msg_1".into(),
+            messages: 1,
+            attempts: 9,
+            why: "it answers 503 Service Unavailable".into(),
+        }),
     ]
 }
 
