@@ -46,10 +46,11 @@ browser: test-system
 	cd tests/browser && { [ -d node_modules ] || npm ci --no-audit --no-fund; }
 
 .PHONY: clients
-clients: ## What speaks to the server in the tests of its doors: OpenAI's SDK and aiortc, in a folder of their own
+clients: ## What speaks to the server in the tests of its doors: OpenAI's SDKs and aiortc, in folders of their own
 	@cmp -s tests/clients/requirements.txt $(CLIENTS)/requirements.txt || { rm -rf $(CLIENTS) && \
 	  python3 -m pip install --quiet --no-warn-script-location --target $(CLIENTS) -r tests/clients/requirements.txt && \
 	  cp tests/clients/requirements.txt $(CLIENTS)/; }
+	@cd tests/clients && { cmp -s package-lock.json node_modules/.installed || { npm ci --silent --no-audit --no-fund && cp package-lock.json node_modules/.installed; }; }
 
 .PHONY: models
 models: build ## The models that the default configuration needs

@@ -422,37 +422,26 @@ impl Config {
             let least = format!("more than media.jitter_min_ms, {} ms", media.jitter_min_ms);
             refuse("media.jitter_max_ms", media.jitter_max_ms.to_string(), least);
         }
-        if let (Some(_), Some(file)) = (&llm.key_env, &llm.key_file) {
-            refuse(
-                "llm.key_file",
-                format!("{:?}", file.display().to_string()),
-                "only one of llm.key_env and llm.key_file".into(),
-            );
+        let (search, doors, hook) = (&self.search, &self.doors, &self.webhook);
+        for (name, env, file) in [
+            ("llm.key", &llm.key_env, &llm.key_file),
+            ("search.key", &search.key_env, &search.key_file),
+            ("doors.key", &doors.key_env, &doors.key_file),
+            ("doors.twilio_token", &doors.twilio_token_env, &doors.twilio_token_file),
+            ("webhook.secret", &hook.secret_env, &hook.secret_file),
+        ] {
+            if let (Some(_), Some(file)) = (env, file) {
+                let value = format!("{:?}", file.display().to_string());
+                refuse(&format!("{name}_file"), value, format!("only one of {name}_env and {name}_file"));
+            }
         }
-        let search = &self.search;
-        if let (Some(_), Some(file)) = (&search.key_env, &search.key_file) {
-            let value = format!("{:?}", file.display().to_string());
-            refuse("search.key_file", value, "only one of search.key_env and search.key_file".into());
+        if hook.url.is_some() && hook.secret_env.is_none() && hook.secret_file.is_none() {
+            let needed = "needed with webhook.url, as in \"DUOLOGUE_WEBHOOK_SECRET\"";
+            refuse("webhook.secret_env", "(not set)".into(), needed.into());
         }
         if search.provider == SearchKind::Serper && search.key_env.is_none() && search.key_file.is_none() {
             let needed = "needed with search.provider = \"serper\", as in \"SERPER_API_KEY\"";
             refuse("search.key_env", "(not set)".into(), needed.into());
-        }
-        if let (Some(_), Some(file)) = (&self.doors.key_env, &self.doors.key_file) {
-            let value = format!("{:?}", file.display().to_string());
-            refuse("doors.key_file", value, "only one of doors.key_env and doors.key_file".into());
-        }
-        let hook = &self.webhook;
-        match (&hook.secret_env, &hook.secret_file) {
-            (Some(_), Some(file)) => {
-                let value = format!("{:?}", file.display().to_string());
-                refuse("webhook.secret_file", value, "only one of webhook.secret_env and webhook.secret_file".into());
-            }
-            (None, None) if hook.url.is_some() => {
-                let needed = "needed with webhook.url, as in \"DUOLOGUE_WEBHOOK_SECRET\"";
-                refuse("webhook.secret_env", "(not set)".into(), needed.into());
-            }
-            _ => {}
         }
         if llm.backend == LlmBackend::Openai && llm.url.is_none() {
             refuse(

@@ -271,7 +271,15 @@ async fn read_in(database: PathBuf, shelves: Vec<Shelf>) {
 /// Which doors are open beside the server's own, and for whom.
 fn doors(config: &Config) -> Result<web::Doors, ServeError> {
     let doors = &config.doors;
-    Ok(web::Doors { realtime: doors.realtime, whip: doors.whip, twilio: doors.twilio, key: doors.key()? })
+    Ok(web::Doors {
+        realtime: doors.realtime,
+        whip: doors.whip,
+        twilio: doors.twilio,
+        key: doors.key()?,
+        passes: web::Passes::default(),
+        twilio_token: doors.twilio_token()?,
+        twilio_url: doors.twilio_url.clone(),
+    })
 }
 
 async fn asterisk(config: &Config) -> Result<Option<TcpListener>, ServeError> {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use house::typed::typed_call;
-use house::{House, browser_scenes, keep_screenshots};
+use house::{House, browser_scenes, play};
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -16,24 +16,6 @@ async fn rows(database: &Path, query: &str) -> Vec<String> {
     let out = Command::new("sqlite3").arg(database).arg(query).output().await.expect("sqlite3 is installed");
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8_lossy(&out.stdout).lines().map(str::to_owned).collect()
-}
-
-/// Plays a scene at this house; gives what it saw.
-async fn play(house: &House, scenes: &Path, arguments: &[&str]) -> Value {
-    let out = house.folder.path().join("browser");
-    let run = Command::new("node")
-        .current_dir(scenes)
-        .args(["call.mjs", "--url", &house.url])
-        .args(arguments)
-        .arg("--out")
-        .arg(&out)
-        .output()
-        .await
-        .expect("node runs");
-    let told = String::from_utf8_lossy(&run.stdout).into_owned();
-    keep_screenshots(&out);
-    assert!(run.status.success(), "{told}\n{}", String::from_utf8_lossy(&run.stderr));
-    serde_json::from_str(&told).expect("JSON")
 }
 
 #[tokio::test(flavor = "multi_thread")]

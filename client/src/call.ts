@@ -26,6 +26,8 @@ export interface Listener {
 
 /** How long the server's answer to a hang-up and its last event may take before the connection is closed anyway. */
 const FAREWELL_MS = 1500;
+/** How long the question for relays may take: without an answer a call is tried the direct way. */
+const RELAYS_MS = 2000;
 /** How long gathering may take; host addresses come at once, and a slow network service must not hold up the call. */
 const GATHER_MS = 3000;
 
@@ -47,6 +49,17 @@ export async function fetchPersonas(): Promise<Persona[]> {
   return (await response.json()) as Persona[];
 }
 
+/** What the server says that it is reached through where no datagram gets there. */
+async function fetchRelays(): Promise<RTCIceServer[]> {
+  try {
+    const response = await fetch("/v1/ice", { headers: { accept: "application/json" }, signal: AbortSignal.timeout(RELAYS_MS) });
+    if (!response.ok) return [];
+    return ((await response.json()) as { iceServers?: RTCIceServer[] }).iceServers ?? [];
+  } catch {
+    return [];
+  }
+}
+
 function gathered(peer: RTCPeerConnection): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(done, GATHER_MS);
@@ -64,7 +77,7 @@ function gathered(peer: RTCPeerConnection): Promise<void> {
 }
 
 export class Call {
-  readonly #peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+  readonly #peer: RTCPeerConnection;
   readonly #channel: RTCDataChannel;
   readonly #source: Source;
   readonly #playout: PlayoutReporter;
@@ -73,7 +86,8 @@ export class Call {
   /** This side has hung up: what goes away from now on goes as it should. */
   #leaving = false;
 
-  private constructor(source: Source, listener: Listener) {
+  private constructor(configuration: RTCConfiguration, source: Source, listener: Listener) {
+    this.#peer = new RTCPeerConnection({ ...configuration, bundlePolicy: "max-bundle" });
     this.#source = source;
     this.#peer.addTransceiver(source.track, { direction: "sendrecv", streams: [new MediaStream([source.track])] });
     this.#channel = this.#peer.createDataChannel("events", { ordered: true });
@@ -99,9 +113,13 @@ export class Call {
     });
   }
 
-  /** Offers a call to the server and takes its answer. The source is the call's from here on, also when this fails. */
-  static async dial(persona: string, caller: string | null, source: Source, listener: Listener): Promise<Call> {
-    const call = new Call(source, listener);
+  /**
+   * Offers a call to the server and takes its answer. The source is the call's from here on, also when this fails. With
+   * `relayed` nothing goes to the server directly: to see whether the relays work.
+   */
+  static async dial(persona: string, caller: string | null, source: Source, listener: Listener, relayed: boolean): Promise<Call> {
+    const iceServers = await fetchRelays();
+    const call = new Call({ iceServers, iceTransportPolicy: relayed ? "relay" : "all" }, source, listener);
     try {
       await call.#peer.setLocalDescription();
       await gathered(call.#peer);

@@ -190,11 +190,12 @@ async function dial(persona: string, typing: boolean): Promise<void> {
   try {
     const source = typing ? await openSilence() : await openMicrophone(query.get("raw") === "1");
     watch(source);
-    call = await Call.dial(persona, callerOf(query, localStorage), source, {
-      message: (text) => mine() && hear(text),
-      audio: (stream) => mine() && play(stream),
-      link: (link) => mine() && follow(link),
-    });
+    const listener = {
+      message: (text: string) => mine() && hear(text),
+      audio: (stream: MediaStream) => mine() && play(stream),
+      link: (link: Link) => mine() && follow(link),
+    };
+    call = await Call.dial(persona, callerOf(query, localStorage), source, listener, query.get("relay") === "only");
     dispatch({ kind: "answered", microphone: source.microphone });
     connecting = window.setTimeout(() => {
       call?.leave();

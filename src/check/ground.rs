@@ -17,6 +17,7 @@ pub(super) fn secrets(config: &Config) -> Vec<Finding> {
         ("doors", config.doors.key()),
         ("TURN servers", config.turn_servers.secret()),
         ("webhooks", config.webhook.secret()),
+        ("Twilio account", config.doors.twilio_token()),
     ];
     let finding = |(whose, key)| match key {
         Ok(None) => None,

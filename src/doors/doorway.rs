@@ -17,7 +17,7 @@ use crate::peer::{Ending, GoneWhy, OfferRefused, PeerEvent, Spoken};
 /// Places in the leg's queue that packets leave free for what must not be lost: the end of the call.
 pub(super) const RESERVED: usize = 32;
 /// The payload type of a leg whose packets never see a network: the first dynamic one (RFC 3551, section 6).
-const PAYLOAD_TYPE: u8 = 96;
+pub(super) const PAYLOAD_TYPE: u8 = 96;
 
 /// What the call says to its door, in the order in which it was said.
 #[derive(Debug)]
@@ -86,6 +86,13 @@ impl Doorway {
                 let _ = self.events.try_send(PeerEvent::Rtp { packet, at: now });
             }
         }
+    }
+
+    /// Both sides speak this from now on. What waits of the caller's sound is not to be heard.
+    pub fn speak(&mut self, codec: LineCodec, payload_type: u8) {
+        self.pace.speak(codec, payload_type);
+        // One of a handful in a session: it has its place among those that packets leave free.
+        let _ = self.events.try_send(PeerEvent::Speaks(Spoken { codec, payload_type, red: None }));
     }
 
     /// Something else happens on the leg, as a key that is pressed.

@@ -11,3 +11,4 @@ pub mod orders;
 pub mod pace;
 pub mod realtime;
 pub mod twilio;
+pub mod twilio_signature;

@@ -31,15 +31,26 @@ pub struct Pace {
     gone: u64,
     sequence: u16,
     timestamp: u32,
-    /// Clocks that have gone on altogether.
+    ssrc: u32,
+    /// Clocks that have gone on altogether, and milliseconds of sound in another codec before that.
     heard: u64,
+    heard_before_ms: u64,
 }
 
 impl Pace {
     /// `payload_type` is what packets are marked with.
     pub fn new(codec: LineCodec, payload_type: u8) -> Self {
         let (sequence, timestamp) = (rand::random(), rand::random());
-        Self { codec, payload_type, waiting: VecDeque::new(), begun: None, gone: 0, sequence, timestamp, heard: 0 }
+        let waiting = VecDeque::new();
+        let (begun, ssrc) = (None, 1);
+        Self { codec, payload_type, waiting, begun, gone: 0, sequence, timestamp, ssrc, heard: 0, heard_before_ms: 0 }
+    }
+
+    /// From here on the client sends this. What waits is not to be heard.
+    pub fn speak(&mut self, codec: LineCodec, payload_type: u8) {
+        let heard_before_ms = self.heard_ms();
+        // Another clock is another source (RFC 3550, section 5.2).
+        *self = Self { ssrc: self.ssrc + 1, heard_before_ms, ..Self::new(codec, payload_type) };
     }
 
     /// More sound, as the codec has it. False: so much waits already that none of it is taken.
@@ -63,7 +74,7 @@ impl Pace {
 
     /// How much has gone on so far, milliseconds: the place in the client's own stream.
     pub fn heard_ms(&self) -> u64 {
-        self.heard * 1_000 / u64::from(self.codec.clock_hz())
+        self.heard_before_ms + self.heard * 1_000 / u64::from(self.codec.clock_hz())
     }
 
     /// The next packet that is due by now, 20 ms each.
@@ -89,8 +100,8 @@ impl Pace {
         self.timestamp = timestamp.wrapping_add(clocks);
         self.gone += u64::from(clocks);
         self.heard += u64::from(clocks);
-        let payload_type = self.payload_type;
-        Some(RtpPacket { payload_type, sequence, timestamp, ssrc: 1, marker: false, payload })
+        let (payload_type, ssrc) = (self.payload_type, self.ssrc);
+        Some(RtpPacket { payload_type, sequence, timestamp, ssrc, marker: false, payload })
     }
 
     fn clocks(&self, time: Duration) -> u64 {
@@ -166,6 +177,20 @@ mod tests {
         let after = pace.due(begun + Duration::from_secs(3)).expect("a packet");
         assert_eq!(after.sequence, before.sequence.wrapping_add(1));
         assert_eq!(after.timestamp.wrapping_sub(before.timestamp), 3 * 8_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_codec_goes_on_where_the_one_before_it_was() {
+        let (mut pace, begun) = (Pace::new(LineCodec::L16(L16Rate::Hz24000), 96), Instant::now());
+        pace.push(&vec![0; 48 * 100]);
+        let before = all(&mut pace, begun);
+        pace.speak(LineCodec::Pcmu, 0);
+        assert_eq!((pace.waiting_ms(), pace.heard_ms()), (0, 20 * before.len() as u64), "what waited is not heard");
+        pace.push(&sound(20));
+        let after = pace.due(begun + Duration::from_millis(200)).expect("a packet");
+        assert_eq!((after.payload_type, after.payload.len()), (0, 160));
+        assert_ne!(after.ssrc, before[0].ssrc);
+        assert_eq!(pace.heard_ms(), 20 * before.len() as u64 + 20);
     }
 
     #[tokio::test(start_paused = true)]

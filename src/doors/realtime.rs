@@ -6,14 +6,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::extract::ws::{Message, WebSocket};
 use duologue_signaling::event::Stamped;
+use duologue_signaling::realtime::format::Format;
 use duologue_signaling::realtime::session::{Session, Step};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::doorway::{Doorway, RESERVED, Said};
+use super::doorway::{Doorway, PAYLOAD_TYPE, RESERVED, Said};
 use super::orders::Party;
+use crate::audio::codec::{L16Rate, LineCodec};
 use crate::call::leg::{Echoes, Leg, Line, Outgoing};
 use crate::call::wire;
 use crate::media::lateness::Lateness;
@@ -34,6 +36,8 @@ pub struct Talk {
     pub doorway: Doorway,
     pub session: Session,
     pub party: Party,
+    /// What both sides speak at present.
+    pub format: Format,
 }
 
 impl Talk {
@@ -74,9 +78,10 @@ impl Talk {
     fn hear_call(&mut self, said: Said) -> Goes {
         match said {
             Said::Sound(packet) => {
-                let pairs = packet.payload.chunks_exact(2);
-                let samples: Vec<i16> = pairs.map(|pair| i16::from_be_bytes([pair[0], pair[1]])).collect();
-                self.session.sound(&samples);
+                // What was on its way when the format changed is in the one before.
+                if packet.payload_type == payload_type(self.format) {
+                    self.session.sound(&swapped(self.format, &packet.payload));
+                }
             }
             Said::Message(json) => tell(&mut self.session, &json, self.doorway.pace.heard_ms()),
         }
@@ -104,14 +109,17 @@ impl Talk {
             for step in steps {
                 match step {
                     Step::Tell(event) => self.send(&event).await?,
-                    Step::Hear(samples) => {
-                        let sound: Vec<u8> = samples.iter().flat_map(|sample| sample.to_be_bytes()).collect();
-                        if !self.doorway.pace.push(&sound) {
+                    Step::Hear(sound) => {
+                        if !self.doorway.pace.push(&swapped(self.format, &sound)) {
                             self.session.full(self.doorway.pace.waiting_ms());
                         }
                         self.doorway.let_in();
                     }
                     Step::Forget => self.doorway.pace.forget(),
+                    Step::Speak(format) => {
+                        self.format = format;
+                        self.doorway.speak(codec(format), payload_type(format));
+                    }
                     Step::Order(order) => {
                         if !self.party.order(order) {
                             self.session.busy();
@@ -129,6 +137,32 @@ impl Talk {
             Ok(Err(_)) => Err(GoneWhy::ClosedByPeer),
             Err(_) => Err(GoneWhy::Silent),
         }
+    }
+}
+
+/// What a leg speaks for a client of this format.
+pub const fn codec(format: Format) -> LineCodec {
+    match format {
+        Format::Pcm => LineCodec::L16(L16Rate::Hz24000),
+        Format::Pcmu => LineCodec::Pcmu,
+        Format::Pcma => LineCodec::Pcma,
+    }
+}
+
+/// G.711 has its own (RFC 3551, section 6), so that packets tell what they are in.
+const fn payload_type(format: Format) -> u8 {
+    match format {
+        Format::Pcm => PAYLOAD_TYPE,
+        Format::Pcmu => 0,
+        Format::Pcma => 8,
+    }
+}
+
+/// The protocol has the least significant byte of a sample first, RTP the most significant one.
+fn swapped(format: Format, sound: &[u8]) -> Vec<u8> {
+    match format {
+        Format::Pcm => sound.chunks_exact(2).flat_map(|pair| [pair[1], pair[0]]).collect(),
+        Format::Pcmu | Format::Pcma => sound.to_vec(),
     }
 }
 
@@ -248,7 +282,7 @@ impl Beside {
                     }
                 }
                 // The sound is the track's.
-                Step::Hear(_) | Step::Forget => {}
+                Step::Hear(_) | Step::Forget | Step::Speak(_) => {}
             }
         }
     }

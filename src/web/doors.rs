@@ -5,21 +5,22 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use duologue_signaling::realtime::format::Format;
 use duologue_signaling::realtime::session::Session;
 use serde::Deserialize;
 
+use super::passes::{self, Passes};
 use super::refusal::{self, Refusal};
 use super::{Web, calls, whip};
-use crate::audio::codec::{L16Rate, LineCodec};
 use crate::call::leg::Echoes;
 use crate::call::registry::{self, OpenError};
 use crate::config::Secret;
 use crate::doors::orders::{self, Party};
-use crate::doors::{doorway, realtime, twilio};
+use crate::doors::{doorway, realtime, twilio, twilio_signature};
 
 /// Which doors are open, and for whom.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +30,11 @@ pub struct Doors {
     pub twilio: bool,
     /// What has to be shown; `None`: nothing.
     pub key: Option<Secret>,
+    /// What opens Realtime sessions for a while.
+    pub passes: Passes,
+    /// What Twilio signs with, where its signature is asked for, and the address that it signs where that is not ours.
+    pub twilio_token: Option<Secret>,
+    pub twilio_url: Option<String>,
 }
 
 /// The routes of the open doors.
@@ -37,6 +43,10 @@ pub(super) fn router(web: &Web) -> Router<Web> {
     if web.doors.realtime {
         guarded = guarded
             .route("/v1/realtime", get(converse).fallback(refusal::method))
+            .route(
+                "/v1/realtime/client_secrets",
+                post(passes::issue).options(calls::preflight).fallback(refusal::method),
+            )
             .route("/v1/realtime/calls", post(connect).options(calls::preflight).fallback(refusal::method))
             .route(
                 "/v1/realtime/calls/{id}/hangup",
@@ -70,8 +80,11 @@ async fn guard(State(web): State<Web>, request: Request, next: Next) -> Result<R
     let protocol =
         protocol.into_iter().flat_map(|all| all.split(',')).find_map(|one| one.trim().strip_prefix(KEY_PROTOCOL));
     let shown = bearer.or(protocol.map(str::as_bytes)).unwrap_or_default();
+    // A pass begins sessions; it makes no other passes, and hangs up nobody.
+    let begins = matches!(request.uri().path(), "/v1/realtime" | "/v1/realtime/calls");
+    let passes = begins && web.doors.passes.holds(shown, passes::now_s());
     // A browser asks without the key whether it may ask with it.
-    if request.method() == axum::http::Method::OPTIONS || key.is(shown) {
+    if request.method() == axum::http::Method::OPTIONS || passes || key.is(shown) {
         return Ok(next.run(request).await);
     }
     let fix = "Send the key of doors.key_env or doors.key_file: Authorization: Bearer KEY.";
@@ -97,7 +110,7 @@ impl Wanted {
     }
 }
 
-fn session(web: &Web, persona: &crate::dialogue::persona::Persona, track: bool) -> Session {
+pub(super) fn session(web: &Web, persona: &crate::dialogue::persona::Persona, track: bool) -> Session {
     let seed = uuid::Uuid::new_v4().simple().to_string();
     Session::new(&seed[..16], orders::given(&web.registry, persona), track)
 }
@@ -114,11 +127,11 @@ async fn converse(
     let upgrade = upgrade.protocols(["realtime"]).max_message_size(realtime::MESSAGE_LIMIT_BYTES);
     Ok(upgrade.on_upgrade(async move |socket| {
         let registry = web.registry;
-        let (leg, doorway) = doorway::open(LineCodec::L16(L16Rate::Hz24000), "realtime", Echoes::ClientTells);
+        let (leg, doorway) = doorway::open(realtime::codec(Format::default()), "realtime", Echoes::ClientTells);
         match registry.begin(admitted, leg) {
             Ok(call) => {
                 let party = Party { registry, call, persona };
-                realtime::Talk { socket, doorway, session, party }.run().await;
+                realtime::Talk { socket, doorway, session, party, format: Format::default() }.run().await;
             }
             Err(fault) => tracing::error!(%fault, "a Realtime session became no call"),
         }
@@ -146,8 +159,24 @@ async fn connect(
 }
 
 /// Twilio's `<Connect><Stream url="wss://HOST/v1/twilio">`.
-async fn stream(State(web): State<Web>, upgrade: WebSocketUpgrade) -> Response {
+async fn stream(
+    State(web): State<Web>,
+    uri: Uri,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Refusal> {
+    if let Some(token) = &web.doors.twilio_token {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let addresses = twilio_signature::addresses(web.doors.twilio_url.as_deref(), text("host"), path);
+        if !twilio_signature::is_of(token, text("x-twilio-signature"), &addresses) {
+            let address: String = addresses.into_iter().next().unwrap_or_default().chars().take(200).collect();
+            let detail = format!("X-Twilio-Signature is missing, or not that of {address} with the account's token.");
+            let fix = "Where TwiML names the stream by another address, set doors.twilio_url to that one.";
+            return Err(Refusal::new(StatusCode::FORBIDDEN, "bad-twilio-signature", detail, fix));
+        }
+    }
     let key = web.doors.key.clone();
     let upgrade = upgrade.max_message_size(twilio::MESSAGE_LIMIT_BYTES);
-    upgrade.on_upgrade(move |socket| twilio::run(socket, web.registry, key))
+    Ok(upgrade.on_upgrade(move |socket| twilio::run(socket, web.registry, key)))
 }

@@ -9,6 +9,7 @@ mod export;
 mod health;
 mod ice;
 mod page;
+mod passes;
 mod recordings;
 mod refusal;
 mod review;
@@ -30,6 +31,7 @@ use crate::store::Reader;
 
 pub use doors::Doors;
 pub use ice::IceServers;
+pub use passes::Passes;
 pub use review::Reviewers;
 
 /// Longest request body: a browser's offer with one audio line is 3 to 6 kB.

@@ -4,6 +4,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { openBrowser } from "./browser.mjs";
+import { relay } from "./relay.mjs";
 import { remembered } from "./remembered.mjs";
 import { review } from "./review.mjs";
 import { phase, shot, waitFor, words } from "./steps.mjs";
@@ -276,7 +277,7 @@ async function evening(options) {
   }
 }
 
-export const scenes = { call, refused, problem, evening, remembered, review };
+export const scenes = { call, refused, problem, evening, relay, remembered, review };
 
 /** Runs a scene, its files in `options.out`. */
 export async function play(name, options) {

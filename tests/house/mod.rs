@@ -69,6 +69,24 @@ pub fn keep_screenshots(out: &Path) {
     }
 }
 
+/// Plays a scene of the browser's at this house; gives what it saw.
+pub async fn play(house: &House, scenes: &Path, arguments: &[&str]) -> serde_json::Value {
+    let out = house.folder.path().join("browser");
+    let run = tokio::process::Command::new("node")
+        .current_dir(scenes)
+        .args(["call.mjs", "--url", &house.url])
+        .args(arguments)
+        .arg("--out")
+        .arg(&out)
+        .output()
+        .await
+        .expect("node runs");
+    let told = String::from_utf8_lossy(&run.stdout).into_owned();
+    keep_screenshots(&out);
+    assert!(run.status.success(), "{told}\n{}", String::from_utf8_lossy(&run.stderr));
+    serde_json::from_str(&told).expect("JSON")
+}
+
 /// Ports of the system's choice, the database in `folder`. `more` may begin with keys of `[media]`.
 pub fn config(folder: &Path, more: &str) -> Config {
     let database = folder.join("calls.db");

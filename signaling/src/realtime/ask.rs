@@ -16,8 +16,8 @@ const ID_MAX_CHARS: usize = 64;
 pub enum Ask {
     /// `session.update`
     Update(Wanted),
-    /// `input_audio_buffer.append`: 16 bit samples at [`super::PCM_RATE_HZ`].
-    Append(Vec<i16>),
+    /// `input_audio_buffer.append`: sound in the format of the session.
+    Append(Vec<u8>),
     /// `input_audio_buffer.commit`
     Commit,
     /// `input_audio_buffer.clear`
@@ -82,7 +82,7 @@ pub fn read(text: &str) -> Result<Ask, Refused> {
     let kind = message.get("type").and_then(Value::as_str);
     match kind.ok_or_else(|| Refused::new("missing_required_parameter", "type", "There is no 'type'."))? {
         "session.update" => settings::read(object(&message, "session")?).map(Ask::Update),
-        "input_audio_buffer.append" => samples(string(&message, "audio")?).map(Ask::Append),
+        "input_audio_buffer.append" => sound(string(&message, "audio")?).map(Ask::Append),
         "input_audio_buffer.commit" => Ok(Ask::Commit),
         "input_audio_buffer.clear" => Ok(Ask::Clear),
         "conversation.item.create" => item(object(&message, "item")?),
@@ -102,14 +102,11 @@ pub fn read(text: &str) -> Result<Ask, Refused> {
     }
 }
 
-/// Base64 of little-endian 16 bit samples.
-fn samples(audio: &str) -> Result<Vec<i16>, Refused> {
-    let wrong = |why: String| Refused::new("invalid_value", "audio", why);
-    let bytes = STANDARD.decode(audio).map_err(|fault| wrong(format!("'audio' is no base64: {fault}.")))?;
-    if bytes.len() % 2 != 0 {
-        return Err(wrong("'audio' ends in the middle of a 16 bit sample.".into()));
-    }
-    Ok(bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect())
+/// Base64 of sound.
+fn sound(audio: &str) -> Result<Vec<u8>, Refused> {
+    STANDARD
+        .decode(audio)
+        .map_err(|fault| Refused::new("invalid_value", "audio", format!("'audio' is no base64: {fault}.")))
 }
 
 fn item(item: &Map<String, Value>) -> Result<Ask, Refused> {

@@ -22,19 +22,15 @@ pub(super) struct Item {
     pub status: &'static str,
     /// What was said; of the agent's: what was heard of it.
     pub words: String,
-    /// Samples of sound that were sent of it, at 24 kHz.
-    pub sent: u64,
+    /// Milliseconds of sound that were sent of it.
+    pub sent_ms: u64,
     /// The agent's turn that it is.
     pub turn: Option<u32>,
 }
 
 impl Item {
     pub fn new(id: String, who: Who, words: String) -> Self {
-        Self { id, who, status: "completed", words, sent: 0, turn: None }
-    }
-
-    pub fn sent_ms(&self) -> u64 {
-        self.sent * 1_000 / u64::from(super::PCM_RATE_HZ)
+        Self { id, who, status: "completed", words, sent_ms: 0, turn: None }
     }
 }
 

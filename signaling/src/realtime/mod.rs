@@ -6,12 +6,13 @@
 //! is said to hold that does not. docs/DOORS.md has the list.
 
 pub mod ask;
+pub mod format;
 mod items;
 pub mod session;
 pub mod settings;
 pub mod tell;
 
-/// Samples a second of `audio/pcm`, the only rate that the protocol has.
+/// Samples a second of `audio/pcm`, the only rate that the protocol has for it.
 pub const PCM_RATE_HZ: u32 = 24_000;
 
 #[cfg(test)]

@@ -6,8 +6,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::PCM_RATE_HZ;
 use super::ask::Refused;
+use super::format::Format;
 
 /// Longest instructions, characters.
 pub const INSTRUCTIONS_MAX_CHARS: usize = 8_000;
@@ -17,6 +17,8 @@ pub const INSTRUCTIONS_MAX_CHARS: usize = 8_000;
 pub struct Wanted {
     /// How the agent is to behave.
     pub instructions: Option<String>,
+    /// What the caller's sound is to be in, and the agent's.
+    pub formats: [Option<Format>; 2],
     /// What cannot be had, by name.
     pub refused: Vec<Refused>,
 }
@@ -55,6 +57,7 @@ pub(super) fn read(session: &Map<String, Value>) -> Result<Wanted, Refused> {
                 return Err(Refused::new("invalid_value", "session.instructions", message));
             }
             ("audio", Value::Object(audio)) => {
+                wanted.formats = ["input", "output"].map(|side| format_of(audio, side).and_then(Format::read));
                 wanted.refused.extend(audio_faults(audio));
                 Ok(())
             }
@@ -83,13 +86,16 @@ pub(super) fn spoken(param: &str, modalities: &Value) -> Result<(), Refused> {
     }
 }
 
+fn format_of<'a>(audio: &'a Map<String, Value>, side: &str) -> Option<&'a Value> {
+    audio.get(side)?.get("format").filter(|format| !format.is_null())
+}
+
 fn audio_faults(audio: &Map<String, Value>) -> Vec<Refused> {
     let mut faults = Vec::new();
     for side in ["input", "output"] {
-        let format = audio.get(side).and_then(|side| side.get("format")).filter(|format| !format.is_null());
-        if format.is_some_and(|format| !is_pcm(format)) {
-            let instead = format!("sound is {{\"type\":\"audio/pcm\",\"rate\":{PCM_RATE_HZ}}}");
-            faults.push(Refused::unsupported(&format!("session.audio.{side}.format"), &instead));
+        if format_of(audio, side).is_some_and(|format| Format::read(format).is_none()) {
+            let instead = "sound is audio/pcm at 24000 Hz, audio/pcmu or audio/pcma";
+            faults.push(Refused::unsupported(&format!("session.audio.{side}.format"), instead));
         }
     }
     let Some(detection) = audio.get("input").and_then(|input| input.get("turn_detection")) else { return faults };
@@ -106,15 +112,9 @@ fn audio_faults(audio: &Map<String, Value>) -> Vec<Refused> {
     faults
 }
 
-fn is_pcm(format: &Value) -> bool {
-    let rate = format.get("rate").filter(|rate| !rate.is_null());
-    format.get("type").and_then(Value::as_str) == Some("audio/pcm")
-        && rate.is_none_or(|rate| rate.as_u64() == Some(PCM_RATE_HZ.into()))
-}
-
 /// The session as it holds.
-pub(super) fn shown(id: &str, given: &Given, instructions: &str) -> Value {
-    let pcm = json!({"type": "audio/pcm", "rate": PCM_RATE_HZ});
+pub(super) fn shown(id: &str, given: &Given, instructions: &str, format: Format) -> Value {
+    let format = format.shown();
     json!({
         "type": "realtime",
         "object": "realtime.session",
@@ -131,14 +131,14 @@ pub(super) fn shown(id: &str, given: &Given, instructions: &str) -> Value {
         "include": null,
         "audio": {
             "input": {
-                "format": pcm,
+                "format": format,
                 "transcription": {"model": given.recogniser, "language": null, "prompt": null},
                 "noise_reduction": null,
                 "turn_detection": {
                     "type": "semantic_vad", "eagerness": "auto", "create_response": true, "interrupt_response": true,
                 },
             },
-            "output": {"format": pcm, "voice": given.voice, "speed": 1.0},
+            "output": {"format": format, "voice": given.voice, "speed": 1.0},
         },
     })
 }

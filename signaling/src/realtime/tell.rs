@@ -64,7 +64,7 @@ pub(super) fn item(item: &Item) -> Value {
     let content = match item.who {
         Who::Caller => json!([{"type": "input_audio", "transcript": item.words}]),
         Who::Typed | Who::System => json!([{"type": "input_text", "text": item.words}]),
-        Who::Agent if item.sent == 0 => json!([]),
+        Who::Agent if item.sent_ms == 0 => json!([]),
         Who::Agent => json!([{"type": "output_audio", "transcript": item.words}]),
     };
     let role = match item.who {
@@ -87,8 +87,7 @@ pub(super) fn response(id: &str, status: &str, why: Option<Value>, output: Vec<V
     })
 }
 
-/// 16 bit samples, little-endian, in base64.
-pub(super) fn base64(samples: &[i16]) -> String {
-    let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
-    STANDARD.encode(bytes)
+/// Sound in base64.
+pub(super) fn base64(sound: &[u8]) -> String {
+    STANDARD.encode(sound)
 }

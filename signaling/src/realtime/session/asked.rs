@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{Order, Session, Step};
 use crate::event::FloorState;
 use crate::realtime::ask::{Ask, NewItem, Refused, TEXT_MAX_CHARS};
+use crate::realtime::format::Format;
 use crate::realtime::items::{Item, Who};
 use crate::realtime::settings::Wanted;
 use crate::realtime::tell;
@@ -17,9 +18,13 @@ impl Session {
                 let instead = "the caller's sound is the track of this connection";
                 return Err(Refused::unsupported("input_audio_buffer", instead));
             }
-            Ask::Append(samples) => {
-                self.appended |= !samples.is_empty();
-                self.steps.push(Step::Hear(samples));
+            Ask::Append(sound) => {
+                if sound.len() % self.format.sample_bytes() != 0 {
+                    let message = "'audio' ends in the middle of a 16 bit sample.";
+                    return Err(Refused::new("invalid_value", "audio", message));
+                }
+                self.appended |= !sound.is_empty();
+                self.steps.push(Step::Hear(sound));
             }
             Ask::Commit => return self.commit(),
             Ask::Clear => {
@@ -49,12 +54,34 @@ impl Session {
         for refused in &wanted.refused {
             self.refuse(refused, None);
         }
+        self.speak(wanted.formats);
         if let Some(instructions) = wanted.instructions {
             self.instructions.clone_from(&instructions);
             self.order(Order::Become(instructions));
         }
         let shown = self.shown();
         self.tell("session.updated", json!({"session": shown}));
+    }
+
+    /// Both sides change together: the call speaks one codec.
+    fn speak(&mut self, [input, output]: [Option<Format>; 2]) {
+        let (heard, spoken) = (input.unwrap_or(self.format), output.unwrap_or(self.format));
+        let instead = match self.track {
+            true if heard != self.format || spoken != self.format => {
+                "the tracks of this connection have a codec of their own"
+            }
+            _ if heard != spoken => "both sides speak the same format: set that of the other side to it as well",
+            _ => "",
+        };
+        if !instead.is_empty() {
+            let side = if heard == self.format { "output" } else { "input" };
+            self.refuse(&Refused::unsupported(&format!("session.audio.{side}.format"), instead), None);
+        } else if heard != self.format {
+            self.format = heard;
+            self.loose.clear();
+            self.appended = false;
+            self.steps.push(Step::Speak(heard));
+        }
     }
 
     /// The turn ends when its sound has been heard and its end with it; the item follows then.
@@ -94,7 +121,7 @@ impl Session {
     /// Of an item of the agent's no more was heard than this: the call's own account is the limit of what is believed.
     fn truncate(&mut self, id: &str, audio_end_ms: u64) -> Result<(), Refused> {
         let item = self.known(id)?;
-        let (Who::Agent, sent_ms, turn) = (item.who, item.sent_ms(), item.turn) else {
+        let (Who::Agent, sent_ms, turn) = (item.who, item.sent_ms, item.turn) else {
             return Err(Refused::new("invalid_value", "item_id", "Only the agent's items can be truncated."));
         };
         if audio_end_ms > sent_ms {

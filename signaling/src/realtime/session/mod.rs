@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use self::hearing::Spoken;
 use self::speaking::Response;
 use super::ask::{self, Refused};
+use super::format::Format;
 use super::items::{Item, Items};
 use super::settings::{self, Given};
 use super::tell::{self, Ids};
@@ -22,10 +23,12 @@ use crate::event::{Event, FloorState, Stamped};
 pub enum Step {
     /// Send this to the client.
     Tell(Value),
-    /// The caller's sound, for the call. Refused where no more may wait: see [`Session::full`].
-    Hear(Vec<i16>),
+    /// The caller's sound, for the call, in the session's format. Refused where no more may wait: see [`Session::full`].
+    Hear(Vec<u8>),
     /// The sound that waits is not to be heard.
     Forget,
+    /// Both sides speak this from now on; the caller's sound that waits is not to be heard.
+    Speak(Format),
     /// Have the call do this.
     Order(Order),
 }
@@ -51,6 +54,7 @@ pub struct Session {
     ids: Ids,
     given: Given,
     instructions: String,
+    format: Format,
     /// The agent's sound is a track beside the messages, and none of them.
     track: bool,
     items: Items,
@@ -61,7 +65,7 @@ pub struct Session {
     settled: Option<(u32, String)>,
     response: Option<Response>,
     /// Sound that belongs to no response yet.
-    loose: Vec<i16>,
+    loose: Vec<u8>,
     /// A sign of attention whose sound comes.
     attention: Option<String>,
     /// Typed items that no response was asked for yet.
@@ -84,6 +88,7 @@ impl Session {
             ids: Ids::new(seed),
             given,
             instructions,
+            format: Format::default(),
             track,
             items: Items::default(),
             spoken: None,
@@ -167,7 +172,7 @@ impl Session {
     }
 
     fn shown(&self) -> Value {
-        settings::shown(&self.ids.session(), &self.given, &self.instructions)
+        settings::shown(&self.ids.session(), &self.given, &self.instructions, self.format)
     }
 
     fn tell(&mut self, kind: &str, members: Value) {

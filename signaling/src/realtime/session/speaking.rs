@@ -10,15 +10,13 @@ use serde_json::{Value, json};
 use super::Session;
 use crate::event::TurnOutcome;
 use crate::realtime::items::{Item, Who};
-use crate::realtime::{PCM_RATE_HZ, tell};
+use crate::realtime::tell;
 
 /// Sound of no turn that makes a response of its own: its turn may still be told, which comes after its first 20 ms, and what a
-/// filter leaves at the end of a turn is no sound. 60 ms.
-const NOTICE_SAMPLES: usize = PCM_RATE_HZ as usize * 60 / 1_000;
-/// Silence that ends such a response. 200 ms.
-const NOTICE_QUIET_SAMPLES: usize = PCM_RATE_HZ as usize / 5;
-/// Samples up to this are silence: a resampler rounds.
-const SILENCE: u16 = 4;
+/// filter leaves at the end of a turn is no sound.
+const NOTICE_MS: u64 = 60;
+/// Silence that ends such a response.
+const NOTICE_QUIET_MS: u64 = 200;
 
 /// What is being said.
 #[derive(Debug)]
@@ -29,20 +27,20 @@ pub(super) struct Response {
     /// None: sound that is nobody's turn.
     pub turn: Option<u32>,
     began_ms: u64,
-    quiet: usize,
+    quiet_ms: u64,
 }
 
 impl Session {
-    /// The agent's next 20 ms, at [`PCM_RATE_HZ`]. Not to be called where the sound goes another way.
-    pub fn sound(&mut self, samples: &[i16]) {
-        let quiet = samples.iter().all(|sample| sample.unsigned_abs() <= SILENCE);
+    /// The agent's next 20 ms, in the session's format. Not to be called where the sound goes another way.
+    pub fn sound(&mut self, sound: &[u8]) {
+        let quiet = self.format.is_quiet(sound);
         if self.response.is_none() {
             if quiet {
                 self.loose.clear();
                 return;
             }
-            self.loose.extend_from_slice(samples);
-            if self.loose.len() < NOTICE_SAMPLES {
+            self.loose.extend_from_slice(sound);
+            if self.format.ms(self.loose.len()) < NOTICE_MS {
                 return;
             }
             let words = self.attention.take().unwrap_or_default();
@@ -51,22 +49,23 @@ impl Session {
             self.play(&loose);
             return;
         }
-        self.play(samples);
+        self.play(sound);
+        let ms = self.format.ms(sound.len());
         let Some(response) = &mut self.response else { return };
-        response.quiet = if quiet { response.quiet + samples.len() } else { 0 };
-        if response.turn.is_none() && response.quiet >= NOTICE_QUIET_SAMPLES {
+        response.quiet_ms = if quiet { response.quiet_ms + ms } else { 0 };
+        if response.turn.is_none() && response.quiet_ms >= NOTICE_QUIET_MS {
             self.end_notice();
         }
     }
 
-    fn play(&mut self, samples: &[i16]) {
+    fn play(&mut self, sound: &[u8]) {
         let Some(response) = &self.response else { return };
         let (id, item_id) = (response.id.clone(), response.item.clone());
         if let Some(item) = self.items.find(&item_id) {
-            item.sent += samples.len() as u64;
+            item.sent_ms += self.format.ms(sound.len());
         }
-        if !samples.is_empty() {
-            let delta = tell::base64(samples);
+        if !sound.is_empty() {
+            let delta = tell::base64(sound);
             self.tell("response.output_audio.delta", part(&id, &item_id, json!({"delta": delta})));
         }
     }
@@ -97,7 +96,7 @@ impl Session {
         if !words.is_empty() {
             self.tell("response.output_audio_transcript.delta", part(&id, &item_id, json!({"delta": words})));
         }
-        self.response = Some(Response { id, item: item_id, turn, began_ms, quiet: 0 });
+        self.response = Some(Response { id, item: item_id, turn, began_ms, quiet_ms: 0 });
     }
 
     /// More has been heard.
@@ -117,7 +116,7 @@ impl Session {
         if self.track
             && let Some(item) = self.items.find(&response.item)
         {
-            item.sent = at_ms.saturating_sub(response.began_ms) * u64::from(PCM_RATE_HZ) / 1_000;
+            item.sent_ms = at_ms.saturating_sub(response.began_ms);
         }
         let cancelled = std::mem::take(&mut self.cancelled);
         let (status, why) = match outcome {

@@ -5,6 +5,7 @@ mod refusing;
 
 use serde_json::{Value, json};
 
+use super::format::Format;
 use super::session::{Order, Session, Step};
 use super::settings::Given;
 use super::tell::base64;
@@ -69,8 +70,8 @@ fn turn_ended(session: &mut Session, at_ms: u64, turn: u32, outcome: TurnOutcome
 }
 
 /// 20 ms.
-fn frame(loudness: i16) -> Vec<i16> {
-    vec![loudness; 480]
+fn frame(loudness: i16) -> Vec<u8> {
+    loudness.to_le_bytes().repeat(480)
 }
 
 /// The caller speaks, is understood and answered by turn 2.
@@ -212,8 +213,8 @@ fn sound_of_nobody_s_turn_is_a_response_of_its_own() {
 #[test]
 fn sound_goes_in_as_it_was_spoken() {
     let mut session = session();
-    let append = json!({"type": "input_audio_buffer.append", "audio": base64(&[1, -2, 300])});
-    assert_eq!(ask(&mut session, &append), [Step::Hear(vec![1, -2, 300])]);
+    let append = json!({"type": "input_audio_buffer.append", "audio": base64(&[1, 0, 254, 255, 44, 1])});
+    assert_eq!(ask(&mut session, &append), [Step::Hear(vec![1, 0, 254, 255, 44, 1])]);
     assert_eq!(ask(&mut session, &json!({"type": "input_audio_buffer.commit"})), []);
     let again = refused(&mut session, &json!({"type": "input_audio_buffer.commit", "event_id": "mine"}));
     assert_eq!(
@@ -228,6 +229,36 @@ fn sound_goes_in_as_it_was_spoken() {
         let error = refused(&mut session, &json!({"type": "input_audio_buffer.append", "audio": audio}));
         assert_eq!((error["code"].as_str(), error["param"].as_str()), (Some(code), Some("audio")), "{error}");
     }
+}
+
+#[test]
+fn a_telephone_s_format_is_spoken_on_both_sides() {
+    let mut session = session();
+    let format = json!({"type": "audio/pcmu"});
+    let audio = json!({"input": {"format": format}, "output": {"format": format}});
+    let update = json!({"type": "session.update", "session": {"audio": audio}});
+    let steps = ask(&mut session, &update);
+    let [Step::Speak(Format::Pcmu), Step::Tell(updated)] = &steps[..] else { panic!("{steps:?}") };
+    assert_eq!(updated["session"]["audio"]["input"]["format"], format);
+    assert_eq!(updated["session"]["audio"]["output"]["format"], format);
+    let append = json!({"type": "input_audio_buffer.append", "audio": base64(&[1, 2, 3])});
+    assert_eq!(ask(&mut session, &append), [Step::Hear(vec![1, 2, 3])], "a byte is a sample");
+    // 20 ms each: silence is nobody's sound, and 60 ms of a voice are.
+    session.sound(&[0xff; 160]);
+    assert_eq!(told(&mut session), Vec::<Value>::new());
+    (0..3).for_each(|_| session.sound(&[0x80; 160]));
+    assert_eq!(kinds(&told(&mut session))[0], "response.created");
+    assert!(matches!(&ask(&mut session, &update)[..], [Step::Tell(_)]), "it is so already");
+
+    let one = json!({"type": "session.update", "session": {"audio": {"output": {"format": {"type": "audio/pcm", "rate": 24_000}}}}});
+    let steps = ask(&mut session, &one);
+    let [Step::Tell(error), Step::Tell(updated)] = &steps[..] else { panic!("{steps:?}") };
+    assert_eq!(error["error"]["param"], "session.audio.output.format", "the call speaks one codec");
+    assert_eq!(updated["session"]["audio"]["output"]["format"], format);
+    let mut beside = Session::new("s", given(), true);
+    beside.steps();
+    let steps = ask(&mut beside, &update);
+    assert!(matches!(&steps[..], [Step::Tell(error), Step::Tell(_)] if error["type"] == "error"), "{steps:?}");
 }
 
 #[test]

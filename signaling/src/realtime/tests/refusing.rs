@@ -12,7 +12,7 @@ fn an_update_says_what_holds_and_names_what_cannot_be_had() {
     let update = json!({"type": "session.update", "session": {
         "type": "realtime", "instructions": "Be brief.", "output_modalities": ["text"], "tools": [{"type": "function", "name": "f"}],
         "audio": {
-            "input": {"format": {"type": "audio/pcmu"}, "turn_detection": null, "transcription": {"model": "whisper-1"}},
+            "input": {"format": {"type": "audio/opus"}, "turn_detection": null, "transcription": {"model": "whisper-1"}},
             "output": {"format": {"type": "audio/pcm", "rate": 24_000}, "voice": "marin"},
         },
         "input_audio_format": "pcm16",
