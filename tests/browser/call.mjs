@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { play, scenes } from "./scenes.mjs";
 
 const usage = `usage: node call.mjs --url http://127.0.0.1:PORT --mic SPEECH.wav --out DIR [options]
-  --scene NAME        ${Object.keys(scenes).join(" | ")} (default call; refused, relay, remembered and review need no --mic)
+  --scene NAME        ${Object.keys(scenes).join(" | ")} (default call; refused, remembered and review need no --mic)
   --persona NAME      who should answer (default: the first of the list)
   --lead-ms N         silence before the speech, from the opening of the microphone (default 3000)
   --turns N           agent turns to be heard to their end after the speech (default 1)
@@ -37,7 +37,7 @@ try {
     },
   }).values;
   if (!given.url || !given.out) throw new Error("--url and --out are needed");
-  if (!given.mic && !["refused", "relay", "remembered", "review"].includes(given.scene)) throw new Error("--mic is needed");
+  if (!given.mic && !["refused", "remembered", "review"].includes(given.scene)) throw new Error("--mic is needed");
 } catch (error) {
   console.error(`${error.message}\n${usage}`);
   process.exit(2);
