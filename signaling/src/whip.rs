@@ -95,6 +95,14 @@ pub fn read(text: &str) -> Result<Fragment, FragmentFault> {
     Ok(fragment)
 }
 
+/// Whether this candidate (the value of `a=candidate:`, RFC 8839, section 5.1) is an address that UDP goes to: no name, which would have
+/// to be looked up, and no TCP, which would have to be connected to.
+pub fn is_udp_address(candidate: &str) -> bool {
+    let mut words = candidate.split_ascii_whitespace().skip(2);
+    words.next().is_some_and(|transport| transport.eq_ignore_ascii_case("udp"))
+        && words.nth(1).is_some_and(|address| address.parse::<std::net::IpAddr>().is_ok())
+}
+
 /// The same offer with other credentials and other candidates, which stand in its first media section: an ICE restart.
 pub fn restarted(offer: &str, credentials: &Credentials, candidates: &[String]) -> String {
     let mut out = String::with_capacity(offer.len() + 128);
@@ -166,6 +174,20 @@ mod tests {
 
     fn other() -> Credentials {
         Credentials { ufrag: "ysXw".into(), pwd: "vw5LmwG4y/e6dPP/zAP9Gp5k".into() }
+    }
+
+    #[test]
+    fn only_addresses_that_udp_goes_to_are_looked_at() {
+        assert!(is_udp_address("1 1 UDP 2130706431 192.0.2.1 5000 typ host"));
+        assert!(is_udp_address("1 1 udp 2130706431 2001:db8::1 5000 typ host"));
+        for other in [
+            "1 1 tcp 2130706431 192.0.2.1 9 typ host tcptype passive",
+            "1 1 udp 2130706431 a-name.local 5000 typ host",
+            "1 1 udp",
+            "",
+        ] {
+            assert!(!is_udp_address(other), "{other}");
+        }
     }
 
     #[test]

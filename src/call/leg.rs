@@ -44,6 +44,14 @@ pub trait Line: Send + Sync {
     /// # Errors
     /// When the offer is at fault, the line is gone, or offers do not come to it this way.
     async fn reoffer(&self, offer: String) -> Result<String, OfferRefused>;
+
+    /// The other side may be reached there as well. A line that did not begin with an offer has no use for it.
+    ///
+    /// # Errors
+    /// When the line is gone.
+    async fn trickle(&self, _candidates: Vec<String>) -> Result<(), OfferRefused> {
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -63,6 +71,10 @@ impl Line for PeerLine {
 
     async fn reoffer(&self, offer: String) -> Result<String, OfferRefused> {
         Self::reoffer(self, offer).await
+    }
+
+    async fn trickle(&self, candidates: Vec<String>) -> Result<(), OfferRefused> {
+        Self::trickle(self, candidates).await
     }
 }
 

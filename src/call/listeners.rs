@@ -170,6 +170,20 @@ impl Registry {
         Some(answer)
     }
 
+    /// A microphone, or one of the call's listeners, may be reached there as well. `None`: there is nobody of that name.
+    pub async fn trickle_to(
+        &self,
+        call: &str,
+        listener: Option<&str>,
+        candidates: Vec<String>,
+    ) -> Option<Result<(), OfferRefused>> {
+        let live = self.live().get(call).cloned()?;
+        Some(match listener {
+            None => live.line.trickle(candidates).await,
+            Some(name) => live.listeners.get(name)?.line.trickle(candidates).await,
+        })
+    }
+
     /// The listener goes. False: there is none of that name.
     pub fn stop_listening(&self, call: &str, listener: &str) -> bool {
         let gone = self.live().get_mut(call).and_then(|live| live.listeners.remove(listener));

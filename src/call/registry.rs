@@ -85,7 +85,7 @@ pub enum OpenError {
 pub(super) struct Live {
     control: mpsc::Sender<Control>,
     events: broadcast::Sender<Arc<str>>,
-    line: Arc<dyn Line>,
+    pub(super) line: Arc<dyn Line>,
     caller: Option<String>,
     /// Of a microphone (WHIP): the offer that holds.
     pub(super) offer: Option<Arc<str>>,

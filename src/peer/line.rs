@@ -112,6 +112,8 @@ pub(super) enum Again {
     Offer { offer: Reply<String> },
     /// Their answer to it.
     Answered { answer: String, done: Reply<()> },
+    /// Where else they may be.
+    Candidates { candidates: Vec<String>, done: Reply<()> },
 }
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, OfferRefused>>;
@@ -214,6 +216,15 @@ impl PeerLine {
     /// When the answer cannot be used, or the peer is gone.
     pub async fn restarted(&self, answer: String) -> Result<(), OfferRefused> {
         self.ask(|done| Again::Answered { answer, done }).await
+    }
+
+    /// Further candidates of the other side's (RFC 8838): it is looked for there as well. Each is the value of an `a=candidate:` line.
+    /// Those that are no UDP address, or too many, are passed over.
+    ///
+    /// # Errors
+    /// When the peer is gone.
+    pub async fn trickle(&self, candidates: Vec<String>) -> Result<(), OfferRefused> {
+        self.ask(|done| Again::Candidates { candidates, done }).await
     }
 
     async fn ask<T>(&self, question: impl FnOnce(Reply<T>) -> Again) -> Result<T, OfferRefused> {

@@ -1,14 +1,14 @@
 //! One peer's life: set up around the WebRTC stack, run by one task, taken down to the last task.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rtc::interceptor::{Registry, Slot};
 use rtc::peer_connection::configuration::RTCOfferOptions;
 use rtc::peer_connection::configuration::interceptor_registry::configure_rtcp_reports;
-use rtc::peer_connection::transport::RTCDtlsTransportState;
+use rtc::peer_connection::transport::{RTCDtlsTransportState, RTCIceCandidateInit};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +36,9 @@ pub(super) const CHANNEL_LABEL: &str = "events";
 const CHANNEL_BUFFER_BYTES: usize = 256 * 1024;
 /// Signals from the stack that may wait for the session's task.
 const SIGNALS_WAITING: usize = 64;
+/// Candidates of the other side's that are looked at after the offer: a client with several networks and relays has some 20.
+const TRICKLED_MOST: usize = 32;
+
 /// What the stack tells the session's task.
 pub(super) enum Signal {
     State(RTCPeerConnectionState),
@@ -82,6 +85,8 @@ struct Session {
     signals: mpsc::Receiver<Signal>,
     alert: Arc<Notify>,
     ssrc: u32,
+    /// Candidates that came after the offer.
+    trickled: AtomicUsize,
     _alive: Alive,
 }
 
@@ -182,7 +187,21 @@ impl Session {
         };
         match connected {
             Ok((connection, sender)) => {
-                Ok(Self { peer, door, runtime, connection, sender, track, shared, signals, alert, ssrc, _alive: alive })
+                let trickled = AtomicUsize::new(0);
+                Ok(Self {
+                    peer,
+                    door,
+                    runtime,
+                    connection,
+                    sender,
+                    track,
+                    shared,
+                    signals,
+                    alert,
+                    ssrc,
+                    trickled,
+                    _alive: alive,
+                })
             }
             Err(why) => {
                 runtime.shut_down().await;
@@ -234,6 +253,27 @@ impl Session {
             }
             Again::Answered { answer, done } => {
                 let _ = done.send(self.take(&answer).await);
+            }
+            Again::Candidates { candidates, done } => {
+                self.look_there_too(candidates).await;
+                let _ = done.send(Ok(()));
+            }
+        }
+    }
+
+    /// Each is checked by packets of ours, so whoever may trickle could have us knock at strangers' doors: only so many, and only by UDP, where
+    /// a knock is some 100 bytes.
+    async fn look_there_too(&self, candidates: Vec<String>) {
+        for candidate in candidates {
+            let known = self.trickled.load(Ordering::Relaxed);
+            if known >= TRICKLED_MOST || !duologue_signaling::whip::is_udp_address(&candidate) {
+                tracing::debug!(known, "a trickled candidate is passed over");
+                continue;
+            }
+            self.trickled.store(known + 1, Ordering::Relaxed);
+            let init = RTCIceCandidateInit { candidate, ..RTCIceCandidateInit::default() };
+            if let Err(fault) = self.connection.add_ice_candidate(init).await {
+                tracing::debug!(%fault, "a trickled candidate is passed over");
             }
         }
     }

@@ -168,9 +168,11 @@ async fn patch(
         let fix = "Take the ETag of the last answer to an ICE restart.";
         return Err(Refusal::new(StatusCode::PRECONDITION_FAILED, "other-ice-session", detail, fix));
     }
-    // Where the other side is reached is learnt from its own checks (RFC 8445, section 7.3.1.3), which come from each of these.
     let Some(credentials) = fragment.credentials.filter(|_| !same) else {
-        return Ok(StatusCode::NO_CONTENT.into_response());
+        return match web.registry.trickle_to(call, listener, fragment.candidates).await {
+            Some(Ok(())) => Ok(StatusCode::NO_CONTENT.into_response()),
+            Some(Err(_)) | None => Err(calls::gone_or_unknown(web, call).await),
+        };
     };
     let again = whip::restarted(offer, &credentials, &fragment.candidates);
     match web.registry.reoffer_of(call, listener, again.clone()).await {
