@@ -27,6 +27,7 @@ pub mod call_client;
 pub mod caller;
 pub mod check;
 pub mod config;
+pub mod dial;
 pub mod doors;
 pub mod export;
 pub mod import;

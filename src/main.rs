@@ -31,6 +31,8 @@ enum Command {
     Models(ModelsCommand),
     /// Play WAV files into a call, record both sides, print the response latency of each turn at the ear
     Call(duologue::call_client::CallArguments),
+    /// Have a running server call a telephone, and tell what came of it
+    Dial(duologue::dial::DialArguments),
     /// The judge: build its data, train it, evaluate it; label and export the decisions of calls
     #[command(subcommand)]
     Judge(duologue::judging::JudgeCommand),
@@ -108,6 +110,7 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
             duologue::say::run(config, arguments).await?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Dial(arguments) => duologue::dial::run(config, arguments).await,
         Command::Judge(command) => {
             duologue::judging::run(config, command).await?;
             Ok(ExitCode::SUCCESS)

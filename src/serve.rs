@@ -139,6 +139,7 @@ impl Server {
             registry: registry.clone(),
             store: store.reader(),
             doors: doors(config)?,
+            dialler: telephones.as_ref().map(Switchboard::dialler),
             ice_servers: ice_servers(config)?,
             page: PathBuf::from("client/dist"),
             recordings: shelf.clone(),

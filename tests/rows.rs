@@ -73,11 +73,25 @@ async fn a_call_reads_back_as_it_was() {
 #[tokio::test]
 async fn every_word_for_an_end_or_an_outcome_is_known_to_the_schema() {
     use EndReason::{AgentHangup, Bug, CallerHangup, Crash, NetworkGone, NeverConnected, Shutdown, TimeLimit};
-    let reasons = [CallerHangup, AgentHangup, NetworkGone, NeverConnected, Shutdown, TimeLimit, Crash, Bug];
+    use EndReason::{Busy, Declined, NoAnswer, Unreachable};
+    let reasons = [
+        CallerHangup,
+        AgentHangup,
+        NetworkGone,
+        NeverConnected,
+        Shutdown,
+        TimeLimit,
+        Crash,
+        Bug,
+        Busy,
+        Declined,
+        NoAnswer,
+        Unreachable,
+    ];
     let outcomes = [TurnOutcome::Completed, TurnOutcome::Interrupted, TurnOutcome::Revoked, TurnOutcome::Failed];
     let mut entries = Vec::new();
     for (n, reason) in reasons.into_iter().enumerate() {
-        let call = format!("c{n}");
+        let call = format!("c{n:02}");
         entries.push(opened(&call, None));
         let (ended_utc_ms, detail) = (MONDAY_UTC_MS, String::new());
         entries.push(Entry::CallClosed {
@@ -90,7 +104,7 @@ async fn every_word_for_an_end_or_an_outcome_is_known_to_the_schema() {
         });
     }
     for (turn, outcome) in (1..).zip(outcomes) {
-        let mut row = agent_turn("c0", turn, 0, "Yes.", "Yes.");
+        let mut row = agent_turn("c00", turn, 0, "Yes.", "Yes.");
         row.outcome = Some(outcome);
         entries.push(Entry::Turn(row));
     }

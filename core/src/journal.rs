@@ -37,6 +37,14 @@ pub enum EndReason {
     Crash,
     /// A fault of ours; the journal is kept.
     Bug,
+    /// Whom the server called speaks to somebody else.
+    Busy,
+    /// Whom the server called does not want to be called.
+    Declined,
+    /// Whom the server called let it ring.
+    NoAnswer,
+    /// Whom the server called was not to be had: no such number, nobody there, no codec in common.
+    Unreachable,
 }
 
 impl EndReason {
@@ -51,6 +59,10 @@ impl EndReason {
             Self::TimeLimit => "time-limit",
             Self::Crash => "crash",
             Self::Bug => "bug",
+            Self::Busy => "busy",
+            Self::Declined => "declined",
+            Self::NoAnswer => "no-answer",
+            Self::Unreachable => "unreachable",
         }
     }
 }

@@ -127,6 +127,13 @@ pub struct Admitted {
     place: OwnedSemaphorePermit,
 }
 
+impl Admitted {
+    /// Who answers.
+    pub fn persona(&self) -> &str {
+        &self.persona.name
+    }
+}
+
 /// What is the call's own by time and chance.
 #[derive(Clone, Copy, Debug)]
 struct Seeds {

@@ -291,9 +291,10 @@ impl CallTask {
             Some(PeerEvent::Connected) => Happening::Connected,
             Some(PeerEvent::Message(text)) => Happening::Message(text),
             Some(PeerEvent::Gone(why)) => {
-                let reason = match why {
+                let reason = match &why {
                     GoneWhy::ClosedByPeer | GoneWhy::ClosedHere => EndReason::CallerHangup,
                     GoneWhy::NeverConnected => EndReason::NeverConnected,
+                    GoneWhy::NotTaken(reason, _) => *reason,
                     GoneWhy::Silent | GoneWhy::Failed(_) => EndReason::NetworkGone,
                 };
                 Happening::End { reason, detail: format!("{why}.") }

@@ -102,8 +102,17 @@ fn telephony(config: &Config, settings: &SipSettings, personas: &[&str]) -> Find
         let way_out = "raise sip.rtp_last";
         return Finding::warn(format!("telephones: {room} ports for the sound of {calls} calls"), way_out);
     }
+    let keyless = config.review.key_env.is_none() && config.review.key_file.is_none();
+    if keyless && settings.outbound.rules() > 0 {
+        let way_out = "set review.key_env or review.key_file: calls are made for whoever shows the key";
+        return Finding::warn("telephones: nobody may have a call made, for there is no key".to_owned(), way_out);
+    }
+    let out = match settings.outbound.rules() {
+        0 => "nobody is called (sip.outbound)".to_owned(),
+        rules => format!("whom {rules} lines of sip.outbound name may be called"),
+    };
     Finding::ok(format!(
-        "telephones: SIP on {}, the sound on UDP {}-{}",
+        "telephones: SIP on {}, the sound on UDP {}-{}; {out}",
         settings.listen, config.sip.rtp_first, config.sip.rtp_last
     ))
 }

@@ -30,12 +30,38 @@ section! {
         users: Vec<String> = Vec::new(), ListOf { most: 1_000, each: Text { most: 200 } }, "";
         /// How long it rings before the agent answers.
         ring_ms: u32 = 0, 0..=30_000, "ms";
+        /// Whom the server may call (`POST /v1/calls` with "to", `duologue dial`), as "user@host", where "*" stands for any letters:
+        /// "anna@192.0.2.7", "+49*@pbx.example.org via office". A host without a port is its port 5060, with ":*" any port. "via" names
+        /// one of `trunks`, through which the call goes. Empty: nobody is called, for calls cost whoever makes them.
+        outbound: Vec<String> = Vec::new(), ListOf { most: 1_000, each: Text { most: 200 } }, "";
+        /// Exchanges and providers that want a name and a password, as "office=sip:4711@pbx.example.org OFFICE_PASSWORD": the server's
+        /// own address there, and the environment variable with the password (digest authentication, MD5).
+        trunks: Vec<String> = Vec::new(), ListOf { most: 20, each: Text { most: 200 } }, "";
+        /// Calls that the server may have made at once.
+        outbound_most: u32 = 2, 1..=1_000, "";
+        /// Calls that the server may make within a minute: what a mistake costs at most.
+        outbound_a_minute: u32 = 6, 1..=600, "";
+        /// How long it rings there before the server gives up.
+        answer_s: u32 = 45, 1..=180, "s";
         /// A telephone that sends nothing for so long, and is not on hold, is gone. 0: it is waited for.
         silent_s: u32 = 60, 0..=3_600, "s";
     }
 }
 
 impl Sip {
+    /// The lines of `trunks`, each with the password that its second word names.
+    ///
+    /// # Errors
+    /// The first variable that is not set.
+    pub fn trunk_passwords(&self) -> Result<Vec<(String, Option<Secret>)>, SecretError> {
+        let password = |line: &String| {
+            let variable = line.split_whitespace().nth(1);
+            let password = variable.map(|variable| Secret::from_env("sip.trunks", variable)).transpose()?;
+            Ok((line.clone(), password))
+        };
+        self.trunks.iter().map(password).collect()
+    }
+
     /// Who may call, and the passwords. An entry without "=" names the variable and the user alike.
     ///
     /// # Errors

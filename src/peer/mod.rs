@@ -27,6 +27,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::audio::codec::LineCodec;
+use crate::journal::EndReason;
 pub use crate::media::downlink::LinkReport;
 use crate::media::rtp::RtpPacket;
 
@@ -168,6 +169,9 @@ pub enum GoneWhy {
     /// Closed from here.
     #[error("closed from here")]
     ClosedHere,
+    /// Whom the server called did not take the call: busy, declined, ...
+    #[error("{1}")]
+    NotTaken(EndReason, String),
     /// The connection broke in another way.
     #[error("the connection failed: {0}")]
     Failed(String),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use duologue_signaling::phone_sdp::{self, PhoneAgreed, PhoneSdp};
-use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle};
+use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver, TransactionHandle};
 use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::sip::{Header, Method, Request, StatusCode};
 use rsipstack::transaction::transaction::Transaction;
@@ -15,10 +15,11 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::ending::{gone, status_of};
 use super::line::{Latch, RtpLine, Wire};
 use super::{Exchange, answer, request, sdp, what_is_spoken};
 use crate::call::leg::{Echoes, Leg};
-use crate::call::registry::{Admitted, Asked, OpenError};
+use crate::call::registry::{Admitted, Asked};
 use crate::call::wire;
 use crate::media::keys::KeyReader;
 use crate::media::rtp::RtpPacket;
@@ -104,11 +105,23 @@ impl Exchange {
         let here = self.here(came_from);
         let said = theirs.as_ref().map(|(theirs, _)| theirs.address);
         let target = said.and_then(|said| Latch::new(said, came_from).target());
-        let on = if self.settings.listen.ip().is_unspecified() { unspecified(here) } else { self.settings.listen.ip() };
-        let wire = Wire::open(on, &self.settings.ports, target)
+        let wire = self
+            .wire(here, target)
             .await
             .map_err(|why| Refused(StatusCode::ServiceUnavailable, format!("no port for the sound: {why}")))?;
         Ok(Ringing { admitted, theirs, came_from, here, wire })
+    }
+
+    /// A socket for a call's sound.
+    pub(super) async fn wire(&self, here: IpAddr, target: Option<SocketAddr>) -> std::io::Result<Arc<Wire>> {
+        let listen = self.settings.listen.ip();
+        let on = if listen.is_unspecified() { unspecified(here) } else { listen };
+        Wire::open(on, &self.settings.ports, target).await
+    }
+
+    /// What is spoken until it is agreed on.
+    pub(super) fn first_codec(&self) -> phone_sdp::PhoneCodec {
+        self.settings.codecs.first().copied().unwrap_or(phone_sdp::PhoneCodec::Pcmu)
     }
 
     /// The call, from ringing on.
@@ -127,8 +140,7 @@ impl Exchange {
         let (hang_up, finished) = (CancellationToken::new(), CancellationToken::new());
         // However this ends, whoever waits for it is told.
         let _told = finished.clone().drop_guard();
-        let first = self.settings.codecs.first().copied().unwrap_or(phone_sdp::PhoneCodec::Pcmu);
-        let agreed = theirs.as_ref().map_or_else(|| phone_sdp::promised(first), |(_, agreed)| *agreed);
+        let agreed = theirs.as_ref().map_or_else(|| phone_sdp::promised(self.first_codec()), |(_, agreed)| *agreed);
         let leg = Leg {
             events,
             line: Arc::new(RtpLine(wire.clone())),
@@ -145,26 +157,11 @@ impl Exchange {
             }
         };
         self.answered.fetch_add(1, Ordering::Relaxed);
-        let mut held = Call {
-            exchange: self,
-            dialog,
-            events: events_in,
-            latch: Latch::new(theirs.as_ref().map_or(SocketAddr::new(came_from, 9), |(sdp, _)| sdp.address), came_from),
-            keys: KeyReader::new(agreed.keys.map_or(8_000, |keys| keys.clock_hz)),
-            here: SocketAddr::new(here, wire.port()),
-            wire,
-            agreed,
-            // RFC 8866, section 5.2: a number that nobody else has.
-            session: rand::random::<u64>() >> 2,
-            version: 0,
-            offered: theirs.is_none(),
-            connected: false,
-            held: false,
-            began: Instant::now(),
-            heard: Instant::now(),
-            strangers: 0,
-            untaken: 0,
-        };
+        let said = theirs.as_ref().map_or(SocketAddr::new(came_from, 9), |(sdp, _)| sdp.address);
+        let here = SocketAddr::new(here, wire.port());
+        let parties = Parties { exchange: self, dialog, events: events_in, wire };
+        let mut held = Call::new(parties, Latch::new(said, came_from), agreed, here);
+        held.offered = theirs.is_none();
         let body = match &theirs {
             Some((theirs, agreed)) => held.answer(theirs, agreed),
             None => held.offer(),
@@ -177,8 +174,16 @@ impl Exchange {
     }
 }
 
+/// Whom a call is between.
+pub(super) struct Parties<'a> {
+    pub(super) exchange: &'a Exchange,
+    pub(super) dialog: &'a InviteDialog,
+    pub(super) events: mpsc::Sender<PeerEvent>,
+    pub(super) wire: Arc<Wire>,
+}
+
 /// A call that was answered.
-struct Call<'a> {
+pub(super) struct Call<'a> {
     exchange: &'a Exchange,
     dialog: &'a InviteDialog,
     events: mpsc::Sender<PeerEvent>,
@@ -203,9 +208,38 @@ struct Call<'a> {
     untaken: u64,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    pub(super) fn new(parties: Parties<'a>, latch: Latch, agreed: PhoneAgreed, here: SocketAddr) -> Self {
+        let Parties { exchange, dialog, events, wire } = parties;
+        Self {
+            exchange,
+            dialog,
+            events,
+            wire,
+            latch,
+            keys: KeyReader::new(agreed.keys.map_or(8_000, |keys| keys.clock_hz)),
+            here,
+            agreed,
+            // RFC 8866, section 5.2: a number that nobody else has.
+            session: rand::random::<u64>() >> 2,
+            version: 0,
+            offered: false,
+            connected: false,
+            held: false,
+            began: Instant::now(),
+            heard: Instant::now(),
+            strangers: 0,
+            untaken: 0,
+        }
+    }
+
+    /// The call whose first offer was made already, under this number.
+    pub(super) fn in_session(self, session: u64) -> Self {
+        Self { session, version: 1, ..self }
+    }
+
     /// Until somebody hangs up.
-    async fn run(&mut self, states: &mut DialogStateReceiver, hang_up: &CancellationToken) -> GoneWhy {
+    pub(super) async fn run(&mut self, states: &mut DialogStateReceiver, hang_up: &CancellationToken) -> GoneWhy {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let wire = self.wire.clone();
@@ -216,7 +250,7 @@ impl Call<'_> {
                 () = hang_up.cancelled() => return GoneWhy::ClosedHere,
                 state = states.recv() => match state {
                     None => return GoneWhy::Failed("the SIP stack let go of the call".into()),
-                    Some(DialogState::Terminated(_, reason)) => return gone(reason),
+                    Some(DialogState::Terminated(_, reason)) => return gone(self.dialog.role(), reason),
                     Some(state) => self.on_state(state).await,
                 },
                 received = wire.socket.recv_buf_from(&mut datagram) => {
@@ -235,7 +269,7 @@ impl Call<'_> {
     }
 
     /// The goodbye: the call is told first, so that it need not wait for the network.
-    async fn end(self, why: GoneWhy, finished: CancellationToken) {
+    pub(super) async fn end(self, why: GoneWhy, finished: CancellationToken) {
         if self.strangers + self.untaken + self.wire.unsent() + self.keys.ignored() > 0 {
             tracing::debug!(
                 strangers = self.strangers,
@@ -282,7 +316,7 @@ impl Call<'_> {
     }
 
     /// The ACK: sound flows. Where the offer was ours, it has the answer.
-    async fn on_ack(&mut self) {
+    pub(super) async fn on_ack(&mut self) {
         self.connected = true;
         if self.offered
             && let Some(ack) = self.dialog.last_remote_ack()
@@ -324,7 +358,7 @@ impl Call<'_> {
     }
 
     /// Does what was agreed on.
-    async fn follow(&mut self, theirs: &PhoneSdp, agreed: PhoneAgreed) {
+    pub(super) async fn follow(&mut self, theirs: &PhoneSdp, agreed: PhoneAgreed) {
         // On hold the old way a telephone names no address.
         if !theirs.address.ip().is_unspecified() {
             self.latch.moved(theirs.address);
@@ -417,27 +451,6 @@ impl Call<'_> {
 
 fn is_sdp() -> Vec<Header> {
     vec![Header::ContentType("application/sdp".into())]
-}
-
-/// Why a dialog is over.
-fn gone(reason: TerminatedReason) -> GoneWhy {
-    match reason {
-        TerminatedReason::UacBye | TerminatedReason::UacCancel => GoneWhy::ClosedByPeer,
-        TerminatedReason::UasBye => GoneWhy::ClosedHere,
-        TerminatedReason::Timeout => GoneWhy::NeverConnected,
-        other => GoneWhy::Failed(format!("{other:?}")),
-    }
-}
-
-/// RFC 3261, section 21.
-fn status_of(why: &OpenError) -> StatusCode {
-    match why {
-        OpenError::NoSuchPersona { .. } => StatusCode::NotFound,
-        OpenError::Blocked(_) => StatusCode::Decline,
-        OpenError::Full(_) => StatusCode::BusyHere,
-        OpenError::ShuttingDown => StatusCode::ServiceUnavailable,
-        _ => StatusCode::ServerInternalError,
-    }
 }
 
 const fn unspecified(like: IpAddr) -> IpAddr {

@@ -31,11 +31,19 @@ pub(super) struct Latch {
     said: SocketAddr,
     signalled: IpAddr,
     taken: Option<SocketAddr>,
+    /// It was called from here: its answer may be believed about where the sound goes, as two that wait for each other's first packet
+    /// wait for ever.
+    called: bool,
 }
 
 impl Latch {
     pub(super) const fn new(said: SocketAddr, signalled: IpAddr) -> Self {
-        Self { said, signalled, taken: None }
+        Self { said, signalled, taken: None, called: false }
+    }
+
+    /// Of a telephone that the server has called.
+    pub(super) const fn called(said: SocketAddr, signalled: IpAddr) -> Self {
+        Self { said, signalled, taken: None, called: true }
     }
 
     /// Whether a packet from there is the telephone's.
@@ -64,7 +72,7 @@ impl Latch {
     /// Where our packets go. To an address that SIP did not come from only when a packet has come from there: otherwise a caller
     /// could have sound sent to anybody.
     pub(super) fn target(&self) -> Option<SocketAddr> {
-        self.taken.or_else(|| (self.said.ip() == self.signalled).then_some(self.said))
+        self.taken.or_else(|| (self.called || self.said.ip() == self.signalled).then_some(self.said))
     }
 }
 

@@ -5,11 +5,14 @@
 //! docs/TELEPHONY.md for what is there, and what is not.
 
 mod call;
+mod dial;
 mod dialled;
+mod ending;
 mod guard;
 mod line;
 mod request;
 mod sdp;
+mod target;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
@@ -31,8 +34,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::call::registry::Registry;
 use crate::config::{SecretError, Sip};
+pub use dial::{Dialler, NotDialled};
 pub use dialled::{Dialled, NumbersFault};
 pub use guard::Guard;
+pub use target::{Outbound, Target, TargetFault, Trunk};
 
 /// What is understood here, as `Allow` has it.
 const ALLOWED: [Method; 7] =
@@ -55,6 +60,8 @@ pub enum SipError {
     Codecs,
     #[error(transparent)]
     Password(#[from] SecretError),
+    #[error("sip.outbound and sip.trunks: {0}")]
+    Outbound(#[from] TargetFault),
     #[error("SIP: {0}")]
     Stack(String),
 }
@@ -71,6 +78,13 @@ pub struct SipSettings {
     pub ring: Duration,
     /// `None`: a silent telephone is waited for.
     pub silent: Option<Duration>,
+    /// Whom the server may call.
+    pub outbound: Outbound,
+    /// Calls of the server's own at once.
+    pub outbound_most: u32,
+    pub outbound_a_minute: u32,
+    /// How long it rings there.
+    pub answer: Duration,
 }
 
 impl SipSettings {
@@ -96,6 +110,10 @@ impl SipSettings {
             guard: Guard::new(sip.passwords()?),
             ring: Duration::from_millis(u64::from(sip.ring_ms)),
             silent: (sip.silent_s > 0).then(|| Duration::from_secs(u64::from(sip.silent_s))),
+            outbound: Outbound::read(&sip.outbound, sip.trunk_passwords()?)?,
+            outbound_most: sip.outbound_most,
+            outbound_a_minute: sip.outbound_a_minute,
+            answer: Duration::from_secs(u64::from(sip.answer_s)),
         }))
     }
 }
@@ -109,6 +127,8 @@ pub struct SipCounts {
     pub refused: u64,
     /// Requests that were turned away because too many were in work.
     pub flooded: u64,
+    /// Calls that the server made, whatever came of them.
+    pub dialled: u64,
 }
 
 /// The telephones' side of a server.
@@ -124,12 +144,18 @@ struct Exchange {
     settings: SipSettings,
     address: SocketAddr,
     registry: Arc<Registry>,
-    dialogs: DialogLayer,
+    /// Shared with what the stack does in the background.
+    dialogs: Arc<DialogLayer>,
     places: Arc<Semaphore>,
     tasks: TaskTracker,
     answered: AtomicU64,
     refused: AtomicU64,
     flooded: AtomicU64,
+    dialled: AtomicU64,
+    /// Calls of the server's own: at once, and within a minute.
+    outbound: Arc<Semaphore>,
+    minute: Arc<Semaphore>,
+    stop: CancellationToken,
 }
 
 impl Switchboard {
@@ -163,9 +189,13 @@ impl Switchboard {
         let mut incoming = endpoint.incoming_transactions().map_err(|why| SipError::Stack(why.to_string()))?;
         let exchange = Arc::new(Exchange {
             address,
-            dialogs: DialogLayer::new(endpoint.inner.clone()),
+            dialogs: Arc::new(DialogLayer::new(endpoint.inner.clone())),
             places: Arc::new(Semaphore::new(registry.lines() * 2 + STRANGERS_MOST)),
             tasks: TaskTracker::new(),
+            outbound: Arc::new(Semaphore::new(settings.outbound_most as usize)),
+            minute: Arc::new(Semaphore::new(settings.outbound_a_minute as usize)),
+            stop: stop.clone(),
+            dialled: AtomicU64::new(0),
             settings,
             registry,
             answered: AtomicU64::new(0),
@@ -183,6 +213,11 @@ impl Switchboard {
         Ok(Self { address, exchange, stop })
     }
 
+    /// Who makes calls.
+    pub fn dialler(&self) -> Dialler {
+        Dialler(self.exchange.clone())
+    }
+
     /// What has come so far.
     pub fn counts(&self) -> SipCounts {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
@@ -191,6 +226,7 @@ impl Switchboard {
             answered: read(&exchange.answered),
             refused: read(&exchange.refused),
             flooded: read(&exchange.flooded),
+            dialled: read(&exchange.dialled),
         }
     }
 

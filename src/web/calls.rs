@@ -35,6 +35,9 @@ pub async fn open(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
+    if is_json(&headers) {
+        return super::outward::dial(&web, &headers, body).await;
+    }
     let offer = offer_in(&headers, body)?;
     let caller = named(asked.caller)?;
     let recorded = asked.record.unwrap_or(true);
@@ -69,6 +72,11 @@ pub(super) fn named(caller: Option<String>) -> Result<Option<String>, Refusal> {
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "bad-caller", detail, fix));
     }
     Ok(caller)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    kind.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("application/json")
 }
 
 /// The SDP offer of a request.

@@ -8,6 +8,7 @@ mod events;
 mod export;
 mod health;
 mod ice;
+mod outward;
 mod page;
 mod passes;
 mod recordings;
@@ -27,6 +28,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::call::registry::Registry;
 use crate::export::ExportHouse;
 use crate::recording::RecordingShelf;
+use crate::sip::Dialler;
 use crate::store::Reader;
 
 pub use doors::Doors;
@@ -52,6 +54,8 @@ pub struct Web {
     pub reviewers: Reviewers,
     /// Which doors are open beside the server's own.
     pub doors: Doors,
+    /// Who calls telephones, where there are any.
+    pub dialler: Option<Dialler>,
     /// What clients reach the server through where UDP does not.
     pub ice_servers: IceServers,
     /// Other sites whose pages may call this server; `*` is any.

@@ -146,6 +146,17 @@ pub async fn label(
 
 /// Lets through who may read everything.
 pub async fn guard(State(web): State<Web>, request: Request, next: Next) -> Result<Response, Refusal> {
+    match turned_away(&web, request.headers())? {
+        Some(refused) => Ok(refused),
+        None => Ok(next.run(request).await),
+    }
+}
+
+/// The answer to whoever may not read everything, nor cost the operator anything.
+///
+/// # Errors
+/// When nobody may.
+pub(super) fn turned_away(web: &Web, headers: &HeaderMap) -> Result<Option<Response>, Refusal> {
     match &web.reviewers {
         Reviewers::Anybody => {}
         Reviewers::Nobody => {
@@ -154,7 +165,7 @@ pub async fn guard(State(web): State<Web>, request: Request, next: Next) -> Resu
             return Err(Refusal::new(StatusCode::FORBIDDEN, "no-key-set", detail, fix));
         }
         Reviewers::Key(key) => {
-            let shown = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+            let shown = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
             let shown = shown.strip_prefix(b"Bearer ").unwrap_or_default();
             if !key.is(shown) {
                 let fix = "Send the key of review.key_env or review.key_file: Authorization: Bearer KEY.";
@@ -162,9 +173,9 @@ pub async fn guard(State(web): State<Web>, request: Request, next: Next) -> Resu
                     Refusal::new(StatusCode::UNAUTHORIZED, "bad-key", "The key is missing or wrong.", fix)
                         .into_response();
                 refused.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-                return Ok(refused);
+                return Ok(Some(refused));
             }
         }
     }
-    Ok(next.run(request).await)
+    Ok(None)
 }

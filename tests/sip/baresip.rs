@@ -1,4 +1,6 @@
-//! baresip as a caller: it plays a file, and keeps what it hears.
+//! baresip as a caller, or called: it plays a file, and keeps what it hears.
+
+#![allow(dead_code)] // each test program uses its own part of it
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -26,6 +28,8 @@ pub struct Baresip {
     folder: tempfile::TempDir,
     control: TcpStream,
     server: u16,
+    /// Where it is called.
+    pub sip: u16,
 }
 
 impl Baresip {
@@ -61,7 +65,10 @@ impl Baresip {
             heard = at("heard").display(),
         );
         std::fs::write(at("config"), config).expect("a file");
-        let account = format!("<sip:anna@127.0.0.1:{sip}>;regint=0;audio_codecs={};dtmfmode=rtpevent\n", sounds.codec);
+        let account = format!(
+            "<sip:anna@127.0.0.1:{sip}>;regint=0;audio_codecs={};dtmfmode=rtpevent;answermode=auto\n",
+            sounds.codec
+        );
         std::fs::write(at("accounts"), account).expect("a file");
         std::fs::write(at("contacts"), "").expect("a file");
         let log = File::create(at("log")).expect("a file");
@@ -84,7 +91,7 @@ impl Baresip {
                 Err(_) => std::thread::sleep(Duration::from_millis(50)),
             }
         };
-        Self { process, folder, control, server }
+        Self { process, folder, control, server, sip }
     }
 
     /// Calls this persona.

@@ -1,0 +1,372 @@
+//! A call that the server makes: from the question whether it may, over the ringing, to the answer or what came instead.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use duologue_signaling::phone_sdp::{self, PhoneSdp};
+use rsipstack::dialog::authenticate::Credential;
+use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
+use rsipstack::dialog::invitation::{InviteAsyncResult, InviteOption};
+use rsipstack::dialog::invite_dialog::InviteDialog;
+use rsipstack::sip::{Host, HostWithPort, Param, Response, StatusCodeKind, Transport, Uri};
+use rsipstack::transport::SipAddr;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::call::{Call, Parties};
+use super::line::{Latch, RtpLine, Wire};
+use super::target::{Target, TargetFault, Trunk};
+use super::{Exchange, sdp};
+use crate::call::leg::{Echoes, Leg};
+use crate::call::registry::{Asked, OpenError};
+use crate::call::wire;
+use crate::journal::{CallId, EndReason};
+use crate::peer::{Ending, GoneWhy, PeerEvent};
+
+/// A name is looked up for so long.
+const LOOK_UP: Duration = Duration::from_secs(5);
+/// A call that was given up is followed for so long: the INVITE's own time (64*T1, RFC 3261, section 17.1.1.2), and a little.
+const GIVEN_UP: Duration = Duration::from_secs(40);
+/// Of early media nothing is kept.
+const DATAGRAM: usize = 2_048;
+
+/// Why nobody was called.
+#[derive(Debug, thiserror::Error)]
+pub enum NotDialled {
+    #[error(transparent)]
+    Target(#[from] TargetFault),
+    #[error("{0} may not be called: no line of sip.outbound names it")]
+    NotAllowed(Target),
+    #[error("{0} calls of the server's own are under way: sip.outbound_most allows no more")]
+    AtOnce(u32),
+    #[error("{0} calls were made within a minute: sip.outbound_a_minute allows no more")]
+    TooFast(u32),
+    #[error("{host} is not found: {why}")]
+    NoSuchHost { host: String, why: String },
+    #[error("no port for the sound: {0}")]
+    NoPort(std::io::Error),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+/// Makes calls.
+#[derive(Clone)]
+pub struct Dialler(pub(super) Arc<Exchange>);
+
+/// A call that is to be made.
+struct Placed {
+    call: CallId,
+    invite: InviteOption,
+    there: IpAddr,
+    here: SocketAddr,
+    session: u64,
+    wire: Arc<Wire>,
+    events: mpsc::Sender<PeerEvent>,
+    hang_up: CancellationToken,
+    finished: CancellationToken,
+    /// However it ends, whoever waits for it is told.
+    _told: DropGuard,
+    _one_of: OwnedSemaphorePermit,
+}
+
+/// What came of the ringing.
+enum Rung {
+    Answered(Box<Response>),
+    /// It has an end already.
+    Ended(GoneWhy),
+    /// It was given up here, and the other side has yet to hear of it.
+    GivenUp(GoneWhy),
+}
+
+impl Dialler {
+    /// Calls, and gives the call's number at once; what comes of it is told by the call's end and events. `asked.caller` is who is
+    /// called, where memory knows him by another name than his address.
+    ///
+    /// # Errors
+    /// When it may not be called, or there is no room. Nothing is left behind then.
+    pub async fn dial(&self, to: &str, asked: Asked<'_>) -> Result<CallId, NotDialled> {
+        let (exchange, target) = (&self.0, Target::read(to)?);
+        let settings = &exchange.settings;
+        let trunk = settings.outbound.way(&target).ok_or_else(|| NotDialled::NotAllowed(target.clone()))?;
+        let one_of = exchange.outbound.clone().try_acquire_owned();
+        let one_of = one_of.map_err(|_| NotDialled::AtOnce(settings.outbound_most))?;
+        let minute = exchange.minute.clone().try_acquire_owned();
+        let minute = minute.map_err(|_| NotDialled::TooFast(settings.outbound_a_minute))?;
+        let hop = trunk.map_or(&target, |trunk| &trunk.ours);
+        let there = exchange.find(hop).await?;
+        let asked = Asked { caller: asked.caller.or_else(|| Some(target.name())), ..asked };
+        let admitted = exchange.registry.admit(asked).await?;
+        let here = exchange.here(there.ip());
+        let from = from(trunk, admitted.persona(), SocketAddr::new(here, exchange.address.port()));
+        let wire = exchange.wire(here, None).await.map_err(NotDialled::NoPort)?;
+        let (events, received) = wire::leg_events();
+        let (hang_up, finished) = (CancellationToken::new(), CancellationToken::new());
+        let session = rand::random::<u64>() >> 2;
+        let sound = SocketAddr::new(here, wire.port());
+        let invite = exchange.invite(&target, hop, trunk, from, there, session, sound);
+        let invite = invite.map_err(|_| TargetFault::Form(target.to_string()))?;
+        let leg = Leg {
+            events: received,
+            line: Arc::new(RtpLine(wire.clone())),
+            spoken: sdp::spoken(&phone_sdp::promised(exchange.first_codec())),
+            transport: "sip-out",
+            echoes: Echoes::Likely,
+            ending: Ending::new(hang_up.clone(), exchange.tasks.spawn(finished.clone().cancelled_owned())),
+        };
+        let told = finished.clone().drop_guard();
+        let call = exchange.registry.begin(admitted, leg)?;
+        exchange.dialled.fetch_add(1, Ordering::Relaxed);
+        exchange.count_for_a_minute(minute);
+        let placed = Placed {
+            call: call.clone(),
+            invite,
+            there: there.ip(),
+            here: sound,
+            session,
+            wire,
+            events,
+            hang_up,
+            finished,
+            _told: told,
+            _one_of: one_of,
+        };
+        let exchange = exchange.clone();
+        self.0.tasks.spawn(async move { exchange.place(placed).await });
+        Ok(call)
+    }
+}
+
+impl Exchange {
+    /// Where a host is. Of several addresses the first of the kind that is listened on.
+    pub(super) async fn find(&self, hop: &Target) -> Result<SocketAddr, NotDialled> {
+        let not_found = |why: String| NotDialled::NoSuchHost { host: hop.host.clone(), why };
+        let found = tokio::time::timeout(LOOK_UP, tokio::net::lookup_host(hop.place())).await;
+        let mut found = found
+            .map_err(|_| not_found(format!("no answer within {} s", LOOK_UP.as_secs())))?
+            .map_err(|why| not_found(why.to_string()))?;
+        let listen = self.address;
+        found
+            .find(|at| at.is_ipv4() == listen.is_ipv4())
+            .ok_or_else(|| not_found("it has no address of the kind that sip.listen has".into()))
+    }
+
+    /// One of a minute's calls is used up, whatever comes of it.
+    fn count_for_a_minute(&self, one: OwnedSemaphorePermit) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            let _ = stop.run_until_cancelled(tokio::time::sleep(Duration::from_secs(60))).await;
+            drop(one);
+        });
+    }
+
+    #[allow(clippy::too_many_arguments)] // each is one part of the request
+    fn invite(
+        &self,
+        target: &Target,
+        hop: &Target,
+        trunk: Option<&Trunk>,
+        from: Uri,
+        there: SocketAddr,
+        session: u64,
+        sound: SocketAddr,
+    ) -> Result<InviteOption, rsipstack::sip::Error> {
+        let transport = if hop.tcp { Transport::Tcp } else { Transport::Udp };
+        let here = SocketAddr::new(sound.ip(), self.address.port());
+        let credential = trunk.and_then(|trunk| {
+            let password = trunk.password.as_ref()?.reveal().to_owned();
+            Some(Credential { username: trunk.ours.user.clone(), password, ..Credential::default() })
+        });
+        Ok(InviteOption {
+            callee: target.uri()?,
+            contact: address(from.user().unwrap_or("duologue"), here, hop.tcp),
+            caller: from,
+            destination: Some(SipAddr::new(transport, HostWithPort::from(there))),
+            content_type: Some("application/sdp".into()),
+            offer: Some(phone_sdp::offer(sound, &self.settings.codecs, session, 1).into_bytes()),
+            credential,
+            ..InviteOption::default()
+        })
+    }
+
+    /// From the INVITE to the end of the call.
+    async fn place(self: Arc<Self>, mut placed: Placed) {
+        let (states_in, mut states) = self.dialogs.new_dialog_state_channel();
+        let invite = std::mem::take(&mut placed.invite);
+        let (dialog, mut asked) = match self.dialogs.do_invite_async(invite, states_in) {
+            Ok(asked) => asked,
+            Err(fault) => return placed.tell(GoneWhy::NotTaken(EndReason::Unreachable, fault.to_string())).await,
+        };
+        match self.wait(&dialog, &mut asked, &mut states, &placed).await {
+            Rung::Answered(answer) => self.talk(&dialog, &mut states, placed, &answer).await,
+            Rung::Ended(why) => placed.tell(why).await,
+            Rung::GivenUp(why) => {
+                placed.tell(why).await;
+                let end = async {
+                    if let Err(fault) = dialog.cancel().await {
+                        tracing::debug!(%fault, "a CANCEL was not answered");
+                    }
+                    let _ = (&mut asked).await;
+                    // It was answered in the same moment: to the other side it is a call, until it hears otherwise.
+                    if dialog.state().is_confirmed()
+                        && let Err(fault) = dialog.bye().await
+                    {
+                        tracing::debug!(%fault, "a BYE was not answered");
+                    }
+                };
+                if tokio::time::timeout(GIVEN_UP, end).await.is_err() {
+                    asked.abort();
+                }
+            }
+        }
+        self.dialogs.remove_dialog(&dialog.id());
+    }
+
+    /// While it rings. What comes before the answer (ringing tones, announcements) is not heard: nobody has answered yet.
+    async fn wait(
+        &self,
+        dialog: &InviteDialog,
+        asked: &mut JoinHandle<InviteAsyncResult>,
+        states: &mut DialogStateReceiver,
+        placed: &Placed,
+    ) -> Rung {
+        let patience = self.settings.answer;
+        let give_up = Instant::now() + patience;
+        let (mut rang, mut early) = (false, BytesMut::with_capacity(DATAGRAM));
+        loop {
+            tokio::select! {
+                biased;
+                () = placed.hang_up.cancelled() => return Rung::GivenUp(GoneWhy::ClosedHere),
+                () = tokio::time::sleep_until(give_up) => {
+                    let (reason, what) =
+                        if rang { (EndReason::NoAnswer, "nobody answered") } else { (EndReason::Unreachable, "it did not ring") };
+                    return Rung::GivenUp(GoneWhy::NotTaken(reason, format!("{what} within {} s", patience.as_secs())));
+                }
+                result = &mut *asked => return came_of(result, rang),
+                Some(state) = states.recv() => {
+                    if matches!(state, DialogState::Early(..)) && !rang {
+                        rang = true;
+                        tracing::debug!(call = placed.call, dialog = %dialog.id(), "it rings");
+                    }
+                }
+                _ = placed.wire.socket.recv_buf_from(&mut early) => {
+                    early.clear();
+                    early.reserve(DATAGRAM);
+                }
+            }
+        }
+    }
+
+    /// The call, once it is answered.
+    async fn talk(
+        self: &Arc<Self>,
+        dialog: &InviteDialog,
+        states: &mut DialogStateReceiver,
+        placed: Placed,
+        answer: &Response,
+    ) {
+        let read = PhoneSdp::read(&answer.body).and_then(|sdp| Ok((sdp.agree(&self.settings.codecs)?, sdp)));
+        let (agreed, theirs) = match read {
+            Ok(read) => read,
+            Err(why) => {
+                placed.tell(GoneWhy::NotTaken(EndReason::Unreachable, format!("its answer is of no use: {why}"))).await;
+                if let Err(fault) = dialog.bye().await {
+                    tracing::debug!(%fault, "a BYE was not answered");
+                }
+                return;
+            }
+        };
+        let latch = Latch::called(theirs.address, placed.there);
+        placed.wire.aim(latch.target());
+        let parties = Parties { exchange: self, dialog, events: placed.events.clone(), wire: placed.wire.clone() };
+        let mut held =
+            Call::new(parties, latch, phone_sdp::promised(self.first_codec()), placed.here).in_session(placed.session);
+        held.follow(&theirs, agreed).await;
+        held.on_ack().await;
+        let why = held.run(states, &placed.hang_up).await;
+        held.end(why, placed.finished.clone()).await;
+    }
+}
+
+impl Placed {
+    /// The call is over before it began.
+    async fn tell(&self, why: GoneWhy) {
+        tracing::info!(call = self.call, %why, "a call of ours was not answered");
+        // A call that does not read any more has ended by itself.
+        let _ = tokio::time::timeout(Duration::from_millis(100), self.events.send(PeerEvent::Gone(why))).await;
+        self.finished.cancel();
+    }
+}
+
+/// Who calls: ourselves at the trunk, or a persona here, so that the number that is shown can be called back.
+fn from(trunk: Option<&Trunk>, persona: &str, here: SocketAddr) -> Uri {
+    trunk
+        .and_then(|trunk| Target { port: None, tcp: false, ..trunk.ours.clone() }.uri().ok())
+        .unwrap_or_else(|| address(persona, here, false))
+}
+
+fn address(user: &str, at: SocketAddr, tcp: bool) -> Uri {
+    let user: String = user.chars().filter(|c| c.is_ascii_alphanumeric() || "+-._".contains(*c)).collect();
+    Uri {
+        scheme: Some(rsipstack::sip::Scheme::Sip),
+        auth: Some(user.into()),
+        host_with_port: HostWithPort { host: Host::IpAddr(at.ip()), port: Some(at.port().into()) },
+        params: if tcp { vec![Param::Transport(Transport::Tcp)] } else { Vec::new() },
+        ..Uri::default()
+    }
+}
+
+/// What the INVITE brought.
+fn came_of(result: Result<InviteAsyncResult, tokio::task::JoinError>, rang: bool) -> Rung {
+    let unreachable = |why: String| Rung::Ended(GoneWhy::NotTaken(EndReason::Unreachable, why));
+    match result {
+        Ok(Ok((_, Some(answer)))) if answer.status_code.kind() == StatusCodeKind::Successful => {
+            Rung::Answered(Box::new(answer))
+        }
+        Ok(Ok((_, Some(answer)))) => {
+            let code = answer.status_code.code();
+            Rung::Ended(GoneWhy::NotTaken(outcome(code, rang), format!("the other side answered {code}")))
+        }
+        Ok(Ok((_, None))) => unreachable("no answer came".into()),
+        Ok(Err(fault)) => unreachable(fault.to_string()),
+        Err(fault) => unreachable(fault.to_string()),
+    }
+}
+
+/// A refusal by its kind (RFC 3261, section 21). The stack makes a 408 of its own where nothing came at all.
+const fn outcome(code: u16, rang: bool) -> EndReason {
+    match code {
+        486 | 600 => EndReason::Busy,
+        403 | 603 | 607 | 608 => EndReason::Declined,
+        480 | 487 => EndReason::NoAnswer,
+        408 if rang => EndReason::NoAnswer,
+        _ => EndReason::Unreachable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_has_a_name() {
+        assert_eq!(outcome(486, true), EndReason::Busy);
+        assert_eq!(outcome(603, true), EndReason::Declined);
+        assert_eq!(outcome(480, false), EndReason::NoAnswer);
+        assert_eq!(outcome(408, true), EndReason::NoAnswer);
+        assert_eq!(outcome(408, false), EndReason::Unreachable, "nobody was there at all");
+        assert_eq!(outcome(404, false), EndReason::Unreachable);
+        assert_eq!(outcome(302, false), EndReason::Unreachable, "nobody is followed elsewhere: that costs");
+        assert_eq!(outcome(407, false), EndReason::Unreachable, "a password that does not fit");
+    }
+
+    #[test]
+    fn a_persona_s_name_is_an_address_whatever_is_in_it() {
+        let at = "192.0.2.1:5060".parse().expect("an address");
+        assert_eq!(address("night \"porter\"<x>", at, false).to_string(), "sip:nightporterx@192.0.2.1:5060");
+    }
+}

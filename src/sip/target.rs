@@ -1,0 +1,295 @@
+//! Whom the server may call: addresses, the rules that allow them, and the trunks that calls go through. Nothing is allowed that no
+//! rule names, because a call costs whoever makes it.
+
+use std::fmt;
+
+use rsipstack::sip::Uri;
+
+use crate::config::Secret;
+
+/// Longest user part: E.164 has 15 digits, a name in an exchange some 60 letters.
+const USER_MOST: usize = 128;
+/// Longest host name (RFC 1035, section 2.3.4).
+const HOST_MOST: usize = 253;
+/// SIP's own port.
+pub(super) const USUAL_PORT: u16 = 5_060;
+
+/// Why an address or a rule cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TargetFault {
+    #[error("'{0}' is no address to call: it is written sip:user@host, with a port or ;transport=tcp behind it")]
+    Form(String),
+    #[error(
+        "'{0}' is no rule: it is written user@host, user@host:port or user@host:*, with \"via TRUNK\" behind it where calls go through one"
+    )]
+    Rule(String),
+    #[error("'{0}' is no trunk: it is written NAME=sip:user@host VARIABLE")]
+    Trunk(String),
+    #[error("there is no trunk '{0}' in sip.trunks")]
+    NoTrunk(String),
+}
+
+/// Where a call is to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub user: String,
+    /// In small letters; an IPv6 address in its brackets.
+    pub host: String,
+    pub port: Option<u16>,
+    pub tcp: bool,
+}
+
+impl Target {
+    /// Reads an address as a person writes it. What could carry anything but a user, a host, a port and the transport (headers,
+    /// passwords, escapes) is no address here.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn read(text: &str) -> Result<Self, TargetFault> {
+        let fault = || TargetFault::Form(text.chars().take(80).collect());
+        let rest = text.trim().strip_prefix("sip:").ok_or_else(fault)?;
+        let (address, tcp) = match rest.split_once(';') {
+            None => (rest, false),
+            Some((address, params)) => match params.to_ascii_lowercase().as_str() {
+                "transport=udp" => (address, false),
+                "transport=tcp" => (address, true),
+                _ => return Err(fault()),
+            },
+        };
+        let (user, host) = address.split_once('@').ok_or_else(fault)?;
+        let user_ok = |c: char| c.is_ascii_alphanumeric() || "+*-._~!$&'()=".contains(c);
+        if user.is_empty() || user.len() > USER_MOST || !user.chars().all(user_ok) {
+            return Err(fault());
+        }
+        let (host, port) = host_and_port(host).ok_or_else(fault)?;
+        let port = port.map(str::parse).transpose().map_err(|_| fault())?;
+        if port == Some(0) {
+            return Err(fault());
+        }
+        Ok(Self { user: user.to_owned(), host, port, tcp })
+    }
+
+    /// The address as the stack has it.
+    pub(super) fn uri(&self) -> Result<Uri, rsipstack::sip::Error> {
+        Uri::try_from(self.to_string().as_str())
+    }
+
+    /// As memory names whom it knows.
+    pub fn name(&self) -> String {
+        format!("{}@{}", self.user, self.host)
+    }
+
+    /// As a look-up wants it.
+    pub(super) fn place(&self) -> (&str, u16) {
+        (self.host.trim_matches(['[', ']']), self.port.unwrap_or(USUAL_PORT))
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "sip:{}@{}", self.user, self.host)?;
+        if let Some(port) = self.port {
+            write!(out, ":{port}")?;
+        }
+        if self.tcp { out.write_str(";transport=tcp") } else { Ok(()) }
+    }
+}
+
+/// A host in small letters, and what stands behind its colon.
+fn host_and_port(text: &str) -> Option<(String, Option<&str>)> {
+    let end = if text.starts_with('[') { text.find(']')? + 1 } else { text.find(':').unwrap_or(text.len()) };
+    let (host, rest) = text.split_at(end);
+    let port = if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) };
+    let name_ok = |c: char| c.is_ascii_alphanumeric() || "-.*".contains(c);
+    let known = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(ip) => ip.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.len() <= HOST_MOST && host.chars().all(name_ok),
+    };
+    known.then(|| (host.to_ascii_lowercase(), port))
+}
+
+/// A way out that asks for a name and a password: an exchange or a provider.
+#[derive(Clone, Debug)]
+pub struct Trunk {
+    pub name: String,
+    /// Our own address there; calls go to its host.
+    pub ours: Target,
+    pub password: Option<Secret>,
+}
+
+/// One line of `sip.outbound`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Rule {
+    user: String,
+    host: String,
+    /// `None`: any.
+    port: Option<u16>,
+    trunk: Option<usize>,
+}
+
+impl Rule {
+    fn read(line: &str, trunks: &[Trunk]) -> Result<Self, TargetFault> {
+        let fault = || TargetFault::Rule(line.to_owned());
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (address, trunk) = match words.as_slice() {
+            [address] => (*address, None),
+            [address, "via", name] => {
+                let trunk = trunks.iter().position(|trunk| trunk.name == *name);
+                (*address, Some(trunk.ok_or_else(|| TargetFault::NoTrunk((*name).to_owned()))?))
+            }
+            _ => return Err(fault()),
+        };
+        let address = address.strip_prefix("sip:").unwrap_or(address);
+        let (user, host) = address.split_once('@').filter(|(user, _)| !user.is_empty()).ok_or_else(fault)?;
+        let (host, port) = host_and_port(host).ok_or_else(fault)?;
+        let port = match port {
+            Some("*") => None,
+            Some(port) => Some(port.parse().map_err(|_| fault())?),
+            None => Some(USUAL_PORT),
+        };
+        Ok(Self { user: user.to_owned(), host, port, trunk })
+    }
+
+    fn allows(&self, target: &Target) -> bool {
+        fits(&self.user, &target.user)
+            && fits(&self.host, &target.host)
+            && self.port.is_none_or(|port| port == target.port.unwrap_or(USUAL_PORT))
+    }
+}
+
+/// Whether a text has this form; `*` stands for any letters, none too. Linear in both but for one retry a star.
+fn fits(form: &str, text: &str) -> bool {
+    let mut parts = form.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+/// Whom the server may call, and through what.
+#[derive(Clone, Debug, Default)]
+pub struct Outbound {
+    rules: Vec<Rule>,
+    trunks: Vec<Trunk>,
+}
+
+impl Outbound {
+    /// # Errors
+    /// The first line that cannot be read.
+    pub fn read(rules: &[String], trunks: Vec<(String, Option<Secret>)>) -> Result<Self, TargetFault> {
+        let mut read = Vec::with_capacity(trunks.len());
+        for (line, password) in trunks {
+            let fault = || TargetFault::Trunk(line.clone());
+            let mut words = line.split_whitespace();
+            let (name, ours) = words.next().and_then(|word| word.split_once('=')).ok_or_else(fault)?;
+            // The second word was the password's; there is no third, and no second trunk of that name.
+            if words.nth(1).is_some() || name.is_empty() || read.iter().any(|trunk: &Trunk| trunk.name == name) {
+                return Err(fault());
+            }
+            read.push(Trunk { name: name.to_owned(), ours: Target::read(ours)?, password });
+        }
+        let rules = rules.iter().map(|line| Rule::read(line, &read)).collect::<Result<_, _>>()?;
+        Ok(Self { rules, trunks: read })
+    }
+
+    /// Whether it may be called: the first rule that names it. `Some(None)`: without a trunk.
+    pub fn way(&self, target: &Target) -> Option<Option<&Trunk>> {
+        // A star in a host is a rule's alone.
+        let rule = self.rules.iter().find(|rule| rule.allows(target)).filter(|_| !target.host.contains('*'))?;
+        Some(rule.trunk.and_then(|trunk| self.trunks.get(trunk)))
+    }
+
+    /// How many rules there are.
+    pub fn rules(&self) -> usize {
+        self.rules.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outbound(rules: &[&str]) -> Outbound {
+        let rules: Vec<String> = rules.iter().map(|rule| (*rule).to_owned()).collect();
+        let trunk = ("office=sip:4711@pbx.example.org OFFICE_PASSWORD".to_owned(), Some(Secret::of("x")));
+        Outbound::read(&rules, vec![trunk]).expect("rules")
+    }
+
+    fn may(outbound: &Outbound, to: &str) -> Option<Option<String>> {
+        outbound.way(&Target::read(to).expect("an address")).map(|trunk| trunk.map(|trunk| trunk.name.clone()))
+    }
+
+    #[test]
+    fn nobody_is_called_whom_no_rule_names() {
+        assert_eq!(may(&outbound(&[]), "sip:anna@127.0.0.1"), None);
+        let house = outbound(&["anna@127.0.0.1", "+4930*@pbx.example.org via office", "*@*.phones.example.org:*"]);
+        assert_eq!(may(&house, "sip:anna@127.0.0.1"), Some(None));
+        assert_eq!(may(&house, "sip:anna@127.0.0.1:5060;transport=tcp"), Some(None));
+        assert_eq!(may(&house, "sip:anna@127.0.0.1:9"), None, "another program's port");
+        assert_eq!(may(&house, "sip:annabel@127.0.0.1"), None);
+        assert_eq!(may(&house, "sip:+49301234@pbx.example.org"), Some(Some("office".into())));
+        assert_eq!(may(&house, "sip:+4930@PBX.example.org"), Some(Some("office".into())));
+        assert_eq!(may(&house, "sip:+882161234@pbx.example.org"), None, "a satellite");
+        assert_eq!(may(&house, "sip:x@a.phones.example.org:7070"), Some(None));
+        assert_eq!(may(&house, "sip:x@phones.example.org.evil.example"), None);
+    }
+
+    #[test]
+    fn an_address_has_nothing_in_it_but_an_address() {
+        for bad in [
+            "anna@x",
+            "sips:anna@x",
+            "tel:123",
+            "sip:x",
+            "sip:@x",
+            "sip:a@",
+            "sip:a@x?Replaces=1",
+            "sip:a:secret@x",
+            "sip:a@x;maddr=evil",
+            "sip:a@x\r\nEvil: 1",
+            "sip:a b@x",
+            "sip:a@x:0",
+            "sip:a@x:99999",
+            "sip:a@[::zz]",
+            "sip:a%40b@x",
+        ] {
+            assert!(Target::read(bad).is_err(), "{bad}");
+        }
+        let target = Target::read(" sip:Anna@Example.ORG:5070;transport=TCP ").expect("an address");
+        assert_eq!(target.to_string(), "sip:Anna@example.org:5070;transport=tcp");
+        assert_eq!(Target::read("sip:a@[::1]:7").expect("an address").place(), ("::1", 7));
+    }
+
+    #[test]
+    fn a_line_that_is_none_is_named() {
+        let read = |rule: &str| Outbound::read(&[rule.to_owned()], Vec::new()).map(|_| ());
+        assert_eq!(read("anna"), Err(TargetFault::Rule("anna".into())));
+        assert_eq!(read("a@b through office"), Err(TargetFault::Rule("a@b through office".into())));
+        assert_eq!(read("a@b via office"), Err(TargetFault::NoTrunk("office".into())));
+        for bad in ["office", "office=sip:1@b SECRET register"] {
+            let trunk = Outbound::read(&[], vec![(bad.into(), None)]).map(|_| ());
+            assert_eq!(trunk, Err(TargetFault::Trunk(bad.into())));
+        }
+        let twice = vec![("a=sip:1@b".into(), None), ("a=sip:2@b".into(), None)];
+        assert!(Outbound::read(&[], twice).is_err());
+    }
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        for (form, text, is) in [
+            ("*", "", true),
+            ("a*c", "abc", true),
+            ("a*c", "ac", true),
+            ("a*c", "acd", false),
+            ("a*b*c", "axbxc", true),
+            ("a*a", "a", false),
+            ("abc", "abcd", false),
+        ] {
+            assert_eq!(fits(form, text), is, "{form} {text}");
+        }
+    }
+}
