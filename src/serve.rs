@@ -1,8 +1,10 @@
 //! Ring 3: a running server, put together in the order in which things can fail: configuration, personas, models, media
 //! port, database, web. Every failure names itself and the way out before anything is served.
 
+mod cast;
+
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::assembly::{self, AssemblyError};
-use crate::audio::resample::Resampler;
-use crate::audio::{LINE_RATE, wav};
+use crate::call::engines::Engines;
 use crate::call::memory::MemoryHouse;
 use crate::call::registry::{House, Registry};
 use crate::config::{Config, Extractor, JudgeKind, KeepJournals, RecordCalls, SecretError};
@@ -21,10 +22,9 @@ use crate::dialogue::conversation::{
 };
 use crate::dialogue::endpoint::{EndWeights, EndpointSettings};
 use crate::dialogue::floor::FloorSettings;
-use crate::dialogue::persona::Persona;
 use crate::doors::audio_socket;
 use crate::export::{self, KeyFault};
-use crate::knowledge::{self, AsFound, KnowledgeHouse, Shelf, What, missing_folders, shelves};
+use crate::knowledge::{self, AsFound, KnowledgeHouse, Shelf, What, shelves};
 use crate::machine::MemorySettings;
 use crate::media::ear::EarSettings;
 use crate::media::far_ear::FarEarSettings;
@@ -37,6 +37,8 @@ use crate::store::{Store, StoreError};
 use crate::traces::Tracer;
 use crate::web::{self, Reviewers, Web};
 use crate::webhook::{self, Courier};
+
+pub use cast::load_personas;
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -111,18 +113,15 @@ impl Server {
         let shelves = shelves(&config.personas.dir, personas.iter().map(AsRef::as_ref));
         let shelf = config.recording.shelf()?;
         let recording = recording_house(config, &shelf)?;
-        let mut conversation = conversation_settings(config);
-        // Where the tuned judge's model is not there, the rules judge, and they are instant.
-        conversation.judging.beside = engines.judge.is_some();
         let (http, media) = (listener.local_addr().unwrap_or(config.http.listen), port.local_addr());
         let registry = Registry::new(House {
             port,
+            conversation: judged(conversation_settings(config), &engines),
             engines,
             recorder: store.recorder(),
             store: store.reader(),
             personas,
             default_persona: config.personas.default.clone(),
-            conversation,
             ear: ear_settings(config),
             redundancy_most: config.media.redundancy_most as u8,
             knowledge: knowledge_house(config, &store),
@@ -251,6 +250,12 @@ fn told(config: &Config, store: Store) -> Result<(Store, Option<webhook::Sending
     Ok((store.told(courier), Some(sending)))
 }
 
+/// Where the tuned judge's model is not there, the rules judge, and they are instant.
+fn judged(mut conversation: ConversationSettings, engines: &Engines) -> ConversationSettings {
+    conversation.judging.beside = engines.judge.is_some();
+    conversation
+}
+
 /// What personas know, looked up in the order of the index.
 fn knowledge_house(config: &Config, store: &Store) -> KnowledgeHouse {
     KnowledgeHouse { store: store.reader(), ranker: Arc::new(AsFound), passages: config.knowledge.passages }
@@ -352,66 +357,6 @@ async fn listen(at: SocketAddr) -> Result<TcpListener, ServeError> {
         std::io::ErrorKind::AddrInUse => ServeError::HttpInUse(at),
         _ => ServeError::Http { listen: at, why },
     })
-}
-
-/// Every `*.md` of the folder; all faults of all files at once.
-///
-/// # Errors
-/// When the folder cannot be read, a file has faults, two have one name, or the default is missing.
-pub fn load_personas(folder: &Path, default: &str) -> Result<Vec<Arc<Persona>>, ServeError> {
-    let unreadable = |why: std::io::Error| {
-        ServeError::Personas(format!("cannot read {}: {why}; set personas.dir in duologue.toml", folder.display()))
-    };
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
-        .map_err(unreadable)?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|kind| kind == "md"))
-        .collect();
-    files.sort();
-    let mut personas: Vec<Arc<Persona>> = Vec::new();
-    let mut faults = Vec::new();
-    for file in &files {
-        let text = std::fs::read_to_string(file).map_err(unreadable)?;
-        match Persona::parse(&text) {
-            Ok(persona) if personas.iter().any(|known| known.name == persona.name) => {
-                faults.push(format!("{}: the name '{}' is taken by another file", file.display(), persona.name));
-            }
-            Ok(mut persona) => {
-                match persona.plays.as_ref().map(|wav| recording(&folder.join(wav))).transpose() {
-                    Ok(sound) => persona.recording = sound,
-                    Err(why) => faults.push(format!("{}: plays: {why}", file.display())),
-                }
-                let missing = missing_folders(folder, &persona);
-                faults.extend(missing.iter().map(|fault| format!("{}: {fault}", file.display())));
-                personas.push(Arc::new(persona));
-            }
-            Err(found) => faults.extend(found.iter().map(|fault| format!("{}: {fault}", file.display()))),
-        }
-    }
-    if faults.is_empty() && !personas.iter().any(|persona| persona.name == default) {
-        faults.push(format!("personas.default is '{default}', but no file in {} has that name", folder.display()));
-    }
-    if faults.is_empty() { Ok(personas) } else { Err(ServeError::Personas(faults.join("\n"))) }
-}
-
-/// The longest recording that a persona plays: ten minutes take 115 MB.
-const RECORDING_MOST: Duration = Duration::from_secs(600);
-
-/// A WAV file as it goes over the line.
-fn recording(path: &Path) -> Result<Arc<[f32]>, String> {
-    let fault = |why: String| format!("cannot read {}: {why}", path.display());
-    let file = std::fs::File::open(path).map_err(|why| fault(why.to_string()))?;
-    let sound = wav::read(std::io::BufReader::new(file)).map_err(|why| fault(why.to_string()))?;
-    let rate_hz = sound.rate_hz;
-    let mono = sound.into_mono();
-    if mono.is_empty() || mono.len() as u64 > RECORDING_MOST.as_secs() * u64::from(rate_hz) {
-        return Err(fault(format!("it must hold sound, at most {} s of it", RECORDING_MOST.as_secs())));
-    }
-    let mut resampler = Resampler::new(rate_hz, LINE_RATE).map_err(|why| fault(why.to_string()))?;
-    let mut line = Vec::new();
-    resampler.push(&mono, &mut line);
-    resampler.flush(&mut line);
-    Ok(line.into())
 }
 
 /// The conversation's numbers as they are configured.

@@ -178,6 +178,7 @@ fn channels_are_made_where_the_table_says() {
         "src/store/",
         "src/recording/",
         "src/traces/",
+        "src/webhook/",
         "src/replay/",
         "src/backend/",
         "worker/src/",

@@ -100,7 +100,7 @@ pub fn read(text: &str) -> Result<Fragment, FragmentFault> {
 pub fn is_udp_address(candidate: &str) -> bool {
     let mut words = candidate.split_ascii_whitespace().skip(2);
     words.next().is_some_and(|transport| transport.eq_ignore_ascii_case("udp"))
-        && words.nth(1).is_some_and(|address| address.parse::<std::net::IpAddr>().is_ok())
+        && words.nth(1).is_some_and(|address| address.parse::<core::net::IpAddr>().is_ok())
 }
 
 /// The same offer with other credentials and other candidates, which stand in its first media section: an ICE restart.
