@@ -93,6 +93,15 @@ pub async fn voice_alone(config: &Config) -> Result<Arc<dyn Tts>, AssemblyError>
     voice(config, &Library::open(config.models.dir.clone())?, &pool(config)).await
 }
 
+/// Who says what lines mean, alone; `None` where the configuration or the models have nobody.
+///
+/// # Errors
+/// When its model cannot be read.
+pub async fn embedder_alone(config: &Config) -> Result<Option<Arc<dyn Embedder>>, AssemblyError> {
+    let tuned = tuned(config, &Library::open(config.models.dir.clone())?).await?;
+    Ok(tuned.map(|tuned| tuned as Arc<dyn Embedder>))
+}
+
 /// What all engines infer with, the embedded language model's process included.
 fn pool(config: &Config) -> Pool {
     match config.calls.inference_threads {

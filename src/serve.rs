@@ -2,6 +2,7 @@
 //! port, database, web. Every failure names itself and the way out before anything is served.
 
 mod cast;
+mod knowing;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,7 +25,7 @@ use crate::dialogue::endpoint::{EndWeights, EndpointSettings};
 use crate::dialogue::floor::FloorSettings;
 use crate::doors::audio_socket;
 use crate::export::{self, KeyFault};
-use crate::knowledge::{self, AsFound, KnowledgeHouse, Shelf, What, shelves};
+use crate::knowledge::shelves;
 use crate::machine::MemorySettings;
 use crate::media::ear::EarSettings;
 use crate::media::far_ear::FarEarSettings;
@@ -110,6 +111,7 @@ impl Server {
         let (store, tracing) = traced(config, Store::open(&config.store.path).await?)?;
         let (store, hooks) = told(config, store)?;
         let engines = assembly::assemble(config).await?;
+        let (knowledge, learner) = knowing::house(config, &store, engines.embedder.clone());
         let shelves = shelves(&config.personas.dir, personas.iter().map(AsRef::as_ref));
         let shelf = config.recording.shelf()?;
         let recording = recording_house(config, &shelf)?;
@@ -124,7 +126,7 @@ impl Server {
             default_persona: config.personas.default.clone(),
             ear: ear_settings(config),
             redundancy_most: config.media.redundancy_most as u8,
-            knowledge: knowledge_house(config, &store),
+            knowledge,
             web: web.map(|provider| SearchHouse { provider, results: config.search.results as usize }),
             memory: memory_house(config, &store),
             echo_canceller: config.media.echo_canceller,
@@ -148,7 +150,7 @@ impl Server {
         });
         let stop = CancellationToken::new();
         let web = tokio::spawn(answer(listener, router, stop.clone()));
-        let indexing = tokio::spawn(read_in(config.store.path.clone(), shelves));
+        let indexing = tokio::spawn(knowing::read_in(config.store.path.clone(), shelves, learner));
         let keeping = tokio::spawn(housekeeping(config, shelf, &store).run());
         let audio_socket = asterisk.as_ref().and_then(|listener| listener.local_addr().ok());
         let serve = |listener| tokio::spawn(audio_socket::serve(listener, registry.clone(), stop.clone()));
@@ -254,24 +256,6 @@ fn told(config: &Config, store: Store) -> Result<(Store, Option<webhook::Sending
 fn judged(mut conversation: ConversationSettings, engines: &Engines) -> ConversationSettings {
     conversation.judging.beside = engines.judge.is_some();
     conversation
-}
-
-/// What personas know, looked up in the order of the index.
-fn knowledge_house(config: &Config, store: &Store) -> KnowledgeHouse {
-    KnowledgeHouse { store: store.reader(), ranker: Arc::new(AsFound), passages: config.knowledge.passages }
-}
-
-/// Brings the index up to the personas' files. Calls are taken meanwhile, and answered with what is there.
-async fn read_in(database: PathBuf, shelves: Vec<Shelf>) {
-    let read = knowledge::index(&database, &shelves, |report| match report.what {
-        What::Faulty(why) => {
-            tracing::warn!(persona = report.persona, file = report.source, why, "a file of knowledge is skipped");
-        }
-        what => tracing::debug!(persona = report.persona, file = report.source, ?what, "knowledge"),
-    });
-    if let Err(fault) = read.await {
-        tracing::error!(%fault, "what personas know from files is not up to date");
-    }
 }
 
 /// Which doors are open beside the server's own, and for whom.

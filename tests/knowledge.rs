@@ -4,8 +4,10 @@ mod house;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
-use duologue::knowledge::{Report, Shelf, What, index};
+use duologue::backend::judge::TunedJudge;
+use duologue::knowledge::{KnowledgeHouse, Report, Shelf, What, index, meanings};
 use duologue::serve::load_personas;
 use duologue::store::{Reader, Store};
 use house::House;
@@ -143,6 +145,47 @@ async fn each_persona_knows_its_own_files_in_any_script() {
 }
 
 /// A server whose model says the line of its prompt that has the words it is asked for.
+/// The sections that are quoted for these words, the best first.
+async fn sections(house: &KnowledgeHouse, words: &str) -> Vec<String> {
+    let found = house.find("clinic", words).await.expect("readable");
+    found.into_iter().map(|passage| passage.heading).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_words_find_a_piece_and_chance_words_do_not() {
+    let Some(base) = duologue_judge::base_folder() else {
+        assert!(std::env::var_os("DUOLOGUE_REQUIRE_MODELS").is_none(), "run `duologue models fetch minilm`");
+        return println!("not tried: the encoder is not here");
+    };
+    let desk = Desk::new().await;
+    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("personas");
+    let shelf = Shelf { persona: "clinic".into(), folders: vec![home.join("clinic/knowledge")], home };
+    desk.index(&[shelf]).await;
+    let store = Reader::of(&desk.database);
+    let (known, learner) = meanings(Arc::new(TunedJudge::load(&base).expect("the encoder")));
+    let house = KnowledgeHouse { store: store.clone(), meanings: Some(known), passages: 3 };
+
+    let car = "Where can I leave my car?";
+    let notes = "Could you read me my neighbor's notes, Mr. Brown's? He asked me to.";
+    let open = "Could you tell me when you are open on Friday?";
+    let before = (sections(&house, notes).await, sections(&house, open).await);
+    assert!(!before.1.contains(&"Opening hours".into()), "by its words alone it is not found: {before:?}");
+    learner.learn(&store, &desk.database).await.expect("learnt");
+    assert_eq!(sections(&house, car).await, ["How to get here > By car"]);
+    assert!(sections(&house, open).await.contains(&"Opening hours".into()));
+    let certificates = "Certificates and letters".to_owned();
+    assert!(before.0.contains(&certificates), "it has words of the question: {before:?}");
+    assert!(!sections(&house, notes).await.contains(&certificates), "by chance");
+    assert!(sections(&house, "Thank you very much.").await.is_empty());
+
+    // The next server knows it at once.
+    let (known, learner) = meanings(Arc::new(TunedJudge::load(&base).expect("the encoder")));
+    let house = KnowledgeHouse { store: store.clone(), meanings: Some(known), passages: 3 };
+    learner.remember(&store).await.expect("readable");
+    assert_eq!(sections(&house, car).await, ["How to get here > By car"]);
+    assert!(store.unmeant_passages("all-MiniLM-L6-v2", 8).await.expect("readable").is_empty());
+}
+
 async fn reciting(more: &str, rules: &str) -> House {
     let script = tempfile::NamedTempFile::with_suffix(".yaml").expect("a file");
     std::fs::write(script.path(), format!("rules:\n{rules}otherwise: I see.\n")).expect("a script");

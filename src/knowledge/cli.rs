@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{AsFound, KnowledgeHouse, Shelf, What, index, pdf, shelves};
+use super::{KnowledgeHouse, Meanings, Shelf, What, index, meanings, pdf, shelves};
+use crate::assembly::embedder_alone;
 use crate::config::Config;
 use crate::serve::load_personas;
 use crate::store::{Reader, Store, StoreError};
@@ -92,7 +93,8 @@ async fn search(config: &Config, words: &str, persona: Option<String>) -> anyhow
     let persona = persona.unwrap_or_else(|| config.personas.default.clone());
     asked_for(config, Some(&persona))?;
     let store = reader(config)?;
-    let house = KnowledgeHouse { store, ranker: std::sync::Arc::new(AsFound), passages: config.knowledge.passages };
+    let meanings = known(config, &store).await?;
+    let house = KnowledgeHouse { store, meanings, passages: config.knowledge.passages };
     let found = house.find(&persona, words).await?;
     for passage in &found {
         let line = passage.line.map(|line| format!(":{line}"));
@@ -103,6 +105,14 @@ async fn search(config: &Config, words: &str, persona: Option<String>) -> anyhow
         println!("nothing that {persona} knows fits; `duologue knowledge list` names the files");
     }
     Ok(())
+}
+
+/// What a server has learnt of the pieces' meaning; nothing where this configuration has no embedding model.
+async fn known(config: &Config, store: &Reader) -> anyhow::Result<Option<Meanings>> {
+    let Some(embedder) = embedder_alone(config).await? else { return Ok(None) };
+    let (meanings, learner) = meanings(embedder);
+    learner.remember(store).await?;
+    Ok(Some(meanings))
 }
 
 fn asked_for(config: &Config, persona: Option<&str>) -> anyhow::Result<Vec<Shelf>> {

@@ -1,17 +1,19 @@
 //! Ring 3: what personas know from files. Folders of Markdown, plain text and PDF are read into chunks ([`text`], [`pdf`]), kept in
-//! the database's full-text index ([`index`]), and looked up beside the tick of a call. What a passage is, and how it is quoted, is
+//! the database's full-text index ([`index`]), and looked up beside the tick of a call: by their words, and by their meaning
+//! ([`meaning`]). What a passage is, and how it is quoted, is
 //! the core's.
 
 pub mod cli;
 mod index;
+pub mod meaning;
 pub mod pdf;
 mod text;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 pub use duologue_core::knowledge::*;
 pub use index::{Report, What, index};
+pub use meaning::{Learner, Meanings, meanings};
 pub use text::{Chunk, chunks_of};
 
 use crate::dialogue::persona::{Persona, PersonaFault, What as Fault};
@@ -21,7 +23,8 @@ use crate::store::{Reader, StoreError};
 #[derive(Clone)]
 pub struct KnowledgeHouse {
     pub store: Reader,
-    pub ranker: Arc<dyn Ranker>,
+    /// Finds by other words, too, where there is an embedding model.
+    pub meanings: Option<Meanings>,
     /// Passages for one turn: 0..=8.
     pub passages: u32,
 }
@@ -32,10 +35,12 @@ impl KnowledgeHouse {
     /// # Errors
     /// When the index cannot be read.
     pub async fn find(&self, persona: &str, words: &str) -> Result<Vec<Passage>, StoreError> {
-        let found = self.store.passages(persona, words).await?;
-        let mut ranked = self.ranker.rank(words, found);
-        ranked.truncate(self.passages as usize);
-        Ok(ranked)
+        let mut found = self.store.passages(persona, words).await?;
+        if let Some(meanings) = &self.meanings {
+            found = meanings.blend(&self.store, (persona, words), found, self.passages as usize).await?;
+        }
+        found.truncate(self.passages as usize);
+        Ok(found)
     }
 }
 

@@ -27,8 +27,8 @@ const RARE: usize = 2;
 
 /// The files that were read in, for writing. Each change is a transaction of its own, so that a call's rows never wait long.
 pub struct KnowledgeFiles {
-    path: PathBuf,
-    connection: SqliteConnection,
+    pub(super) path: PathBuf,
+    pub(super) connection: SqliteConnection,
 }
 
 /// A file that was read in, or could not be.
@@ -153,7 +153,7 @@ async fn put(
 }
 
 #[derive(FromRow)]
-struct Found {
+pub(super) struct Found {
     id: i64,
     source: String,
     heading: String,
@@ -163,8 +163,23 @@ struct Found {
     rank: f64,
 }
 
+impl Found {
+    pub(super) fn passage(self) -> Passage {
+        Passage {
+            chunk: Some(self.id),
+            origin: Origin::File,
+            source: self.source,
+            heading: self.heading,
+            line: self.line,
+            page: self.page,
+            text: self.text,
+            rank: self.rank as f32,
+        }
+    }
+}
+
 impl Reader {
-    /// Passages of this persona's files that fit `text`, the best first.
+    /// Passages of this persona's files that have words of `text`, the best first.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -213,17 +228,7 @@ fn fitting(found: Vec<Found>, sought: &[String]) -> Vec<Passage> {
     let common = |found: &Found| shares(&format!("{} {}", found.heading, found.text), sought);
     let rare = found.len() <= RARE;
     let fits = |found: &Found| rare || common(found) >= least;
-    let passage = |found: Found| Passage {
-        chunk: Some(found.id),
-        origin: Origin::File,
-        source: found.source,
-        heading: found.heading,
-        line: found.line,
-        page: found.page,
-        text: found.text,
-        rank: found.rank as f32,
-    };
-    found.into_iter().filter(fits).map(passage).collect()
+    found.into_iter().filter(fits).map(Found::passage).collect()
 }
 
 /// The question for FTS5: any of the words; of a script without spaces, any two characters that stand together. Words are letters

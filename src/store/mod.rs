@@ -10,6 +10,7 @@ mod journals;
 mod judging;
 mod knowledge;
 mod labels;
+mod meant;
 mod opening;
 mod orphans;
 mod read;

@@ -13,7 +13,7 @@ use duologue::call::registry::{Asked, House, Registry};
 use duologue::config::EchoCancelling;
 use duologue::dialogue::conversation::ConversationSettings;
 use duologue::dialogue::persona::Persona;
-use duologue::knowledge::{AsFound, KnowledgeHouse};
+use duologue::knowledge::KnowledgeHouse;
 use duologue::media::ear::EarSettings;
 use duologue::media::red;
 use duologue::media::rtp::RtpPacket;
@@ -91,7 +91,7 @@ async fn stage_with(opening: &str, asks: &[&str], network: Memory, consent: Opti
         redundancy_most: 4,
         echo_canceller: EchoCancelling::Auto,
         memory: None,
-        knowledge: KnowledgeHouse { store: store.reader(), ranker: Arc::new(AsFound), passages: 0 },
+        knowledge: KnowledgeHouse { store: store.reader(), meanings: None, passages: 0 },
         web: None,
         recording,
         journal,

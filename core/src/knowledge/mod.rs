@@ -59,24 +59,6 @@ fn telling_words(text: &str) -> Vec<String> {
     told
 }
 
-/// Puts what was found into the order in which the model reads it, best first. The order of the words alone ([`AsFound`]) is
-/// there; one that knows meanings takes its place here.
-pub trait Ranker: Send + Sync {
-    /// Some or all of `found`, the best first.
-    fn rank(&self, asked: &str, found: Vec<Passage>) -> Vec<Passage>;
-}
-
-/// The order of the index: BM25.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct AsFound;
-
-impl Ranker for AsFound {
-    fn rank(&self, _asked: &str, mut found: Vec<Passage>) -> Vec<Passage> {
-        found.sort_by(|a, b| b.rank.total_cmp(&a.rank));
-        found
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,12 +74,5 @@ mod tests {
         assert!(!hours.is_used_in("A sick note costs eighteen pounds."));
         assert!(!hours.is_used_in(""));
         assert!(!hours.is_used_in("No."), "nothing of it");
-    }
-
-    #[test]
-    fn without_an_opinion_the_best_of_the_index_comes_first() {
-        let found = vec![Passage { rank: 1.0, ..passage("a", "") }, Passage { rank: 3.0, ..passage("b", "") }];
-        let order: Vec<String> = AsFound.rank("", found).into_iter().map(|passage| passage.heading).collect();
-        assert_eq!(order, ["b", "a"]);
     }
 }
