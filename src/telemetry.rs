@@ -1,7 +1,9 @@
 //! The log: one line per thing worth knowing, on the standard error, quiet about the libraries below us.
 
-use tracing_subscriber::filter::EnvFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{EnvFilter, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{Log, LogFormat};
@@ -74,9 +76,14 @@ where
 {
     let base = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     match format {
-        LogFormat::Text => Box::new(base.compact().finish()),
-        LogFormat::Json => Box::new(base.json().flatten_event(true).finish()),
+        LogFormat::Text => Box::new(base.compact().finish().with(filter_fn(tells_no_password))),
+        LogFormat::Json => Box::new(base.json().flatten_event(true).finish().with(filter_fn(tells_no_password))),
     }
+}
+
+/// Below a warning `rsipstack` writes whole messages, answers to passwords included; no filter of an operator's opens that.
+fn tells_no_password(event: &Metadata<'_>) -> bool {
+    !event.target().starts_with("rsipstack") || *event.level() <= Level::WARN
 }
 
 #[cfg(test)]
@@ -108,6 +115,8 @@ mod tests {
             tracing::debug!(target: "duologue::call", "detail");
             tracing::warn!(target: "rtc_sctp::association", "chatter");
             tracing::info!(target: "sqlx::query", "statement");
+            tracing::info!(target: "rsipstack::transport", raw_message = "Authorization: Digest", "received");
+            tracing::warn!(target: "rsipstack::transport", "gone");
         });
         String::from_utf8(lines.iter().flatten().collect()).expect("UTF-8")
     }
@@ -119,6 +128,14 @@ mod tests {
         assert!(!quiet.contains("chatter") && !quiet.contains("statement"), "{quiet}");
         let named = logged(LogFormat::Text, "debug,rtc_sctp=warn,sqlx=info");
         assert!(named.contains("chatter") && named.contains("statement") && named.contains("detail"), "{named}");
+    }
+
+    #[test]
+    fn no_filter_opens_what_has_passwords_in_it() {
+        for filter in ["trace", "trace,rsipstack=trace", "rsipstack::transport=info"] {
+            assert!(!logged(LogFormat::Text, filter).contains("Authorization"), "{filter}");
+        }
+        assert!(logged(LogFormat::Text, "rsipstack=debug").contains("gone"), "what it warns of is told");
     }
 
     #[test]
