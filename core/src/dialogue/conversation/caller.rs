@@ -30,7 +30,6 @@ pub(super) struct CallerTurn {
     pub opened: CallTime,
     /// The last voiced sound.
     pub speech_end: CallTime,
-    pub speaking_ms: u32,
     /// Mean level of it, dBFS; 0.0 while nobody measured it.
     level_dbfs: f32,
     /// What is known of the words, final or not.
@@ -79,7 +78,6 @@ impl CallerTurn {
             started: at,
             opened: at,
             speech_end: at,
-            speaking_ms: 0,
             level_dbfs: 0.0,
             words: String::new(),
             stable: Stable::default(),
@@ -112,7 +110,6 @@ impl CallerTurn {
         if heard.speech && heard.silence_ms == 0 {
             self.speech_end = at;
             self.level_dbfs = heard.level_dbfs;
-            self.speaking_ms = self.speaking_ms.max(heard.speech_ms);
             if self.tail_asked || self.model_asked {
                 self.revise();
             }
@@ -129,6 +126,11 @@ impl CallerTurn {
         self.judge_asked = false;
         self.verdict = None;
         self.latency = LatencyParts::default();
+    }
+
+    /// From the first voiced sound of the turn to the last, seconds: breaths and commas are part of speaking.
+    pub fn speaking_s(&self) -> f32 {
+        self.speech_end.since(self.started).as_secs_f32()
     }
 
     pub fn evidence(&self) -> EndEvidence {
@@ -186,7 +188,6 @@ impl Conversation {
         caller.started = doubt.onset;
         caller.opened = at;
         caller.speech_end = at - std::time::Duration::from_millis(u64::from(heard.silence_ms));
-        caller.speaking_ms = caller.speaking_ms.max(doubt.voiced_ms);
         caller.level_dbfs = doubt.heard.level_dbfs;
         if doubt.answerable {
             caller.asked = Some(Asked::YesOrNo);

@@ -63,7 +63,7 @@ impl Conversation {
             memory: self.judged_memory(),
             history: self.history.last(JUDGE_TURNS),
             text: caller.words.clone(),
-            speaking_s: caller.speaking_ms as f32 / 1_000.0,
+            speaking_s: caller.speaking_s(),
             silence_s: at.since(caller.speech_end).as_secs_f32(),
             typed: caller.typed,
         });
