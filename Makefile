@@ -39,11 +39,11 @@ build: system ## The release binaries
 
 .PHONY: client
 client: ## The call page
-	cd client && { [ -d node_modules ] || npm ci --no-audit --no-fund; } && npm run --silent build
+	cd client && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; } && npm run --silent build
 
 .PHONY: browser
 browser: test-system
-	cd tests/browser && { [ -d node_modules ] || npm ci --no-audit --no-fund; }
+	cd tests/browser && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; }
 
 .PHONY: clients
 clients: ## What speaks to the server in the tests of its doors: OpenAI's SDKs and aiortc, in folders of their own
