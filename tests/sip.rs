@@ -12,9 +12,8 @@ use std::time::{Duration, Instant};
 use baresip::{Baresip, Sounds};
 use duologue::backend::scripted_voice::WordCode;
 use house::House;
+use house::rows::rows;
 use sipp::sipp;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
-use sqlx::{ConnectOptions as _, FromRow};
 
 const SIP: &str = "[sip]\nlisten = \"127.0.0.1:0\"\nrtp_first = 23000\nrtp_last = 24999\n";
 
@@ -25,16 +24,6 @@ async fn house(more: &str) -> House {
 
 fn port(house: &House) -> u16 {
     house.server.telephones.as_ref().expect("telephones").address.port()
-}
-
-async fn rows<R>(house: &House, sql: &'static str) -> Vec<R>
-where
-    R: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
-{
-    house.server.registry.settle().await;
-    let options = SqliteConnectOptions::new().filename(house.database()).read_only(true);
-    let mut database = options.connect().await.expect("a database");
-    sqlx::query_as(sql).fetch_all(&mut database).await.expect("rows")
 }
 
 /// Waits until every call is over, and its rows are written.

@@ -12,11 +12,10 @@ use std::time::{Duration, Instant};
 use baresip::{Baresip, Sounds};
 use duologue::backend::scripted_voice::WordCode;
 use house::House;
+use house::rows::rows;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use sipp::Called;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
-use sqlx::{ConnectOptions as _, FromRow};
 
 const SIP: &str = "[sip]\nlisten = \"127.0.0.1:0\"\nrtp_first = 28000\nrtp_last = 29999\n";
 
@@ -30,16 +29,6 @@ async fn house(more: &str) -> House {
 
 /// Whoever is called on this machine may be.
 const LOCAL: &str = "outbound = [\"*@127.0.0.1:*\"]\noutbound_a_minute = 100\n";
-
-async fn rows<R>(house: &House, sql: &'static str) -> Vec<R>
-where
-    R: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
-{
-    house.server.registry.settle().await;
-    let options = SqliteConnectOptions::new().filename(house.database()).read_only(true);
-    let mut database = options.connect().await.expect("a database");
-    sqlx::query_as(sql).fetch_all(&mut database).await.expect("rows")
-}
 
 async fn ask(house: &House, body: Value) -> (StatusCode, Value) {
     ask_with(house, "duologue", body).await
