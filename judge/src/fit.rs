@@ -72,7 +72,7 @@ fn sureness(floor: Floor, items: &[Item], scored: &[Scored], from: &Calibration)
     best.filter(|_| !items.is_empty()).map_or_else(|| from.clone(), |(_, best)| best)
 }
 
-/// With another bias of the floor and the same choices; none where the floor has no such bias, or where the margin cannot give it back.
+/// With another bias of the floor, and the same answers given; none where the floor has no such bias, or where the margin cannot give it back.
 fn biased(floor: Floor, from: &Calibration, bias: f32) -> Option<Calibration> {
     let mut tried = from.clone();
     let (old, margin) = match floor {

@@ -35,6 +35,9 @@ impl KnowledgeHouse {
     /// # Errors
     /// When the index cannot be read.
     pub async fn find(&self, persona: &str, words: &str) -> Result<Vec<Passage>, StoreError> {
+        if self.passages == 0 {
+            return Ok(Vec::new());
+        }
         let mut found = self.store.passages(persona, words).await?;
         if let Some(meanings) = &self.meanings {
             found = meanings.blend(&self.store, (persona, words), found, self.passages as usize).await?;
