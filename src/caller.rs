@@ -5,6 +5,7 @@ use std::path::Path;
 use clap::Subcommand;
 
 use crate::config::Config;
+use crate::recording::take_away_left;
 use crate::store::{AskedBy, CallerMemory, Reader, erase};
 
 /// What is remembered of callers
@@ -51,9 +52,12 @@ pub async fn run(config: &Config, command: CallerCommand) -> anyhow::Result<()> 
         CallerCommand::Show { name } => print!("{}", in_words(&known(&reader, &name).await?)),
         CallerCommand::Export { name } => println!("{}", serde_json::to_string_pretty(&known(&reader, &name).await?)?),
         CallerCommand::Erase { name } => {
-            let erased = erase(path, &config.recording.dir, &name, AskedBy::Operator).await?;
+            let shelf = config.recording.shelf()?;
+            let erased = erase(path, &shelf.folder, &name, AskedBy::Operator).await?;
             let erased = erased.ok_or_else(|| anyhow::anyhow!("there is no caller '{name}'"))?;
             println!("erased: {} facts, {} turns of {} calls", erased.facts, erased.turns, erased.calls);
+            let left = take_away_left(path, &shelf, None).await;
+            left.map_err(|why| anyhow::anyhow!("not all recordings are erased yet: {why}"))?;
         }
     }
     Ok(())

@@ -84,6 +84,7 @@ pub async fn findings(config: &Config, mut tell: impl FnMut(&Finding)) -> Vec<Fi
     add(vec![Finding::ok("configuration: every value is within its range")]);
     add(ground::secrets(config));
     add(ground::personas(config));
+    add(ground::object_store(config).await);
     let (database, served) = ground::database(config).await;
     add(vec![database]);
     add(ground::ports(config, served));

@@ -74,6 +74,9 @@ struct Inner {
     lost: Counter,
     delivered: Counter,
     undelivered: Counter,
+    stored: Counter,
+    store_failures: Counter,
+    unstored: Gauge,
 }
 
 impl Default for Meters {
@@ -107,6 +110,9 @@ impl Meters {
             lost: Counter::default(),
             delivered: Counter::default(),
             undelivered: Counter::default(),
+            stored: Counter::default(),
+            store_failures: Counter::default(),
+            unstored: Gauge::default(),
         };
         this.register();
         Self(Arc::new(this))
@@ -154,6 +160,21 @@ impl Meters {
         self.0.delivered.inc();
     }
 
+    /// A recording has come to its store.
+    pub fn recording_stored(&self) {
+        self.0.stored.inc();
+    }
+
+    /// So many finished recordings are still to go there.
+    pub fn recordings_waiting(&self, count: usize) {
+        self.0.unstored.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// The store of recordings did not do what it was asked for.
+    pub fn store_failed(&self) {
+        self.0.store_failures.inc();
+    }
+
     /// An entry could not be kept.
     pub fn lose(&self) {
         self.0.lost.inc();
@@ -198,6 +219,13 @@ impl Inner {
         r.register("rows_lost", "Entries that the database did not take", self.lost.clone());
         r.register("webhooks_delivered", "Webhooks that their receiver took", self.delivered.clone());
         r.register("webhooks_undelivered", "Webhooks that were given up", self.undelivered.clone());
+        r.register("recordings_stored", "Recordings that came to their store", self.stored.clone());
+        r.register("recordings_waiting", "Finished recordings that are still to go there", self.unstored.clone());
+        r.register(
+            "recording_store_failures",
+            "Times that the store of recordings failed",
+            self.store_failures.clone(),
+        );
     }
 
     fn turn(&self, turn: &TurnRow) {

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::config::Config;
-use crate::recording::{RecordingShelf, put_beside, silenced, take_place};
+use crate::recording::{RecordingShelf, Whereabouts, put_beside, silenced, take_away_left, take_place};
 use crate::store::{AskedBy, Reader, Redacted, SoundGone, Span, StoreError, redact};
 
 /// Take a span out of a call: sound, words, facts
@@ -40,6 +40,8 @@ pub enum RedactFault {
     Recording(String),
     #[error("the rows are redacted, and the recording {file} is not yet ({why}): the server does it at its next start")]
     NotInPlace { file: String, why: String },
+    #[error("the span is taken out, but the recording of before is not gone yet: {0}")]
+    StillStored(String),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -76,9 +78,9 @@ pub async fn take_out(
         let began = row.started_ms.max(0).unsigned_abs();
         let (from, to) = (span.from_ms.saturating_sub(began), span.to_ms.saturating_sub(began));
         path = Some((shelf.path(&row.file), row.file.clone()));
-        let (shelf_then, file, key_id) = (shelf.clone(), row.file.clone(), row.key_id.clone());
+        let (shelf_then, at, key_id) = (shelf.clone(), Whereabouts::from(row), row.key_id.clone());
         let made =
-            tokio::task::spawn_blocking(move || silence_beside(&shelf_then, &file, key_id.as_deref(), from, to)).await;
+            tokio::task::spawn_blocking(move || silence_beside(&shelf_then, &at, key_id.as_deref(), from, to)).await;
         sound = made.map_err(std::io::Error::other).flatten().map_err(|why| RedactFault::Recording(why.to_string()))?;
     }
     let journal = reader.journal(&span.call).await?.filter(|row| row.removed_utc_ms.is_none());
@@ -90,18 +92,20 @@ pub async fn take_out(
     if let (Some((path, file)), Some(_)) = (path, sound) {
         take_place(&path).map_err(|why| RedactFault::NotInPlace { file, why: why.to_string() })?;
     }
+    let left = take_away_left(database, &shelf, Some(&span.call)).await;
+    left.map_err(|why| RedactFault::StillStored(why.to_string()))?;
     Ok(redacted)
 }
 
 fn silence_beside(
     shelf: &RecordingShelf,
-    file: &str,
+    at: &Whereabouts,
     was: Option<&str>,
     from_ms: u64,
     to_ms: u64,
 ) -> std::io::Result<Option<SoundGone>> {
-    let Some(silenced) = silenced(&shelf.contents(file)?, from_ms, to_ms)? else { return Ok(None) };
-    let key_id = put_beside(shelf, &shelf.path(file), &silenced.file, was)?;
+    let Some(silenced) = silenced(&shelf.contents(at.clone())?, from_ms, to_ms)? else { return Ok(None) };
+    let key_id = put_beside(shelf, &shelf.path(&at.file), &silenced.file, was)?;
     Ok(Some(SoundGone {
         first_page: silenced.first_page,
         last_page: silenced.last_page,

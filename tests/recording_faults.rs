@@ -2,10 +2,8 @@
 
 mod house;
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::SocketAddr;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,45 +13,8 @@ use duologue::replay::{journal_of, open};
 use duologue::store::{Reader, RecordingView};
 use duologue::time::{CallTime, TICK};
 use duologue_core::replay::again::again;
+use house::process::{serving, until};
 use house::typed::TypedCall;
-
-/// Waits for something on the disk, at most some twenty seconds.
-async fn until<T>(what: &str, mut there: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..2_000 {
-        if let Some(found) = there() {
-            return found;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("{what} did not come");
-}
-
-/// A process that gets SIGKILL when it is dropped, also where a test fails before.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        self.0.kill().expect("SIGKILL");
-        self.0.wait().expect("an end");
-    }
-}
-
-/// The program itself, serving, and where.
-fn serving(config: &Path) -> (Killed, SocketAddr) {
-    let mut server = Command::new(env!("CARGO_BIN_EXE_duologue"))
-        .arg("--config")
-        .arg(config)
-        .arg("serve")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map(Killed)
-        .expect("the server");
-    // Nobody reads what it says after that, and it goes on all the same.
-    let mut lines = BufReader::new(server.0.stdout.take().expect("its output")).lines().map_while(Result::ok);
-    let ready = lines.find_map(|line| Some(line.split("http://").nth(1)?.split(' ').next()?.to_owned()));
-    (server, ready.expect("the server is ready").parse().expect("an address"))
-}
 
 /// Settings of a server that records into this folder, sealed where there is a key.
 fn settings(folder: &Path, key: Option<&str>) -> PathBuf {
@@ -77,8 +38,8 @@ fn settings(folder: &Path, key: Option<&str>) -> PathBuf {
 /// Kills a server in the middle of a call; the next one plays what there is of it. `keys` open it.
 async fn killed_and_heard(folder: &Path, config: &Path, keys: SealKeys) -> RecordingView {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let shelf = RecordingShelf { folder: folder.join("recordings"), keys };
-    let (server, http) = serving(config);
+    let shelf = RecordingShelf { folder: folder.join("recordings"), keys, objects: None };
+    let (server, http) = serving(config, &[]);
     let call = TypedCall::open_at(http, "").await;
     // The call's journal lies there, too.
     let name = |path: PathBuf| {
@@ -92,7 +53,7 @@ async fn killed_and_heard(folder: &Path, config: &Path, keys: SealKeys) -> Recor
     drop(call);
     let (left_ms, ..) = shelf.length_of(&file).expect("every whole page of it");
 
-    let (_server, http) = serving(config);
+    let (_server, http) = serving(config, &[]);
     let rows = Reader::of(&folder.join("calls.db"));
     let mut row = rows.recording(&id).await.expect("readable").expect("a row");
     for _ in 0..2_000 {

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use super::Finding;
 use crate::config::Config;
+use crate::recording::Probed;
 use crate::serve::load_personas;
 use crate::sip::SipSettings;
 use crate::store::{self, Probe, StoreError};
@@ -35,6 +36,30 @@ fn sealing(config: &Config) -> Option<Finding> {
         }
         Err(error) => Some(Finding::error("secrets", error)),
     }
+}
+
+/// The store that recordings move to, where there is one: can we send, read and take away?
+pub(super) async fn object_store(config: &Config) -> Vec<Finding> {
+    let Some(place) = &config.recording.store else { return Vec::new() };
+    // A missing secret has been told already.
+    let Some(objects) = config.recording.shelf().ok().and_then(|shelf| shelf.objects) else { return Vec::new() };
+    let what = format!("recordings: the store s3://{}", place.bucket);
+    let mut findings = match objects.probe().await {
+        Ok(Probed { keeps_versions: true }) => vec![Finding::warn(
+            format!("{what} takes, gives and removes, and keeps what is removed as a version of before"),
+            "turn versioning off for the bucket, or have a lifecycle rule expire old versions: else what is erased stays there",
+        )],
+        Ok(_) => vec![Finding::ok(format!("{what} takes, gives and removes"))],
+        Err(why) => vec![Finding::fail(
+            format!("{what} does not do what it is for: {why}"),
+            "until it does, recordings stay in the folder of recording.dir",
+        )],
+    };
+    if config.recording.store_endpoint.as_ref().is_some_and(|url| url.as_str().starts_with("http://")) {
+        let way_out = "name an https:// address as recording.store_endpoint, unless nobody listens on the way";
+        findings.push(Finding::warn(format!("{what} is reached without TLS"), way_out));
+    }
+    findings
 }
 
 /// The files that say who the agent is.

@@ -314,10 +314,17 @@ impl fmt::Debug for Secret {
 /// Why a secret is not there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
-    #[error("{key} names the environment variable {name}, which is not set: set it, or use {key}'s file form")]
+    #[error("{key} names the environment variable {name}, which is not set: set it{}", file_form(key))]
     NotInEnvironment { key: &'static str, name: String },
     #[error("{key} names {}, which gives no key: {why}", path.display())]
     NotInFile { key: &'static str, path: PathBuf, why: String },
     #[error("the key of {key} has {found} characters, and {least} are the least: `openssl rand -hex 32` makes one")]
     TooShort { key: &'static str, found: usize, least: usize },
+    #[error("recording.store cannot be used: {0}; look at store_endpoint and store_region")]
+    NoStore(String),
+}
+
+/// The other way out, where a key has one.
+fn file_form(key: &str) -> String {
+    if key.starts_with("recording.store_") { String::new() } else { format!(", or use {key}'s file form") }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::recording::Whereabouts;
 use crate::review::{AskFault, Limits, ask_with};
 
 /// A row by the names of its columns.
@@ -101,9 +102,10 @@ impl Gathered {
         self.rows("recordings").first().filter(|row| row.get("removed_utc_ms").is_none_or(Value::is_null))
     }
 
-    /// The name of its file.
-    pub fn recording_file(&self) -> Option<&str> {
-        self.recording()?.get("file")?.as_str()
+    /// Where it lies.
+    pub fn recording_at(&self) -> Option<Whereabouts> {
+        let text = |name: &str| self.recording()?.get(name)?.as_str().map(str::to_owned);
+        Some(Whereabouts { file: text("file")?, object: text("object") })
     }
 
     /// The moment of the call with which the recording begins; 0 where there is none.

@@ -125,11 +125,11 @@ impl ExportHouse {
     }
 
     async fn vcon(&self, gathered: &Gathered, carried: Carried) -> Result<Vec<u8>, ExportFault> {
-        let sound = match gathered.recording_file() {
+        let sound = match gathered.recording_at() {
             None => None,
-            Some(file) => {
-                let (shelf, file) = (self.recordings.clone(), file.to_owned());
-                let read = tokio::task::spawn_blocking(move || shelf.contents(&file)).await;
+            Some(at) => {
+                let shelf = self.recordings.clone();
+                let read = tokio::task::spawn_blocking(move || shelf.contents(at)).await;
                 let bytes = read.map_err(std::io::Error::other).flatten();
                 let bytes = bytes.map_err(|why| ExportFault::Recording(why.to_string()))?;
                 let pages = recording::page_hashes(&bytes).map_err(|why| ExportFault::Recording(why.to_string()))?;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
+use super::moving::Moving;
 use super::sealed::SealKey;
 use super::shelf::RecordingShelf;
 use super::silence::{settle_place, waiting_in};
@@ -108,7 +109,7 @@ pub fn remove(
     Ok(())
 }
 
-/// Keeps the folder: files whose server died get their rows' numbers, old ones go.
+/// Keeps the folder: files whose server died get their rows' numbers, finished ones move to the store where there is one, old ones go.
 pub struct Housekeeping {
     pub shelf: RecordingShelf,
     pub store: Reader,
@@ -126,7 +127,15 @@ impl Housekeeping {
         self.mend().await;
         loop {
             self.sweep(utc_ms()).await;
-            tokio::time::sleep(SWEEP_EVERY).await;
+            let next = tokio::time::Instant::now() + SWEEP_EVERY;
+            let mut moving = Moving::default();
+            if self.shelf.objects.is_none() {
+                tokio::time::sleep_until(next).await;
+            }
+            while tokio::time::Instant::now() < next {
+                self.move_out(&mut moving).await;
+                tokio::time::sleep(moving.pause).await;
+            }
         }
     }
 
@@ -143,6 +152,10 @@ impl Housekeeping {
         }
         for (_, file) in self.store.removed_recordings().await.unwrap_or_default() {
             // An erasure that was cut short.
+            let _ = std::fs::remove_file(self.shelf.path(&file));
+        }
+        for file in self.store.stored_files().await.unwrap_or_default() {
+            // The row was kept when the power failed, and the folder's change was not.
             let _ = std::fs::remove_file(self.shelf.path(&file));
         }
         for (call, path) in waiting_in(&self.shelf.folder) {

@@ -1,9 +1,12 @@
 //! Where recordings lie, and what opens them.
 
 use std::io::{self, Cursor, Read, Seek, Write as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Peaks;
+use super::objects::ObjectShelf;
 use super::ogg_file::{length_in, peaks_in};
 use super::pages::pages;
 use super::sealed::{MARK, SealKeys, sealed};
@@ -12,16 +15,33 @@ use super::sealed::{MARK, SealKeys, sealed};
 pub(super) trait Sound: Read + Seek {}
 impl<T: Read + Seek> Sound for T {}
 
-/// The folder of recordings and journals, and the keys of those that are sealed.
+/// Where a recording lies: in the folder, on the store, or on its way from one to the other, when it is in both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Whereabouts {
+    /// Its name in the folder.
+    pub file: String,
+    /// What it is called on the store, `s3://bucket/...`.
+    pub object: Option<String>,
+}
+
+impl<T: AsRef<str> + ?Sized> From<&T> for Whereabouts {
+    fn from(file: &T) -> Self {
+        Self { file: file.as_ref().to_owned(), object: None }
+    }
+}
+
+/// The folder of recordings and journals, the store that finished ones move to, and the keys of those that are sealed.
 #[derive(Clone, Debug, Default)]
 pub struct RecordingShelf {
     pub folder: PathBuf,
     pub keys: SealKeys,
+    /// `None` keeps all of them in the folder.
+    pub objects: Option<Arc<ObjectShelf>>,
 }
 
 impl From<&Path> for RecordingShelf {
     fn from(folder: &Path) -> Self {
-        Self { folder: folder.to_path_buf(), keys: SealKeys::default() }
+        Self { folder: folder.to_path_buf(), ..Self::default() }
     }
 }
 
@@ -40,40 +60,81 @@ impl RecordingShelf {
     /// A recording as Ogg/Opus, whether it is sealed or not.
     ///
     /// # Errors
-    /// When it cannot be read, or is sealed and its key is not here; the text names the file.
-    pub fn contents(&self, file: &str) -> io::Result<Vec<u8>> {
-        let named = |why: io::Error| io::Error::new(why.kind(), format!("{file}: {why}"));
-        std::fs::read(self.path(file)).and_then(|bytes| self.keys.opened(bytes)).map_err(named)
+    /// When it cannot be read, or is sealed and its key is not here; the text names the file. One on the store is fetched, for which the
+    /// thread must be one of a runtime that may wait (`spawn_blocking`).
+    pub fn contents(&self, at: impl Into<Whereabouts>) -> io::Result<Vec<u8>> {
+        let at = at.into();
+        let named = |why: io::Error| io::Error::new(why.kind(), format!("{}: {why}", at.file));
+        let bytes = match std::fs::read(self.path(&at.file)) {
+            Err(why) if why.kind() == io::ErrorKind::NotFound => self.fetched(&at, None),
+            read => read,
+        };
+        bytes.and_then(|bytes| self.keys.opened(bytes)).map_err(named)
     }
 
-    /// True where it is sealed.
+    /// Some bytes of one that is not sealed, without the rest of it.
+    ///
+    /// # Errors
+    /// As [`Self::contents`], and where it has no such bytes.
+    pub fn part(&self, at: &Whereabouts, range: Range<u64>) -> io::Result<Vec<u8>> {
+        let here = std::fs::File::open(self.path(&at.file)).and_then(|mut file| {
+            file.seek(io::SeekFrom::Start(range.start))?;
+            let mut part = Vec::new();
+            file.take(range.end - range.start).read_to_end(&mut part).map(|_| part)
+        });
+        match here {
+            Err(why) if why.kind() == io::ErrorKind::NotFound => self.fetched(at, Some(range)),
+            read => read,
+        }
+    }
+
+    /// What is not in the folder, from the store.
+    fn fetched(&self, at: &Whereabouts, range: Option<Range<u64>>) -> io::Result<Vec<u8>> {
+        match (&at.object, &self.objects) {
+            (None, _) => Err(io::Error::new(io::ErrorKind::NotFound, "the file is not in its folder")),
+            (Some(object), None) => {
+                Err(io::Error::other(format!("it lies at {object}, and recording.store is not set: set it again")))
+            }
+            (Some(object), Some(objects)) => objects.fetch_here(object, range),
+        }
+    }
+
+    /// True where it is in the folder.
+    pub fn is_here(&self, file: &str) -> bool {
+        self.path(file).exists()
+    }
+
+    /// True where its file in the folder is sealed.
     pub fn is_sealed(&self, file: &str) -> bool {
         let mut mark = [0; MARK.len()];
         std::fs::File::open(self.path(file)).and_then(|mut file| file.read_exact(&mut mark)).is_ok() && mark == *MARK
     }
 
-    /// A recording to be read from; one that is not sealed is not taken into memory.
-    fn sound(&self, file: &str) -> io::Result<Box<dyn Sound>> {
-        if self.is_sealed(file) {
-            return Ok(Box::new(Cursor::new(self.contents(file)?)));
+    /// A recording to be read from; one that is here and not sealed is not taken into memory.
+    fn sound(&self, at: &Whereabouts) -> io::Result<Box<dyn Sound>> {
+        if self.is_sealed(&at.file) {
+            return Ok(Box::new(Cursor::new(self.contents(at.clone())?)));
         }
-        Ok(Box::new(io::BufReader::new(std::fs::File::open(self.path(file))?)))
+        match std::fs::File::open(self.path(&at.file)) {
+            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(Box::new(Cursor::new(self.contents(at.clone())?))),
+            file => Ok(Box::new(io::BufReader::new(file?))),
+        }
     }
 
     /// How loud both sides were.
     ///
     /// # Errors
     /// As [`Self::contents`], or when it is no recording of ours.
-    pub fn peaks(&self, file: &str) -> io::Result<Peaks> {
-        peaks_in(self.sound(file)?)
+    pub fn peaks(&self, at: impl Into<Whereabouts>) -> io::Result<Peaks> {
+        peaks_in(self.sound(&at.into())?)
     }
 
     /// How long it plays (milliseconds), its size and its hash, as if it were not sealed.
     ///
     /// # Errors
     /// As [`Self::contents`], or when no page of it is whole.
-    pub fn length_of(&self, file: &str) -> io::Result<(u64, u64, String)> {
-        length_in(&mut *self.sound(file)?)
+    pub fn length_of(&self, at: impl Into<Whereabouts>) -> io::Result<(u64, u64, String)> {
+        length_in(&mut *self.sound(&at.into())?)
     }
 
     /// Puts a recording of ours here, sealed where there is a key; gives what [`Self::length_of`] would, and the id of the key.

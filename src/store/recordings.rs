@@ -7,6 +7,7 @@ use super::StoreError;
 use super::read::Reader;
 use super::rows::{Kept, whole};
 use crate::journal::{CallId, Entry, RecordingGone};
+use crate::recording::Whereabouts;
 
 /// A call's recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
@@ -24,6 +25,16 @@ pub struct RecordingView {
     pub removed_why: Option<String>,
     /// The id of the key that it is sealed with.
     pub key_id: Option<String>,
+    /// What it is called on the store, `s3://bucket/...`, where it is there or on its way.
+    pub object: Option<String>,
+    /// Since when it is there, and no more in the folder.
+    pub stored_utc_ms: Option<i64>,
+}
+
+impl From<&RecordingView> for Whereabouts {
+    fn from(row: &RecordingView) -> Self {
+        Self { file: row.file.clone(), object: row.object.clone() }
+    }
 }
 
 pub(super) async fn began(

@@ -319,7 +319,8 @@ async fn tell(
     .execute(&mut *connection)
     .await?;
     if let Some(sound) = sound {
-        sqlx::query("UPDATE recordings SET sha256 = ?2, bytes = ?3, key_id = ?4 WHERE call = ?1")
+        // It is in the folder again, and on the store there is still the one of before (`unremoved`).
+        sqlx::query("UPDATE recordings SET sha256 = ?2, bytes = ?3, key_id = ?4, object = NULL, stored_utc_ms = NULL WHERE call = ?1")
             .bind(&span.call)
             .bind(&sound.sha256_after)
             .bind(whole(sound.bytes))

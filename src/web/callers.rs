@@ -10,7 +10,9 @@ use serde::Deserialize;
 use super::Web;
 use super::calls::unreadable;
 use super::errands::{read, text_in};
+use super::recordings::still_stored;
 use super::refusal::Refusal;
+use crate::recording::take_away_left;
 use crate::store::{AskedBy, StoreError, correct_fact, erase, forget_fact};
 
 /// Longest value of a fact, characters.
@@ -39,6 +41,8 @@ pub async fn forget(State(web): State<Web>, Path(name): Path<String>) -> Result<
     match erase(web.store.path(), &web.recordings.folder, &name, AskedBy::Http).await {
         Ok(Some(_)) => {
             web.registry.recollect(&name);
+            let left = take_away_left(web.store.path(), &web.recordings, None).await;
+            left.map_err(|why| still_stored(format!("The caller is erased, but not all recordings are: {why}.")))?;
             Ok(StatusCode::NO_CONTENT)
         }
         Ok(None) => Err(no_such_caller()),

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::Web;
 use super::calls::unreadable;
 use super::errands::{read, text_in};
+use super::recordings::still_stored;
 use super::refusal::Refusal;
 use crate::export::{As, Carried, ExportFault};
 use crate::redaction::{RedactFault, take_out};
@@ -103,6 +104,7 @@ pub async fn redact(
                 Refusal::new(StatusCode::BAD_REQUEST, "bad-span", detail, fix)
             }
             RedactFault::Store(fault) => unreadable(&fault),
+            RedactFault::StillStored(_) => still_stored(detail),
             RedactFault::Recording(_) | RedactFault::NotInPlace { .. } => {
                 let fix = "Look into the folder of recording.dir.";
                 Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "recording-unreadable", detail, fix)

@@ -10,14 +10,14 @@ use super::Web;
 use super::calls::unreadable;
 use super::refusal::Refusal;
 use crate::journal::RecordingGone;
-use crate::recording::{self, RecordingShelf};
+use crate::recording::{self, RecordingShelf, Whereabouts, take_away_left};
 use crate::store::{RecordingView, utc_ms};
 
 /// The file, in parts where they are asked for (RFC 9110, section 14), so that a player can jump.
 pub async fn play(State(web): State<Web>, Path(id): Path<String>, request: Request) -> Result<Response, Refusal> {
     let recording = kept(&web, &id).await?;
-    if web.recordings.is_sealed(&recording.file) {
-        return opened(web.recordings, recording.file, request.headers()).await;
+    if web.recordings.is_sealed(&recording.file) || !web.recordings.is_here(&recording.file) {
+        return in_parts(web.recordings, recording, request.headers()).await;
     }
     let mut response = match ServeFile::new(web.recordings.path(&recording.file)).try_call(request).await {
         Ok(response) => response.into_response(),
@@ -32,22 +32,35 @@ pub async fn play(State(web): State<Web>, Path(id): Path<String>, request: Reque
     Ok(response)
 }
 
-/// A sealed one: opened in memory, an hour of sound takes some 20 MB, and given as it is asked for.
-async fn opened(shelf: RecordingShelf, file: String, headers: &HeaderMap) -> Result<Response, Refusal> {
-    let read = tokio::task::spawn_blocking(move || shelf.contents(&file)).await;
-    let bytes = read.map_err(std::io::Error::other).flatten().map_err(|fault| lost(&fault.to_string()))?;
-    let all = bytes.len();
-    let asked = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
-    let part = asked.and_then(|asked| part_of(asked, all));
+/// One that is sealed or on the store, given as it is asked for. A sealed one is opened in memory, an hour of sound takes some 20 MB;
+/// of another the store is asked for the part alone.
+async fn in_parts(shelf: RecordingShelf, recording: RecordingView, headers: &HeaderMap) -> Result<Response, Refusal> {
+    let asked = headers.get(header::RANGE).and_then(|range| range.to_str().ok()).map(str::to_owned);
+    let read = tokio::task::spawn_blocking(move || {
+        let at = Whereabouts::from(&recording);
+        let (all, open) = (recording.bytes.and_then(|bytes| usize::try_from(bytes).ok()), recording.key_id.is_none());
+        if let (Some(asked), Some(all), true) = (&asked, all, open)
+            && let Some((from, to)) = part_of(asked, all)
+        {
+            return shelf.part(&at, from as u64..to as u64 + 1).map(|bytes| (bytes, Some((from, to, all))));
+        }
+        let bytes = shelf.contents(at)?;
+        Ok(match asked.and_then(|asked| part_of(&asked, bytes.len())) {
+            Some((from, to)) => (bytes[from..=to].to_vec(), Some((from, to, bytes.len()))),
+            None => (bytes, None),
+        })
+    });
+    let read = read.await.map_err(std::io::Error::other).flatten();
+    let (bytes, part) = read.map_err(|fault| lost(&fault.to_string()))?;
     let said = [
         (header::CONTENT_TYPE, "audio/ogg; codecs=opus".to_owned()),
         (header::CACHE_CONTROL, "no-store".to_owned()),
         (header::ACCEPT_RANGES, "bytes".to_owned()),
     ];
     Ok(match part {
-        Some((from, to)) => {
+        Some((from, to, all)) => {
             let range = [(header::CONTENT_RANGE, format!("bytes {from}-{to}/{all}"))];
-            (StatusCode::PARTIAL_CONTENT, said, range, bytes[from..=to].to_vec()).into_response()
+            (StatusCode::PARTIAL_CONTENT, said, range, bytes).into_response()
         }
         None => (said, bytes).into_response(),
     })
@@ -69,7 +82,7 @@ fn part_of(asked: &str, all: usize) -> Option<(usize, usize)> {
 /// How loud both sides were over the call, for a picture of it.
 pub async fn peaks(State(web): State<Web>, Path(id): Path<String>) -> Result<Response, Refusal> {
     let recording = kept(&web, &id).await?;
-    let peaks = tokio::task::spawn_blocking(move || web.recordings.peaks(&recording.file)).await;
+    let peaks = tokio::task::spawn_blocking(move || web.recordings.peaks(&recording)).await;
     match peaks {
         Ok(Ok(peaks)) => Ok(Json(peaks).into_response()),
         Ok(Err(fault)) => Err(lost(&fault.to_string())),
@@ -83,14 +96,22 @@ pub async fn remove(State(web): State<Web>, Path(id): Path<String>) -> Result<St
     recording::remove(
         &web.recordings.folder,
         &recording.file,
-        id,
+        id.clone(),
         RecordingGone::Operator,
         web.registry.recorder(),
         utc_ms(),
     )
     .map_err(|fault| lost(&fault.to_string()))?;
     web.registry.settle().await;
+    let left = take_away_left(web.store.path(), &web.recordings, Some(&id)).await;
+    left.map_err(|why| still_stored(format!("Nobody hears the recording any more, but {why}.")))?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What should be gone is still on the store.
+pub fn still_stored(detail: String) -> Refusal {
+    let fix = "Wait for the store to come back; `SELECT * FROM unremoved` says what is still there.";
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "recording-still-stored", detail, fix)
 }
 
 async fn kept(web: &Web, id: &str) -> Result<RecordingView, Refusal> {
@@ -113,6 +134,6 @@ async fn kept(web: &Web, id: &str) -> Result<RecordingView, Refusal> {
 }
 
 fn lost(why: &str) -> Refusal {
-    let fix = "Look into the folder of recording.dir.";
+    let fix = "Look into the folder of recording.dir, and at the store of recording.store (`duologue check` tries it).";
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "recording-unreadable", why, fix)
 }

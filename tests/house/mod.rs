@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // each test program uses its own part of it
 
+pub mod process;
 pub mod rows;
 pub mod stage;
 pub mod typed;
