@@ -64,6 +64,8 @@ system: ## The system packages that building needs (says which)
 test-system:
 	@scripts/system-packages.sh --test
 	@[ -d $(PYTHON_HOME)/datasette ] || python3 -m pip install --quiet --target $(PYTHON_HOME) 'datasette>=0.65,<1'
+	@# In a folder of its own: it brings other versions of what Datasette needs.
+	@[ -d $(PYTHON_HOME)/moto/moto ] || python3 -m pip install --quiet --no-warn-script-location --target $(PYTHON_HOME)/moto 'moto[server]==5.2.5'
 
 .PHONY: check
 check: build ## Configuration, models, database, ports and back ends, each with a verdict
