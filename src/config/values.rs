@@ -76,6 +76,11 @@ choice! {
 }
 
 choice! {
+    /// How a chat is put to the embedded model.
+    pub enum LlmLayout { Auto = "auto", Chat = "chat", Transcript = "transcript", }
+}
+
+choice! {
     /// Who speaks.
     pub enum TtsBackend { Piper = "piper", Scripted = "scripted", }
 }
