@@ -46,6 +46,11 @@ struct Code {
     code: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Rejected {
+    reason: Label,
+}
+
 /// Codes of trouble that have a label of their own; one more is `other`, so that labels stay bounded.
 const CODES_MOST: usize = 32;
 
@@ -74,6 +79,8 @@ struct Inner {
     lost: Counter,
     delivered: Counter,
     undelivered: Counter,
+    sip_rejected: Family<Rejected, Counter>,
+    sip_connections: Gauge,
 }
 
 impl Default for Meters {
@@ -107,6 +114,8 @@ impl Meters {
             lost: Counter::default(),
             delivered: Counter::default(),
             undelivered: Counter::default(),
+            sip_rejected: Family::default(),
+            sip_connections: Gauge::default(),
         };
         this.register();
         Self(Arc::new(this))
@@ -159,6 +168,16 @@ impl Meters {
         self.0.lost.inc();
     }
 
+    /// Something came to the SIP port that is not taken; `reason` is one of a closed list.
+    pub fn refuse_sip(&self, reason: &'static str) {
+        self.0.sip_rejected.get_or_create(&Rejected { reason }).inc();
+    }
+
+    /// So many TCP connections to the SIP port are open now.
+    pub fn sip_connections(&self, open: usize) {
+        self.0.sip_connections.set(i64::try_from(open).unwrap_or(i64::MAX));
+    }
+
     /// All of it, as Prometheus reads it (OpenMetrics 1.0).
     pub fn text(&self) -> String {
         let mut out = String::new();
@@ -198,6 +217,9 @@ impl Inner {
         r.register("rows_lost", "Entries that the database did not take", self.lost.clone());
         r.register("webhooks_delivered", "Webhooks that their receiver took", self.delivered.clone());
         r.register("webhooks_undelivered", "Webhooks that were given up", self.undelivered.clone());
+        let refused = "What came to the SIP port and was not taken, by why";
+        r.register("sip_rejected", refused, self.sip_rejected.clone());
+        r.register("sip_connections", "TCP connections to the SIP port", self.sip_connections.clone());
     }
 
     fn turn(&self, turn: &TurnRow) {

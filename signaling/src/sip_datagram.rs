@@ -205,7 +205,9 @@ fn content_length(message: &Message<'_>) -> Result<(), Wrong> {
     match said.parse::<u32>() {
         Ok(length) if digits && length as usize <= message.body.len() => Ok(()),
         // Section 18.3: a datagram that ends before its body does is an error.
-        Ok(length) if digits => wrong(format!("Content-Length is {length}, and {} bytes are there", message.body.len())),
+        Ok(length) if digits => {
+            wrong(format!("Content-Length is {length}, and {} bytes are there", message.body.len()))
+        }
         _ => wrong("Content-Length is no number".into()),
     }
 }

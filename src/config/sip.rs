@@ -43,6 +43,15 @@ section! {
         outbound_a_minute: u32 = 6, 1..=600, "";
         /// How long it rings there before the server gives up.
         answer_s: u32 = 45, 1..=180, "s";
+        /// SIP messages over UDP that one address may send within a second (an IPv6 address counts with its /64); what is more is passed
+        /// over. An exchange sends some ten for each call.
+        messages_a_second: u32 = 2_000, 10..=100_000, "";
+        /// TCP connections to the SIP port, of all telephones together. Each takes some 130 kB.
+        tcp_most: u32 = 500, 1..=10_000, "";
+        /// TCP connections of one address (an IPv6 address counts with its /64). Telephones behind one router share its address.
+        tcp_most_per_address: u32 = 50, 1..=10_000, "";
+        /// A TCP connection over which nothing comes for so long is closed.
+        tcp_idle_s: u32 = 300, 5..=86_400, "s";
         /// A telephone that sends nothing for so long, and is not on hold, is gone. 0: it is waited for.
         silent_s: u32 = 60, 0..=3_600, "s";
     }

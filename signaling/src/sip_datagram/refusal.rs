@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 
-use super::message::{Message, end_of_first, sent_by};
 use super::Fault;
+use super::message::{Message, end_of_first, sent_by};
 
 /// Longest answer, bytes: nobody has more sent somewhere than he sends himself.
 const ANSWER_MOST: usize = 4_096;
@@ -19,7 +19,8 @@ pub fn answer(message: &Message<'_>, fault: Fault, why: &str, from: SocketAddr) 
     let (code, phrase) = fault.status();
     // Reasons may be told in the phrase (section 21.4.1); the two others have a header.
     let phrase = if code == 400 { format!("{phrase}: {why}") } else { phrase.to_owned() };
-    let mut out = format!("SIP/2.0 {code} {phrase}\r\nVia: {}\r\n", received(top, from));
+    let mut out = format!("SIP/2.0 {code} {phrase}\r\n");
+    line(&mut out, "Via", &received(top, from));
     for via in vias {
         line(&mut out, "Via", via);
     }
@@ -43,6 +44,8 @@ pub fn answer(message: &Message<'_>, fault: Fault, why: &str, from: SocketAddr) 
 }
 
 fn line(out: &mut String, name: &str, value: &str) {
+    // A carriage return of its own would end the line for some readers.
+    let value: String = value.chars().filter(|c| *c == '\t' || !c.is_control()).collect();
     // A string takes everything.
     let _ = write!(out, "{name}: {value}\r\n");
 }
@@ -66,4 +69,3 @@ fn tag(message: &Message<'_>) -> String {
     }
     format!(";tag={:016x}", hasher.finish())
 }
-
