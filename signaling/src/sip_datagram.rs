@@ -17,6 +17,23 @@ use message::{Message, Start};
 pub const MESSAGE_MOST: usize = 32 * 1_024;
 /// Magic cookie of STUN (RFC 8489, section 5).
 const STUN: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
+/// Methods that are defined (RFC 3261, 3262, 3265, 3311, 3428, 3515, 3903, 6086). Those of them that are not spoken here get 405.
+const METHODS: [&str; 14] = [
+    "ACK",
+    "BYE",
+    "CANCEL",
+    "INFO",
+    "INVITE",
+    "MESSAGE",
+    "NOTIFY",
+    "OPTIONS",
+    "PRACK",
+    "PUBLISH",
+    "REFER",
+    "REGISTER",
+    "SUBSCRIBE",
+    "UPDATE",
+];
 /// Option tags that a request may require of us (RFC 3261, section 20.32). Refreshes of session timers (RFC 4028) are answered.
 const KNOWN_OPTIONS: [&str; 1] = ["timer"];
 
@@ -41,13 +58,17 @@ pub enum Fault {
     HeaderBad,
     /// `Content-Length` is no number, or more than there is.
     ContentLength,
+    /// A method that is nobody's.
+    Method,
     /// An extension is required that is not there.
     Extension,
+    /// In order as far as it is looked at here, and all the same more than the stack can read.
+    Unreadable,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::NotSip,
         Self::TooLarge,
         Self::StartLine,
@@ -58,7 +79,9 @@ impl Fault {
         Self::HeaderRepeated,
         Self::HeaderBad,
         Self::ContentLength,
+        Self::Method,
         Self::Extension,
+        Self::Unreadable,
     ];
 
     /// As counters name it.
@@ -74,7 +97,9 @@ impl Fault {
             Self::HeaderRepeated => "header-repeated",
             Self::HeaderBad => "header-bad",
             Self::ContentLength => "content-length",
+            Self::Method => "method",
             Self::Extension => "extension",
+            Self::Unreadable => "unreadable",
         }
     }
 
@@ -84,6 +109,7 @@ impl Fault {
             Self::TooLarge => (513, "Message Too Large"),
             Self::Version => (505, "Version Not Supported"),
             Self::Scheme => (416, "Unsupported URI Scheme"),
+            Self::Method => (501, "Not Implemented"),
             Self::Extension => (420, "Bad Extension"),
             _ => (400, "Bad Request"),
         }
@@ -98,6 +124,8 @@ type Wrong = (Fault, String);
 pub enum Look<'a> {
     /// Kept a hole in a firewall open, and wants nothing of us.
     KeepAlive,
+    /// White space. The stack answers two line ends (RFC 5626, section 4.4.1), and passes others over.
+    Ping,
     /// To be read by the stack.
     Message(Cow<'a, [u8]>),
     /// Not to be read. The answer, where there is one, goes to where the datagram came from (RFC 3581).
@@ -111,21 +139,27 @@ pub fn look(bytes: &[u8], from: SocketAddr) -> Look<'_> {
     if stun || (bytes.len() <= 4 && bytes.iter().all(|byte| *byte == 0)) {
         return Look::KeepAlive;
     }
-    // The stack answers a keep-alive of line ends (RFC 5626, section 4.4.1), and passes other white space over.
     if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Look::Message(Cow::Borrowed(bytes));
+        return Look::Ping;
     }
-    let silent = |fault| Look::Refused { fault, answer: None };
-    let Some(message) = Message::read(bytes) else { return silent(Fault::NotSip) };
+    let Some(message) = Message::read(bytes) else { return Look::Refused { fault: Fault::NotSip, answer: None } };
     match check(&message, bytes.len()) {
         Ok(()) => Look::Message(with_length(&message, bytes)),
-        Err((fault, why)) => match &message.start {
-            // What is wrong with a response is told nobody (RFC 3261, section 18.1.2), nor what is wrong with an ACK.
-            Start::Status(_) => silent(fault),
-            Start::Request(line) if line.starts_with("ACK ") => silent(fault),
-            Start::Request(_) => Look::Refused { fault, answer: refusal::answer(&message, fault, &why, from) },
-        },
+        Err((fault, why)) => refused(&message, fault, &why, from),
     }
+}
+
+/// The same, of a message that the stack cannot read after all.
+pub fn unreadable(bytes: &[u8], from: SocketAddr) -> Look<'_> {
+    let fault = Fault::Unreadable;
+    let Some(message) = Message::read(bytes) else { return Look::Refused { fault, answer: None } };
+    refused(&message, fault, "the message cannot be read", from)
+}
+
+fn refused<'a>(message: &Message<'_>, fault: Fault, why: &str, from: SocketAddr) -> Look<'a> {
+    // What is wrong with a response is told nobody (RFC 3261, section 18.1.2), nor what is wrong with an ACK.
+    let answered = matches!(&message.start, Start::Request(line) if !line.starts_with("ACK "));
+    Look::Refused { fault, answer: answered.then(|| refusal::answer(message, fault, why, from)).flatten() }
 }
 
 fn check(message: &Message<'_>, length: usize) -> Result<(), Wrong> {
@@ -180,9 +214,16 @@ fn request_line(line: &str) -> Result<&str, Wrong> {
     if !["sip", "sips", "tel"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
         return Err((Fault::Scheme, "sip, sips and tel are known here".into()));
     }
-    // RFC 3261, section 19.1.1, table 1.
-    if uri.contains('?') {
-        return Err(wrong("the request's address has headers in it"));
+    if !scheme.eq_ignore_ascii_case("tel") {
+        // A user part may have a question mark in it.
+        let place = rest.split_once('@').map_or(rest, |(_, place)| place);
+        // RFC 3261, section 19.1.1, table 1.
+        if place.contains('?') {
+            return Err(wrong("the request's address has headers in it"));
+        }
+        if !message::is_place(place.split(';').next().unwrap_or_default()) {
+            return Err(wrong("the request's address has no host that can be read"));
+        }
     }
     Ok(method)
 }
@@ -230,6 +271,10 @@ fn headers(message: &Message<'_>, method: Option<&str>) -> Result<(), Wrong> {
     let Some((number, named)) = cseq.map(|(number, named)| (number, named.trim())) else {
         return wrong("CSeq is not a number and a method");
     };
+    // RFC 2543's way, in which a transaction has no name that could be told from others.
+    if !message::has_tag(first("from")) {
+        return wrong("From has no tag");
+    }
     let small = number.bytes().all(|byte| byte.is_ascii_digit()) && number.parse::<i32>().is_ok();
     if !small || !is_token(named) {
         return wrong("CSeq is not a number below 2147483648 and a method");
@@ -241,6 +286,9 @@ fn headers(message: &Message<'_>, method: Option<&str>) -> Result<(), Wrong> {
         && hops.parse::<u8>().is_err()
     {
         return wrong("Max-Forwards is not from 0 to 255");
+    }
+    if let Some(method) = method.filter(|method| !METHODS.contains(method)) {
+        return Err((Fault::Method, method.to_owned()));
     }
     // Section 8.2.2.3: neither CANCEL nor ACK is refused for it.
     let unknown = unknown_options(message);

@@ -1,12 +1,15 @@
 //! The UDP socket of SIP. The stack drops what it cannot read and says nothing; so every datagram is looked at here first
 //! ([`duologue_signaling::sip_datagram`]), counted where it is refused, and answered where an answer is due.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use duologue_signaling::sip_datagram::{Look, look};
+use duologue_signaling::sip_datagram::{Look, look, unreadable};
 use rsipstack::platform::net::UdpSocket as StackSocket;
+use rsipstack::sip::{HeadersExt as _, SipMessage, ToTypedHeader as _};
+use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 
 use super::flood::Floods;
 use crate::meters::Meters;
@@ -47,17 +50,21 @@ impl Datagrams {
             self.meters.refuse_sip("flood");
             return None;
         }
-        match look(&buffer[..length], from) {
+        let looked = match look(&buffer[..length], from) {
+            Look::Message(message) if !the_stack_reads(&message) => unreadable(&buffer[..length], from),
+            looked => looked,
+        };
+        match looked {
             Look::KeepAlive => None,
-            Look::Message(std::borrow::Cow::Borrowed(_)) => Some(length),
-            Look::Message(std::borrow::Cow::Owned(longer)) => {
+            Look::Ping | Look::Message(Cow::Borrowed(_)) => Some(length),
+            Look::Message(Cow::Owned(longer)) => {
                 // The stack's buffer has room for any datagram; one that grew beyond it is not SIP's any more.
                 buffer.get_mut(..longer.len())?.copy_from_slice(&longer);
                 Some(longer.len())
             }
             Look::Refused { fault, answer } => {
                 self.meters.refuse_sip(fault.as_str());
-                tracing::debug!(%from, fault = fault.as_str(), answered = answer.is_some(), "a SIP message that cannot be read");
+                tracing::debug!(%from, fault = fault.as_str(), "a SIP message that cannot be read");
                 if let Some(answer) = answer
                     && take(|sources| &mut sources.answers)
                 {
@@ -67,6 +74,18 @@ impl Datagrams {
                 None
             }
         }
+    }
+}
+
+/// The stack will read it once more and then say nothing of what it finds wrong.
+fn the_stack_reads(message: &[u8]) -> bool {
+    match SipMessage::try_from(message) {
+        Ok(SipMessage::Request(request)) => {
+            request.top_via_header().is_ok_and(|via| via.typed().is_ok())
+                && TransactionKey::from_request(&request, TransactionRole::Server).is_ok()
+        }
+        Ok(SipMessage::Response(response)) => TransactionKey::from_response(&response, TransactionRole::Client).is_ok(),
+        Err(_) => false,
     }
 }
 

@@ -1,5 +1,7 @@
 //! A datagram's lines.
 
+use std::net::Ipv6Addr;
+
 /// The first line.
 pub enum Start<'a> {
     Request(&'a str),
@@ -90,6 +92,26 @@ pub fn sent_by(via: &str) -> Option<&str> {
     let (transport, rest) = rest.split_once([' ', '\t'])?;
     let host = rest.split(';').next()?.trim();
     (super::is_token(transport) && !host.is_empty()).then_some(host)
+}
+
+/// Behind the address stands `;tag=`, with white space anywhere.
+pub fn has_tag(value: &str) -> bool {
+    let params = value.rsplit_once('>').map_or(value, |(_, params)| params);
+    let mut names = params.split(';').skip(1).filter_map(|param| param.split_once('='));
+    names.any(|(name, tag)| name.trim().eq_ignore_ascii_case("tag") && !tag.trim().is_empty())
+}
+
+/// `host` or `host:port`, with an IPv6 address in brackets (RFC 5118, section 4.2).
+pub fn is_place(text: &str) -> bool {
+    let (host, rest) = match text.strip_prefix('[').and_then(|text| text.split_once(']')) {
+        Some((ip, rest)) => (ip.parse::<Ipv6Addr>().is_ok(), rest),
+        None => {
+            let (host, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
+            (!host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)), rest)
+        }
+    };
+    let port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    host && (rest.is_empty() || rest.strip_prefix(':').is_some_and(port))
 }
 
 /// Where the first value of a list ends: the first comma outside of quotes.

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 
 use super::Fault;
-use super::message::{Message, end_of_first, sent_by};
+use super::message::{Message, end_of_first, has_tag, sent_by};
 
 /// Longest answer, bytes: nobody has more sent somewhere than he sends himself.
 const ANSWER_MOST: usize = 4_096;
@@ -28,7 +28,7 @@ pub fn answer(message: &Message<'_>, fault: Fault, why: &str, from: SocketAddr) 
         line(&mut out, "From", value);
     }
     if let Some(value) = message.all("to").next() {
-        let tag = if value.to_ascii_lowercase().contains(";tag=") { String::new() } else { tag(message) };
+        let tag = if has_tag(value) { String::new() } else { tag(message) };
         line(&mut out, "To", &format!("{value}{tag}"));
     }
     for (name, written) in [("call-id", "Call-ID"), ("cseq", "CSeq")] {

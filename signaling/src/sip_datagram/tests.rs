@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use proptest::prelude::*;
 
-use super::{Fault, Look, MESSAGE_MOST, look};
+use super::{Fault, Look, MESSAGE_MOST, look, unreadable};
 
 fn there() -> std::net::SocketAddr {
     "192.0.2.7:5070".parse().expect("an address")
@@ -30,6 +30,12 @@ fn what_is_in_order_goes_to_the_stack_as_it_is() {
     assert_eq!(look(GOOD.as_bytes(), there()), Look::Message(Cow::Borrowed(GOOD.as_bytes())));
     let older = GOOD.replace("Max-Forwards: 70\r\n", "").replace("Via:", "v :").replace("Call-ID:", "i:\r\n\t");
     assert!(matches!(look(older.as_bytes(), there()), Look::Message(_)));
+    for address in
+        ["sip:a?b@[2001:db8::1:5070];x=y", "sips:[2001:db8::1]:5061", "tel:+1-201-555-0123", "SIP:h_o-s.t:5060"]
+    {
+        let elsewhere = GOOD.replacen("sip:porter@198.51.100.1", address, 1);
+        assert!(matches!(look(elsewhere.as_bytes(), there()), Look::Message(_)), "{address}");
+    }
     let answer = GOOD.replacen("OPTIONS sip:porter@198.51.100.1 SIP/2.0", "SIP/2.0 200 OK", 1);
     assert!(matches!(look(answer.as_bytes(), there()), Look::Message(_)));
 }
@@ -39,7 +45,7 @@ fn keep_alives_are_nobody_s_fault() {
     let stun = [&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], &[7; 12]].concat();
     assert_eq!(look(&stun, there()), Look::KeepAlive);
     assert_eq!(look(&[0, 0, 0, 0], there()), Look::KeepAlive);
-    assert_eq!(look(b"\r\n\r\n", there()), Look::Message(Cow::Borrowed(b"\r\n\r\n")));
+    assert_eq!(look(b"\r\n\r\n", there()), Look::Ping);
 }
 
 #[test]
@@ -51,6 +57,9 @@ fn each_fault_has_its_name_and_its_answer() {
         ("sip:porter@198.51.100.1 S", "porter S", Fault::StartLine, "400"),
         ("sip:porter@198.51.100.1 S", "sip:porter@x?Route=y S", Fault::StartLine, "400"),
         ("sip:porter@198.51.100.1 S", "ftp:porter S", Fault::Scheme, "416"),
+        ("sip:porter@198.51.100.1 S", "sip:porter@2001:db8::1 S", Fault::StartLine, "400"),
+        ("sip:porter@198.51.100.1 S", "sip:porter@[2001:db8::1:x] S", Fault::StartLine, "400"),
+        (";tag=1", "", Fault::HeaderBad, "400"),
         ("Call-ID: 1@x\r\n", "", Fault::HeaderMissing, "400"),
         ("Call-ID: 1@x\r\n", "Call-ID: 1@x\r\ni: 2@x\r\n", Fault::HeaderRepeated, "400"),
         ("Call-ID: 1@x\r\n", "Call-ID: 1@x\r\nno colon\r\n", Fault::HeaderBad, "400"),
@@ -72,6 +81,25 @@ fn each_fault_has_its_name_and_its_answer() {
     }
     let (_, answer) = otherwise("Max-Forwards", "Require: timer, nothing\r\nMax-Forwards");
     assert!(answer.expect("an answer").contains(&"Unsupported: nothing".to_owned()));
+}
+
+#[test]
+fn a_method_of_nobody_is_told_so() {
+    let bytes = GOOD.replace("OPTIONS", "options");
+    let Look::Refused { fault, answer: Some(answer) } = look(bytes.as_bytes(), there()) else { panic!("no answer") };
+    assert_eq!(fault, Fault::Method);
+    assert!(answer.starts_with(b"SIP/2.0 501 Not Implemented\r\n"));
+    let Look::Refused { fault, answer: Some(answer) } = unreadable(GOOD.as_bytes(), there()) else {
+        panic!("no answer")
+    };
+    assert_eq!(fault, Fault::Unreadable);
+    assert!(answer.starts_with(b"SIP/2.0 400 Bad Request: "));
+}
+
+#[test]
+fn names_of_faults_are_told_apart() {
+    let names: std::collections::BTreeSet<&str> = Fault::ALL.iter().map(|fault| fault.as_str()).collect();
+    assert_eq!(names.len(), Fault::ALL.len());
 }
 
 #[test]
