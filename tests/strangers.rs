@@ -1,6 +1,8 @@
 //! What strangers send to the SIP port: messages out of order, too many of them, too many connections. After each the server still answers who
 //! asks it properly.
 
+#[path = "strangers/digest.rs"]
+mod digest;
 mod house;
 #[path = "strangers/torture.rs"]
 mod torture;

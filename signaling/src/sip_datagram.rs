@@ -257,7 +257,7 @@ fn headers(message: &Message<'_>, method: Option<&str>) -> Result<(), Wrong> {
     let wrong = |why: &str| Err((Fault::HeaderBad, why.to_owned()));
     let first = |name: &str| message.all(name).next().unwrap_or_default();
     for via in message.all("via") {
-        if message::sent_by(via).is_none() || !message::separated(via) {
+        if message::sent_by(via).is_none_or(|(version, _)| version != "2.0") || !message::separated(via) {
             return wrong("a Via cannot be read");
         }
     }

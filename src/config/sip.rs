@@ -35,7 +35,7 @@ section! {
         /// one of `trunks`, through which the call goes. Empty: nobody is called, for calls cost whoever makes them.
         outbound: Vec<String> = Vec::new(), ListOf { most: 1_000, each: Text { most: 200 } }, "";
         /// Exchanges and providers that want a name and a password, as "office=sip:4711@pbx.example.org OFFICE_PASSWORD": the server's
-        /// own address there, and the environment variable with the password (digest authentication, MD5).
+        /// own address there, and the environment variable with the password (digest authentication).
         trunks: Vec<String> = Vec::new(), ListOf { most: 20, each: Text { most: 200 } }, "";
         /// Calls that the server may have made at once.
         outbound_most: u32 = 2, 1..=1_000, "";

@@ -81,17 +81,15 @@ fn full(name: &str) -> String {
     }
 }
 
-/// Host and port of the first `Via` in a value.
-pub fn sent_by(via: &str) -> Option<&str> {
+/// Version, and host and port, of the first `Via` in a value.
+pub fn sent_by(via: &str) -> Option<(&str, &str)> {
     let first = &via[..end_of_first(via)];
     let mut parts = first.splitn(3, '/');
     let (name, version, rest) = (parts.next()?.trim(), parts.next()?.trim(), parts.next()?.trim());
-    if !name.eq_ignore_ascii_case("SIP") || version != "2.0" {
-        return None;
-    }
     let (transport, rest) = rest.split_once([' ', '\t'])?;
     let host = rest.split(';').next()?.trim();
-    (super::is_token(transport) && !host.is_empty()).then_some(host)
+    let read = name.eq_ignore_ascii_case("SIP") && super::is_token(transport) && !host.is_empty();
+    read.then_some((version, host))
 }
 
 /// Behind the address stands `;tag=`, with white space anywhere.
