@@ -7,8 +7,8 @@
 mod message;
 mod refusal;
 
+use core::net::SocketAddr;
 use std::borrow::Cow;
-use std::net::SocketAddr;
 
 use message::{Message, Start};
 

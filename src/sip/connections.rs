@@ -20,9 +20,8 @@ use crate::meters::Meters;
 const BREATH: Duration = Duration::from_millis(100);
 
 /// Who is connected.
-#[derive(Clone)]
 pub(super) struct Connections {
-    open: Arc<Mutex<Open>>,
+    open: Mutex<Open>,
     most: usize,
     most_a_source: usize,
     meters: Meters,
@@ -38,12 +37,12 @@ struct Open {
 
 impl Connections {
     pub fn new(most: u32, most_a_source: u32, meters: Meters) -> Self {
-        Self { open: Arc::default(), most: most as usize, most_a_source: most_a_source as usize, meters }
+        Self { open: Mutex::default(), most: most as usize, most_a_source: most_a_source as usize, meters }
     }
 
     /// Takes connections until `stop`. The stack reads from them, and ends them where nothing comes for long.
     pub async fn serve(
-        self,
+        self: Arc<Self>,
         listener: TcpListener,
         public: Option<SocketAddr>,
         endpoint: EndpointInnerRef,
@@ -112,11 +111,14 @@ fn identity(connection: &TcpConnection) -> usize {
     Arc::as_ptr(&connection.inner).addr()
 }
 
+/// Hears from the stack which connections are over.
+pub(super) struct Leaving(pub Arc<Connections>);
+
 #[async_trait::async_trait]
-impl TransportEventInspector for Connections {
+impl TransportEventInspector for Leaving {
     async fn handle(&self, event: TransportEvent) -> Option<TransportEvent> {
         if let TransportEvent::Closed(SipConnection::Tcp(connection)) = &event {
-            self.closed(connection);
+            self.0.closed(connection);
         }
         Some(event)
     }

@@ -38,7 +38,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::call::registry::Registry;
 use crate::config::{SecretError, Sip};
-use connections::Connections;
+use connections::{Connections, Leaving};
 use datagrams::Datagrams;
 pub use dial::{Dialler, NotDialled};
 pub use dialled::{Dialled, NumbersFault};
@@ -196,11 +196,11 @@ impl Switchboard {
         let transports = TransportLayer::new(stop.clone());
         transports.set_stream_idle_timeout(settings.tcp_idle);
         transports.add_transport(udp.into());
-        let connections = Connections::new(settings.tcp_most, settings.tcp_most_per_address, meters);
+        let connections = Arc::new(Connections::new(settings.tcp_most, settings.tcp_most_per_address, meters));
         let endpoint = EndpointBuilder::new()
             .with_user_agent(concat!("duologue/", env!("CARGO_PKG_VERSION")))
             .with_transport_layer(transports)
-            .with_transport_inspector(Box::new(connections.clone()))
+            .with_transport_inspector(Box::new(Leaving(connections.clone())))
             .with_inspector(Box::new(Spelling))
             .with_cancel_token(stop.clone())
             .with_allows(ALLOWED.to_vec())

@@ -1,6 +1,6 @@
 //! A datagram's lines.
 
-use std::net::Ipv6Addr;
+use core::net::Ipv6Addr;
 
 /// The first line.
 pub enum Start<'a> {

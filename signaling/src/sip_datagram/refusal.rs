@@ -1,9 +1,9 @@
 //! The answer to a request that cannot be read, as far as it can be (RFC 3261, section 8.2.6): without any memory, so that whoever sends
 //! the same again gets the same.
 
+use core::net::SocketAddr;
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::net::SocketAddr;
 
 use super::Fault;
 use super::message::{Message, end_of_first, has_tag, sent_by};
