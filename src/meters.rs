@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use duologue_signaling::event::{Event, TurnOutcome};
+use duologue_signaling::sip_datagram::Fault;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -21,6 +22,10 @@ const RESPONSE: [f64; 12] = [0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0
 const JUDGEMENT: [f64; 8] = [0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.4];
 /// Calls: a minute's steps, then coarser. Seconds.
 const LENGTH: [f64; 9] = [5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0];
+
+/// Why something at the SIP port is not taken, beside the faults of a message: too much of one source, a connection too many, too
+/// many requests in work.
+const NOT_TAKEN: [Label; 3] = ["flood", "connection", "busy"];
 
 type Label = &'static str;
 
@@ -118,6 +123,10 @@ impl Meters {
             sip_connections: Gauge::default(),
         };
         this.register();
+        // All at nothing, so that the first of a kind is seen as a rise.
+        for reason in Fault::ALL.map(Fault::as_str).into_iter().chain(NOT_TAKEN) {
+            this.sip_rejected.get_or_create(&Rejected { reason });
+        }
         Self(Arc::new(this))
     }
 
