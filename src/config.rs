@@ -31,7 +31,7 @@ pub use traces::Traces;
 pub use turn_servers::TurnServers;
 pub use values::{
     AsrBackend, EchoCancelling, EventName, Extractor, HttpUrl, JudgeKind, KeepJournals, LlmBackend, LogFormat,
-    ModelRef, Origin, RecordCalls, SearchKind, Secret, SecretError, SpokenCodec, TtsBackend, TurnKind,
+    ModelRef, Origin, RecordCalls, SearchKind, Secret, SecretError, SipDigest, SpokenCodec, TtsBackend, TurnKind,
 };
 pub use webhook::Webhook;
 

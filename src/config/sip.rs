@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::values::{Secret, SecretError, SpokenCodec};
+use super::values::{Secret, SecretError, SipDigest, SpokenCodec};
 
 section! {
     /// Telephones: calls over SIP, by UDP and TCP, from a phone, an exchange or a trunk. Off until an address is given. See
@@ -28,6 +28,9 @@ section! {
         /// Who may call, as "name=VARIABLE", with the password in that environment variable (digest authentication). The name is then the
         /// caller's, whatever the telephone says. Empty: anybody who reaches the address may call.
         users: Vec<String> = Vec::new(), ListOf { most: 1_000, each: Text { most: 200 } }, "";
+        /// How a password may be proved, the best first. Some telephones give up at a first one that they do not know: for them leave
+        /// "MD5" alone.
+        digests: Vec<SipDigest> = vec![SipDigest::Sha256, SipDigest::Md5], ListOf { most: 2, each: () }, "";
         /// How long it rings before the agent answers.
         ring_ms: u32 = 0, 0..=30_000, "ms";
         /// Whom the server may call (`POST /v1/calls` with "to", `duologue dial`), as "user@host", where "*" stands for any letters:

@@ -13,7 +13,7 @@ use rsipstack::sip::{Header, HeadersExt as _, Request, typed};
 use sha2::{Digest as _, Sha256};
 
 use super::digest::for_the_stack;
-use crate::config::Secret;
+use crate::config::{Secret, SipDigest};
 
 /// The realm that passwords are for.
 const REALM: &str = "duologue";
@@ -24,6 +24,8 @@ const GOOD_FOR_S: u64 = 60;
 #[derive(Clone)]
 pub struct Guard {
     users: HashMap<String, Secret>,
+    /// What is asked for, in this order.
+    digests: Vec<SipDigest>,
     seal: [u8; 32],
 }
 
@@ -34,8 +36,9 @@ impl fmt::Debug for Guard {
 }
 
 impl Guard {
-    pub fn new(users: Vec<(String, Secret)>) -> Self {
-        Self { users: users.into_iter().collect(), seal: rand::random() }
+    /// `digests`: how a password may be proved, the best first.
+    pub fn new(users: Vec<(String, Secret)>, digests: Vec<SipDigest>) -> Self {
+        Self { users: users.into_iter().collect(), digests, seal: rand::random() }
     }
 
     /// Anybody may call.
@@ -57,7 +60,12 @@ impl Guard {
             let auth = typed::Authorization::parse(&shown).ok()?;
             let password = self.users.get(&auth.username)?;
             let fresh = auth.realm == REALM && self.made(&auth.nonce, from, &call, now_s);
-            let asked = matches!(auth.algorithm, None | Some(Algorithm::Md5 | Algorithm::Sha256));
+            let digest = match auth.algorithm {
+                None | Some(Algorithm::Md5) => SipDigest::Md5,
+                Some(Algorithm::Sha256) => SipDigest::Sha256,
+                Some(_) => return None,
+            };
+            let asked = self.digests.contains(&digest);
             let right = fresh && asked && verify_digest(&auth, password.reveal(), request.method(), &shown);
             right.then_some(auth.username)
         });
@@ -67,12 +75,13 @@ impl Guard {
                 let nonce = self.nonce(from, &call, now_s);
                 // Telephones take the first that they know (RFC 8760, section 2.3). MD5 is what every one of them has; of a password that is
                 // used for nothing else it gives nothing away that an exchange on the way could not hear anyhow.
-                let challenge = |algorithm: &str| {
+                let challenge = |digest: &SipDigest| {
+                    let algorithm = digest.as_str();
                     let challenge =
                         format!("Digest realm=\"{REALM}\", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"");
                     Header::WwwAuthenticate(challenge.into())
                 };
-                Err(["SHA-256", "MD5"].map(challenge).to_vec())
+                Err(self.digests.iter().map(challenge).collect())
             }
         }
     }
@@ -106,7 +115,8 @@ mod tests {
     use super::*;
 
     fn guard() -> Guard {
-        Guard::new(vec![("anna".into(), Secret::of("secret"))])
+        let digests = vec![SipDigest::Sha256, SipDigest::Md5];
+        Guard::new(vec![("anna".into(), Secret::of("secret"))], digests)
     }
 
     fn from() -> IpAddr {
@@ -178,6 +188,6 @@ mod tests {
 
     #[test]
     fn without_users_anybody_is_let_in_without_a_name() {
-        assert_eq!(Guard::new(Vec::new()).name(&invite("1@x", ""), from(), 0).ok(), Some(None));
+        assert_eq!(Guard::new(Vec::new(), Vec::new()).name(&invite("1@x", ""), from(), 0).ok(), Some(None));
     }
 }

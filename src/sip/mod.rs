@@ -65,6 +65,8 @@ pub enum SipError {
     Numbers(#[from] NumbersFault),
     #[error("sip.codecs is empty: name one")]
     Codecs,
+    #[error("sip.digests is empty: name one")]
+    Digests,
     #[error(transparent)]
     Password(#[from] SecretError),
     #[error("sip.outbound and sip.trunks: {0}")]
@@ -113,13 +115,16 @@ impl SipSettings {
         if sip.codecs.is_empty() {
             return Err(SipError::Codecs);
         }
+        if sip.digests.is_empty() {
+            return Err(SipError::Digests);
+        }
         Ok(Some(Self {
             listen,
             public: sip.public_address,
             ports,
             codecs: sip.codecs.iter().copied().map(sdp::codec_of).collect(),
             dialled: Dialled::read(&sip.numbers)?,
-            guard: Guard::new(sip.passwords()?),
+            guard: Guard::new(sip.passwords()?, sip.digests.clone()),
             ring: Duration::from_millis(u64::from(sip.ring_ms)),
             silent: (sip.silent_s > 0).then(|| Duration::from_secs(u64::from(sip.silent_s))),
             messages_a_second: sip.messages_a_second,
