@@ -125,7 +125,7 @@ impl Meters {
         this.register();
         // All at nothing, so that the first of a kind is seen as a rise.
         for reason in Fault::ALL.map(Fault::as_str).into_iter().chain(NOT_TAKEN) {
-            this.sip_rejected.get_or_create(&Rejected { reason });
+            drop(this.sip_rejected.get_or_create(&Rejected { reason }));
         }
         Self(Arc::new(this))
     }
