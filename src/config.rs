@@ -31,7 +31,8 @@ pub use traces::Traces;
 pub use turn_servers::TurnServers;
 pub use values::{
     AsrBackend, EchoCancelling, EventName, Extractor, HttpUrl, JudgeKind, KeepJournals, LlmBackend, LlmLayout,
-    LogFormat, ModelRef, Origin, RecordCalls, SearchKind, Secret, SecretError, SpokenCodec, TtsBackend, TurnKind,
+    LogFormat, ModelRef, Origin, RecordCalls, SearchKind, Secret, SecretError, SipDigest, SpokenCodec, TtsBackend,
+    TurnKind,
 };
 pub use webhook::Webhook;
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use duologue_signaling::event::{Event, TurnOutcome};
+use duologue_signaling::sip_datagram::Fault;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -21,6 +22,10 @@ const RESPONSE: [f64; 12] = [0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0
 const JUDGEMENT: [f64; 8] = [0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.4];
 /// Calls: a minute's steps, then coarser. Seconds.
 const LENGTH: [f64; 9] = [5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0];
+
+/// Why something at the SIP port is not taken, beside the faults of a message: too much of one source, a connection too many, too
+/// many requests in work.
+const NOT_TAKEN: [Label; 3] = ["flood", "connection", "busy"];
 
 type Label = &'static str;
 
@@ -44,6 +49,11 @@ struct Judged {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Code {
     code: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Rejected {
+    reason: Label,
 }
 
 /// Codes of trouble that have a label of their own; one more is `other`, so that labels stay bounded.
@@ -74,6 +84,8 @@ struct Inner {
     lost: Counter,
     delivered: Counter,
     undelivered: Counter,
+    sip_rejected: Family<Rejected, Counter>,
+    sip_connections: Gauge,
 }
 
 impl Default for Meters {
@@ -107,8 +119,14 @@ impl Meters {
             lost: Counter::default(),
             delivered: Counter::default(),
             undelivered: Counter::default(),
+            sip_rejected: Family::default(),
+            sip_connections: Gauge::default(),
         };
         this.register();
+        // All at nothing, so that the first of a kind is seen as a rise.
+        for reason in Fault::ALL.map(Fault::as_str).into_iter().chain(NOT_TAKEN) {
+            drop(this.sip_rejected.get_or_create(&Rejected { reason }));
+        }
         Self(Arc::new(this))
     }
 
@@ -159,6 +177,16 @@ impl Meters {
         self.0.lost.inc();
     }
 
+    /// Something came to the SIP port that is not taken; `reason` is one of a closed list.
+    pub fn refuse_sip(&self, reason: &'static str) {
+        self.0.sip_rejected.get_or_create(&Rejected { reason }).inc();
+    }
+
+    /// So many TCP connections to the SIP port are open now.
+    pub fn sip_connections(&self, open: usize) {
+        self.0.sip_connections.set(i64::try_from(open).unwrap_or(i64::MAX));
+    }
+
     /// All of it, as Prometheus reads it (OpenMetrics 1.0).
     pub fn text(&self) -> String {
         let mut out = String::new();
@@ -198,6 +226,9 @@ impl Inner {
         r.register("rows_lost", "Entries that the database did not take", self.lost.clone());
         r.register("webhooks_delivered", "Webhooks that their receiver took", self.delivered.clone());
         r.register("webhooks_undelivered", "Webhooks that were given up", self.undelivered.clone());
+        let refused = "What came to the SIP port and was not taken, by why";
+        r.register("sip_rejected", refused, self.sip_rejected.clone());
+        r.register("sip_connections", "TCP connections to the SIP port", self.sip_connections.clone());
     }
 
     fn turn(&self, turn: &TurnRow) {

@@ -56,6 +56,11 @@ choice! {
 }
 
 choice! {
+    /// How a telephone proves its password (RFC 8760).
+    pub enum SipDigest { Sha256 = "SHA-256", Md5 = "MD5", }
+}
+
+choice! {
     /// What hears whether a turn is complete.
     pub enum TurnKind { SmartTurn = "smart-turn", None = "none", }
 }

@@ -54,7 +54,7 @@ impl Exchange {
         let now_s = u64::try_from(crate::store::utc_ms() / 1_000).unwrap_or(0);
         let name = match self.settings.guard.name(&invite.original, came_from, now_s) {
             Ok(name) => name,
-            Err(challenge) => return answer(&mut invite, StatusCode::Unauthorized, vec![challenge]).await,
+            Err(challenges) => return answer(&mut invite, StatusCode::Unauthorized, challenges).await,
         };
         let ringing = match self.admit(&invite.original, came_from, name).await {
             Ok(ringing) => ringing,

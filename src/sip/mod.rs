@@ -5,9 +5,13 @@
 //! docs/TELEPHONY.md for what is there, and what is not.
 
 mod call;
+mod connections;
+mod datagrams;
 mod dial;
 mod dialled;
+mod digest;
 mod ending;
+mod flood;
 mod guard;
 mod line;
 mod request;
@@ -26,16 +30,19 @@ use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::sip::{Header, HeadersExt as _, Method, StatusCode};
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::TransportLayer;
-use rsipstack::transport::tcp_listener::TcpListenerConnection;
 use rsipstack::transport::udp::UdpConnection;
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::call::registry::Registry;
 use crate::config::{SecretError, Sip};
+use connections::{Connections, Leaving};
+use datagrams::Datagrams;
 pub use dial::{Dialler, NotDialled};
 pub use dialled::{Dialled, NumbersFault};
+use digest::Spelling;
 pub use guard::Guard;
 pub use target::{Outbound, Target, TargetFault, Trunk};
 
@@ -58,6 +65,8 @@ pub enum SipError {
     Numbers(#[from] NumbersFault),
     #[error("sip.codecs is empty: name one")]
     Codecs,
+    #[error("sip.digests is empty: name one")]
+    Digests,
     #[error(transparent)]
     Password(#[from] SecretError),
     #[error("sip.outbound and sip.trunks: {0}")]
@@ -78,6 +87,11 @@ pub struct SipSettings {
     pub ring: Duration,
     /// `None`: a silent telephone is waited for.
     pub silent: Option<Duration>,
+    /// Messages of one source within a second.
+    pub messages_a_second: u32,
+    pub tcp_most: u32,
+    pub tcp_most_per_address: u32,
+    pub tcp_idle: Duration,
     /// Whom the server may call.
     pub outbound: Outbound,
     /// Calls of the server's own at once.
@@ -101,15 +115,22 @@ impl SipSettings {
         if sip.codecs.is_empty() {
             return Err(SipError::Codecs);
         }
+        if sip.digests.is_empty() {
+            return Err(SipError::Digests);
+        }
         Ok(Some(Self {
             listen,
             public: sip.public_address,
             ports,
             codecs: sip.codecs.iter().copied().map(sdp::codec_of).collect(),
             dialled: Dialled::read(&sip.numbers)?,
-            guard: Guard::new(sip.passwords()?),
+            guard: Guard::new(sip.passwords()?, sip.digests.clone()),
             ring: Duration::from_millis(u64::from(sip.ring_ms)),
             silent: (sip.silent_s > 0).then(|| Duration::from_secs(u64::from(sip.silent_s))),
+            messages_a_second: sip.messages_a_second,
+            tcp_most: sip.tcp_most,
+            tcp_most_per_address: sip.tcp_most_per_address,
+            tcp_idle: Duration::from_secs(u64::from(sip.tcp_idle_s)),
             outbound: Outbound::read(&sip.outbound, sip.trunk_passwords()?)?,
             outbound_most: sip.outbound_most,
             outbound_a_minute: sip.outbound_a_minute,
@@ -167,22 +188,25 @@ impl Switchboard {
         let listen = settings.listen;
         let refused = |why: String| SipError::Listen { listen, why };
         let stop = CancellationToken::new();
-        // Over TCP the stack would only log that a port is taken.
-        let probe = std::net::TcpListener::bind(listen).map_err(|why| refused(format!("TCP: {why}")))?;
-        let port = probe.local_addr().map_or(listen.port(), |at| at.port());
-        drop(probe);
+        let tcp = TcpListener::bind(listen).await.map_err(|why| refused(format!("TCP: {why}")))?;
+        let port = tcp.local_addr().map_or(listen.port(), |at| at.port());
         let address = SocketAddr::new(listen.ip(), port);
         let public = settings.public.map(|ip| SocketAddr::new(ip, port));
-        let udp = UdpConnection::create_connection(address, public, Some(stop.child_token()))
+        let meters = registry.recorder().meters().clone();
+        let datagrams = Datagrams::bind(address, settings.messages_a_second, meters.clone())
+            .map_err(|why| refused(format!("UDP: {why}")))?;
+        let udp = UdpConnection::from_socket(Arc::new(datagrams), public, Some(stop.child_token()))
             .await
             .map_err(|why| refused(format!("UDP: {why}")))?;
-        let tcp = TcpListenerConnection::new(address, public).await.map_err(|why| refused(why.to_string()))?;
         let transports = TransportLayer::new(stop.clone());
+        transports.set_stream_idle_timeout(settings.tcp_idle);
         transports.add_transport(udp.into());
-        transports.add_transport(tcp.into());
+        let connections = Arc::new(Connections::new(settings.tcp_most, settings.tcp_most_per_address, meters));
         let endpoint = EndpointBuilder::new()
             .with_user_agent(concat!("duologue/", env!("CARGO_PKG_VERSION")))
             .with_transport_layer(transports)
+            .with_transport_inspector(Box::new(Leaving(connections.clone())))
+            .with_inspector(Box::new(Spelling))
             .with_cancel_token(stop.clone())
             .with_allows(ALLOWED.to_vec())
             .build();
@@ -202,6 +226,7 @@ impl Switchboard {
             refused: AtomicU64::new(0),
             flooded: AtomicU64::new(0),
         });
+        exchange.tasks.spawn(connections.serve(tcp, public, endpoint.inner.clone(), stop.clone()));
         exchange.tasks.spawn(async move { endpoint.serve().await });
         let taking = exchange.clone();
         let stopped = stop.clone();
@@ -243,6 +268,7 @@ impl Exchange {
     async fn take(self: &Arc<Self>, mut request: Transaction) {
         let Ok(place) = self.places.clone().try_acquire_owned() else {
             self.flooded.fetch_add(1, Ordering::Relaxed);
+            self.registry.recorder().meters().refuse_sip("busy");
             answer(&mut request, StatusCode::ServiceUnavailable, Vec::new()).await;
             return;
         };
@@ -265,6 +291,10 @@ impl Exchange {
         let of_a_call = request.original.to_header().is_ok_and(|to| to.tag().is_ok_and(|tag| tag.is_some()));
         match request.original.method {
             _ if of_a_call => answer(&mut request, StatusCode::CallTransactionDoesNotExist, Vec::new()).await,
+            Method::Invite if !request::is_sdp(&request.original) => {
+                let known = vec![Header::Accept("application/sdp".into())];
+                answer(&mut request, StatusCode::UnsupportedMediaType, known).await;
+            }
             Method::Invite => self.ring(request).await,
             Method::Options => answer(&mut request, StatusCode::OK, what_is_spoken()).await,
             Method::Ack => {}

@@ -51,6 +51,15 @@ pub(super) fn contact(here: SocketAddr, invite: &Transaction) -> Uri {
     contact
 }
 
+/// There is no body, or it is SDP (RFC 3261, section 8.2.3).
+pub(super) fn is_sdp(invite: &Request) -> bool {
+    let kind = invite.headers.iter().find_map(|header| match header {
+        Header::ContentType(kind) => Some(kind.value().to_ascii_lowercase()),
+        _ => None,
+    });
+    invite.body.is_empty() || kind.is_none_or(|kind| kind.starts_with("application/sdp"))
+}
+
 /// The key in an INFO, as older exchanges send it. Nothing, where there is nothing in it.
 pub(super) fn key(info: &Request) -> Result<Option<(char, Duration)>, StatusCode> {
     let kind = info.headers.iter().find_map(|header| match header {
