@@ -124,16 +124,26 @@ impl Exchange {
         self.settings.codecs.first().copied().unwrap_or(phone_sdp::PhoneCodec::Pcmu)
     }
 
+    /// Lets it ring; false where the caller has given up meanwhile.
+    async fn rung(&self, states: &mut DialogStateReceiver) -> bool {
+        if self.settings.ring.is_zero() {
+            return true;
+        }
+        let answer = Instant::now() + self.settings.ring;
+        loop {
+            match tokio::time::timeout_at(answer, states.recv()).await {
+                Ok(None | Some(DialogState::Terminated(..))) => return false,
+                Ok(Some(_)) => {}
+                Err(_) => return true,
+            }
+        }
+    }
+
     /// The call, from ringing on.
     async fn hold(self: &Arc<Self>, dialog: &InviteDialog, mut states: DialogStateReceiver, ringing: Ringing) {
         let _ = dialog.ringing(None, None);
-        let rung = Instant::now() + self.settings.ring;
-        while self.settings.ring > Duration::ZERO {
-            match tokio::time::timeout_at(rung, states.recv()).await {
-                Ok(None | Some(DialogState::Terminated(..))) => return,
-                Ok(Some(_)) => {}
-                Err(_) => break,
-            }
+        if !self.rung(&mut states).await {
+            return;
         }
         let Ringing { admitted, theirs, came_from, here, wire } = ringing;
         let (events_in, events) = wire::leg_events();
