@@ -74,6 +74,8 @@ struct Inner {
     lost: Counter,
     delivered: Counter,
     undelivered: Counter,
+    registrations: Gauge,
+    missing_registrations: Gauge,
 }
 
 impl Default for Meters {
@@ -107,6 +109,8 @@ impl Meters {
             lost: Counter::default(),
             delivered: Counter::default(),
             undelivered: Counter::default(),
+            registrations: Gauge::default(),
+            missing_registrations: Gauge::default(),
         };
         this.register();
         Self(Arc::new(this))
@@ -154,6 +158,12 @@ impl Meters {
         self.0.delivered.inc();
     }
 
+    /// With so many trunks we are registered now, and with so many that we want to be we are not.
+    pub fn registered(&self, known: usize, missing: usize) {
+        self.0.registrations.set(known as i64);
+        self.0.missing_registrations.set(missing as i64);
+    }
+
     /// An entry could not be kept.
     pub fn lose(&self) {
         self.0.lost.inc();
@@ -198,6 +208,10 @@ impl Inner {
         r.register("rows_lost", "Entries that the database did not take", self.lost.clone());
         r.register("webhooks_delivered", "Webhooks that their receiver took", self.delivered.clone());
         r.register("webhooks_undelivered", "Webhooks that were given up", self.undelivered.clone());
+        let about = "Trunks that know where calls for us go";
+        r.register("sip_registrations", about, self.registrations.clone());
+        let about = "Trunks that are to know it, and do not";
+        r.register("sip_registrations_missing", about, self.missing_registrations.clone());
     }
 
     fn turn(&self, turn: &TurnRow) {
