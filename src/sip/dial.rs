@@ -208,6 +208,8 @@ impl Exchange {
             offer: Some(phone_sdp::offer(sound, &self.settings.codecs, session, 1).into_bytes()),
             credential,
             headers: Some(wanted(self.settings.session, 0)),
+            // An INVITE that is sent again after 422 has the same one (RFC 4028, section 7.3).
+            call_id: Some(format!("{:032x}", rand::random::<u128>())),
             ..InviteOption::default()
         })
     }
