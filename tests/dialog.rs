@@ -218,3 +218,17 @@ async fn an_exchange_is_asked_as_often_as_it_wants_until_it_knows_of_no_call() {
     exchange.is_content().await;
     house.server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ringing_that_has_to_be_acknowledged_is_and_its_answer_holds() {
+    let house = house("").await;
+    let exchange = Called::waiting("reliable.xml", "u1");
+    exchange.listens().await;
+    let call = dial(&house, exchange.port).await;
+    let told = happens(&house, "SELECT json FROM events WHERE type = 'turn-started'", 1).await;
+    assert_eq!(told.len(), 1, "the agent greets");
+    Client::new().delete(format!("{}/v1/calls/{call}", house.url)).send().await.expect("an answer");
+    assert_eq!(ending(&house).await.0, "caller-hangup");
+    exchange.is_content().await;
+    house.server.stop().await;
+}

@@ -154,7 +154,10 @@ impl Exchange {
 
     /// The call, from ringing on.
     async fn hold(self: &Arc<Self>, dialog: &InviteDialog, mut states: DialogStateReceiver, ringing: Ringing) {
-        let _ = dialog.ringing(None, None);
+        // Whose ringing has to be reliable (RFC 3262) is told of the answer alone: nothing in between needs to be acknowledged then.
+        if !request::wants(&dialog.initial_request(), "100rel") {
+            let _ = dialog.ringing(None, None);
+        }
         if !self.rung(&mut states).await {
             return;
         }

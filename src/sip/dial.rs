@@ -86,6 +86,18 @@ enum Rung {
     GivenUp(GoneWhy),
 }
 
+impl Rung {
+    /// Where the answer to our offer came while it rang, that to the INVITE need not have it again (RFC 3262, section 5).
+    fn with(mut self, promised: Vec<u8>) -> Self {
+        if let Self::Answered(answer) = &mut self
+            && answer.body.is_empty()
+        {
+            answer.body = promised;
+        }
+        self
+    }
+}
+
 impl Dialler {
     /// Calls, and gives the call's number at once; what comes of it is told by the call's end and events. `asked.caller` is who is
     /// called, where memory knows him by another name than his address.
@@ -210,6 +222,8 @@ impl Exchange {
             headers: Some(wanted(self.settings.session, 0)),
             // An INVITE that is sent again after 422 has the same one (RFC 4028, section 7.3).
             call_id: Some(format!("{:032x}", rand::random::<u128>())),
+            // Ringing that comes reliably is acknowledged by the stack (RFC 3262).
+            support_prack: true,
             ..InviteOption::default()
         })
     }
@@ -278,6 +292,7 @@ impl Exchange {
         let patience = self.settings.answer;
         let give_up = Instant::now() + patience;
         let (mut rang, mut early) = (false, BytesMut::with_capacity(DATAGRAM));
+        let mut promised = Vec::new();
         loop {
             tokio::select! {
                 biased;
@@ -287,11 +302,16 @@ impl Exchange {
                         if rang { (EndReason::NoAnswer, "nobody answered") } else { (EndReason::Unreachable, "it did not ring") };
                     return Rung::GivenUp(GoneWhy::NotTaken(reason, format!("{what} within {} s", patience.as_secs())));
                 }
-                result = &mut *asked => return came_of(result, rang),
+                result = &mut *asked => return came_of(result, rang).with(promised),
                 Some(state) = states.recv() => {
-                    if matches!(state, DialogState::Early(..)) && !rang {
+                    if let DialogState::Early(_, response) = state {
+                        if !rang {
+                            tracing::debug!(call = placed.call, dialog = %dialog.id(), "it rings");
+                        }
                         rang = true;
-                        tracing::debug!(call = placed.call, dialog = %dialog.id(), "it rings");
+                        if !response.body.is_empty() {
+                            promised = response.body;
+                        }
                     }
                 }
                 _ = placed.wire.socket.recv_buf_from(&mut early) => {
