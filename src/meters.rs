@@ -86,6 +86,8 @@ struct Inner {
     undelivered: Counter,
     sip_rejected: Family<Rejected, Counter>,
     sip_connections: Gauge,
+    registrations: Gauge,
+    missing_registrations: Gauge,
 }
 
 impl Default for Meters {
@@ -121,6 +123,8 @@ impl Meters {
             undelivered: Counter::default(),
             sip_rejected: Family::default(),
             sip_connections: Gauge::default(),
+            registrations: Gauge::default(),
+            missing_registrations: Gauge::default(),
         };
         this.register();
         // All at nothing, so that the first of a kind is seen as a rise.
@@ -170,6 +174,12 @@ impl Meters {
     /// A webhook has been taken by its receiver.
     pub fn deliver(&self) {
         self.0.delivered.inc();
+    }
+
+    /// With so many trunks we are registered now, and with so many that we want to be we are not.
+    pub fn registered(&self, known: usize, missing: usize) {
+        self.0.registrations.set(known as i64);
+        self.0.missing_registrations.set(missing as i64);
     }
 
     /// An entry could not be kept.
@@ -229,6 +239,10 @@ impl Inner {
         let refused = "What came to the SIP port and was not taken, by why";
         r.register("sip_rejected", refused, self.sip_rejected.clone());
         r.register("sip_connections", "TCP connections to the SIP port", self.sip_connections.clone());
+        let about = "Trunks that know where calls for us go";
+        r.register("sip_registrations", about, self.registrations.clone());
+        let about = "Trunks that are to know it, and do not";
+        r.register("sip_registrations_missing", about, self.missing_registrations.clone());
     }
 
     fn turn(&self, turn: &TurnRow) {

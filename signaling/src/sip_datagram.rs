@@ -35,7 +35,7 @@ const METHODS: [&str; 14] = [
     "UPDATE",
 ];
 /// Option tags that a request may require of us (RFC 3261, section 20.32). Refreshes of session timers (RFC 4028) are answered.
-const KNOWN_OPTIONS: [&str; 1] = ["timer"];
+const KNOWN_OPTIONS: [&str; 3] = ["timer", "100rel", "replaces"];
 
 /// Why a datagram is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

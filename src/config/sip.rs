@@ -40,6 +40,11 @@ section! {
         /// Exchanges and providers that want a name and a password, as "office=sip:4711@pbx.example.org OFFICE_PASSWORD": the server's
         /// own address there, and the environment variable with the password (digest authentication).
         trunks: Vec<String> = Vec::new(), ListOf { most: 20, each: Text { most: 200 } }, "";
+        /// Those of `trunks`, by name, that the server registers with (REGISTER): it is then called under its address there, the user part of which stands
+        /// in `numbers`. Calls from there need no password of `users`.
+        register: Vec<String> = Vec::new(), ListOf { most: 20, each: Text { most: 60 } }, "";
+        /// How long they are asked to keep it; it asks again at three quarters of what they grant.
+        register_s: u32 = 3_600, 60..=86_400, "s";
         /// Calls that the server may have made at once.
         outbound_most: u32 = 2, 1..=1_000, "";
         /// Calls that the server may make within a minute: what a mistake costs at most.
@@ -55,6 +60,11 @@ section! {
         tcp_most_per_address: u32 = 50, 1..=10_000, "";
         /// A TCP connection over which nothing comes for so long is closed.
         tcp_idle_s: u32 = 300, 5..=86_400, "s";
+        /// How long a call lasts when neither side says that it is still there (session timers, RFC 4028); one of them does at half of it.
+        /// 0: the server asks for no such time, and keeps those that telephones ask for.
+        session_s: u32 = 1_800, 0..=86_400, "s";
+        /// The least such time; who asks for less is told so (422, Min-SE). RFC 4028 has 90.
+        session_least_s: u32 = 90, 1..=3_600, "s";
         /// A telephone that sends nothing for so long, and is not on hold, is gone. 0: it is waited for.
         silent_s: u32 = 60, 0..=3_600, "s";
     }

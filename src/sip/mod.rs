@@ -14,9 +14,13 @@ mod ending;
 mod flood;
 mod guard;
 mod line;
+mod offers;
+mod refresh;
+mod register;
 mod request;
 mod sdp;
 mod target;
+mod transfer;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
@@ -28,6 +32,7 @@ use duologue_signaling::phone_sdp::PhoneCodec;
 use rsipstack::EndpointBuilder;
 use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::sip::{Header, HeadersExt as _, Method, StatusCode};
+use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::TransportLayer;
 use rsipstack::transport::udp::UdpConnection;
@@ -44,11 +49,21 @@ pub use dial::{Dialler, NotDialled};
 pub use dialled::{Dialled, NumbersFault};
 use digest::Spelling;
 pub use guard::Guard;
+pub use refresh::SessionTimes;
+use register::Registrar;
 pub use target::{Outbound, Target, TargetFault, Trunk};
 
 /// What is understood here, as `Allow` has it.
-const ALLOWED: [Method; 7] =
-    [Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options, Method::Info, Method::Update];
+const ALLOWED: [Method; 8] = [
+    Method::Invite,
+    Method::Ack,
+    Method::Cancel,
+    Method::Bye,
+    Method::Options,
+    Method::Info,
+    Method::Update,
+    Method::Notify,
+];
 /// Requests of no call yet that may be in work at once, beside the calls themselves: each waits for the network at most.
 const STRANGERS_MOST: usize = 256;
 /// The goodbyes of the last calls are waited for so long at the end.
@@ -92,8 +107,12 @@ pub struct SipSettings {
     pub tcp_most: u32,
     pub tcp_most_per_address: u32,
     pub tcp_idle: Duration,
+    /// How long a call lasts without a word of the other side's.
+    pub session: SessionTimes,
     /// Whom the server may call.
     pub outbound: Outbound,
+    /// How long a trunk is asked to keep us.
+    pub register_s: u32,
     /// Calls of the server's own at once.
     pub outbound_most: u32,
     pub outbound_a_minute: u32,
@@ -131,7 +150,9 @@ impl SipSettings {
             tcp_most: sip.tcp_most,
             tcp_most_per_address: sip.tcp_most_per_address,
             tcp_idle: Duration::from_secs(u64::from(sip.tcp_idle_s)),
-            outbound: Outbound::read(&sip.outbound, sip.trunk_passwords()?)?,
+            session: SessionTimes { ours_s: sip.session_s, least_s: sip.session_least_s },
+            outbound: Outbound::read(&sip.outbound, sip.trunk_passwords()?)?.register(&sip.register)?,
+            register_s: sip.register_s,
             outbound_most: sip.outbound_most,
             outbound_a_minute: sip.outbound_a_minute,
             answer: Duration::from_secs(u64::from(sip.answer_s)),
@@ -167,6 +188,9 @@ struct Exchange {
     registry: Arc<Registry>,
     /// Shared with what the stack does in the background.
     dialogs: Arc<DialogLayer>,
+    /// What registrations are sent with.
+    endpoint: EndpointInnerRef,
+    registrar: Registrar,
     places: Arc<Semaphore>,
     tasks: TaskTracker,
     answered: AtomicU64,
@@ -214,6 +238,8 @@ impl Switchboard {
         let exchange = Arc::new(Exchange {
             address,
             dialogs: Arc::new(DialogLayer::new(endpoint.inner.clone())),
+            endpoint: endpoint.inner.clone(),
+            registrar: Registrar::new(settings.outbound.registered().count()),
             places: Arc::new(Semaphore::new(registry.lines() * 2 + STRANGERS_MOST)),
             tasks: TaskTracker::new(),
             outbound: Arc::new(Semaphore::new(settings.outbound_most as usize)),
@@ -235,6 +261,7 @@ impl Switchboard {
                 taking.take(request).await;
             }
         });
+        exchange.register_all();
         Ok(Self { address, exchange, stop })
     }
 
@@ -258,6 +285,7 @@ impl Switchboard {
     /// Takes no more. The calls have been ended by the registry; their goodbyes may still leave.
     pub async fn stop(self) {
         self.exchange.tasks.close();
+        self.exchange.unregister_all().await;
         let _ = tokio::time::timeout(GOODBYE, self.exchange.dialogs_gone()).await;
         self.stop.cancel();
         let _ = tokio::time::timeout(GOODBYE, self.exchange.tasks.wait()).await;
