@@ -76,7 +76,7 @@ bench-turn: build models ## Response latency at the ear, p50 and p95, with real 
 	benches/turn.sh
 
 .PHONY: bench-replies
-bench-replies: build models ## How often the default language model repeats itself, without and with the personas' examples (ARGS=-v shows the replies)
+bench-replies: build models ## How well the default language model answers, put to it as a chat and as a transcript (ARGS=-v shows the replies)
 	python3 benches/replies.py $(BIN)/duologue-llm $(or $(XDG_DATA_HOME),$(HOME)/.local/share)/duologue/models/qwen2.5-coder-0.5b-instruct-q4.gguf $(ARGS)
 
 .PHONY: bench-asr

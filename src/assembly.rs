@@ -18,7 +18,9 @@ use crate::backend::smart_turn::{SmartTurn, SmartTurnFault};
 use crate::backend::whisper::{Whisper, WhisperConfig, WhisperFault};
 use crate::backend::{Asr, AsrError, Embedder, Judge, Llm, LlmError, Tts, TtsError, TurnModel};
 use crate::call::engines::Engines;
-use crate::config::{AsrBackend, Config, JudgeKind, LlmBackend, ModelRef, SecretError, TtsBackend, TurnKind};
+use crate::config::{
+    AsrBackend, Config, JudgeKind, LlmBackend, LlmLayout, ModelRef, SecretError, TtsBackend, TurnKind,
+};
 use crate::models::{Library, ModelError, piper_split};
 
 /// What stands in the way of an engine.
@@ -279,6 +281,10 @@ async fn language_model(config: &Config, library: &Library, pool: &Pool) -> Resu
             let file = file_of(library, &llm.model, "qwen2.5-0.5b").await?;
             let mut settings = WorkerSettings::new(file, model);
             settings.threads = Some(llm_threads());
+            settings.transcript = match llm.layout {
+                LlmLayout::Auto => library.manifest().model(&model).is_ok_and(|known| known.transcript),
+                layout => layout == LlmLayout::Transcript,
+            };
             let worker = LlmWorker::start(settings, patience)?;
             worker.ready().await?;
             Arc::new(worker.in_pool(pool.clone(), llm_threads()))

@@ -30,8 +30,9 @@ pub use sip::Sip;
 pub use traces::Traces;
 pub use turn_servers::TurnServers;
 pub use values::{
-    AsrBackend, EchoCancelling, EventName, Extractor, HttpUrl, JudgeKind, KeepJournals, LlmBackend, LogFormat,
-    ModelRef, Origin, RecordCalls, SearchKind, Secret, SecretError, SpokenCodec, TtsBackend, TurnKind,
+    AsrBackend, EchoCancelling, EventName, Extractor, HttpUrl, JudgeKind, KeepJournals, LlmBackend, LlmLayout,
+    LogFormat, ModelRef, Origin, RecordCalls, SearchKind, Secret, SecretError, SipDigest, SpokenCodec, TtsBackend,
+    TurnKind,
 };
 pub use webhook::Webhook;
 
@@ -238,6 +239,9 @@ section! {
         /// embedded: an id from `duologue models list`, a path or a URL of a GGUF file. ollama, openai: the server's
         /// name for it. scripted: the path of a script, as personas/demo-script.yaml, which is used unless set.
         model: ModelRef = ModelRef::Id("qwen2.5-0.5b".into()), (), "";
+        /// embedded: "chat" is message by message, as the model's template has it; "transcript" is one telephone call
+        /// that the model writes down, which keeps small models in character; "auto" is what suits the model.
+        layout: LlmLayout = LlmLayout::Auto, (), "";
         /// Where the server is. ollama: http://127.0.0.1:11434 unless set. openai: needed, with its /v1.
         url: Option<HttpUrl> = None, Optional { each: (), example: "\"http://127.0.0.1:11434\"" }, "";
         /// The environment variable that holds the API key.

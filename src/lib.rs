@@ -30,6 +30,7 @@ pub mod config;
 pub mod dial;
 pub mod doors;
 pub mod export;
+pub mod handing;
 pub mod import;
 pub mod judging;
 pub mod knowledge;

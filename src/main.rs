@@ -33,6 +33,10 @@ enum Command {
     Call(duologue::call_client::CallArguments),
     /// Have a running server call a telephone, and tell what came of it
     Dial(duologue::dial::DialArguments),
+    /// Have a telephone's call handed on: its telephone calls somebody else in our place
+    Transfer(duologue::handing::TransferArguments),
+    /// Have keys pressed in a telephone's call
+    Dtmf(duologue::handing::DtmfArguments),
     /// The judge: build its data, train it, evaluate it; label and export the decisions of calls
     #[command(subcommand)]
     Judge(duologue::judging::JudgeCommand),
@@ -111,6 +115,8 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Dial(arguments) => duologue::dial::run(config, arguments).await,
+        Command::Transfer(arguments) => duologue::handing::transfer(config, arguments).await,
+        Command::Dtmf(arguments) => duologue::handing::dtmf(config, arguments).await,
         Command::Judge(command) => {
             duologue::judging::run(config, command).await?;
             Ok(ExitCode::SUCCESS)

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use duologue_signaling::event::{Event, TurnOutcome};
+use duologue_signaling::sip_datagram::Fault;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -21,6 +22,10 @@ const RESPONSE: [f64; 12] = [0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0
 const JUDGEMENT: [f64; 8] = [0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.4];
 /// Calls: a minute's steps, then coarser. Seconds.
 const LENGTH: [f64; 9] = [5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0];
+
+/// Why something at the SIP port is not taken, beside the faults of a message: too much of one source, a connection too many, too
+/// many requests in work.
+const NOT_TAKEN: [Label; 3] = ["flood", "connection", "busy"];
 
 type Label = &'static str;
 
@@ -44,6 +49,11 @@ struct Judged {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Code {
     code: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Rejected {
+    reason: Label,
 }
 
 /// Codes of trouble that have a label of their own; one more is `other`, so that labels stay bounded.
@@ -77,6 +87,10 @@ struct Inner {
     stored: Counter,
     store_failures: Counter,
     unstored: Gauge,
+    sip_rejected: Family<Rejected, Counter>,
+    sip_connections: Gauge,
+    registrations: Gauge,
+    missing_registrations: Gauge,
 }
 
 impl Default for Meters {
@@ -113,8 +127,16 @@ impl Meters {
             stored: Counter::default(),
             store_failures: Counter::default(),
             unstored: Gauge::default(),
+            sip_rejected: Family::default(),
+            sip_connections: Gauge::default(),
+            registrations: Gauge::default(),
+            missing_registrations: Gauge::default(),
         };
         this.register();
+        // All at nothing, so that the first of a kind is seen as a rise.
+        for reason in Fault::ALL.map(Fault::as_str).into_iter().chain(NOT_TAKEN) {
+            drop(this.sip_rejected.get_or_create(&Rejected { reason }));
+        }
         Self(Arc::new(this))
     }
 
@@ -175,9 +197,25 @@ impl Meters {
         self.0.store_failures.inc();
     }
 
+    /// With so many trunks we are registered now, and with so many that we want to be we are not.
+    pub fn registered(&self, known: usize, missing: usize) {
+        self.0.registrations.set(known as i64);
+        self.0.missing_registrations.set(missing as i64);
+    }
+
     /// An entry could not be kept.
     pub fn lose(&self) {
         self.0.lost.inc();
+    }
+
+    /// Something came to the SIP port that is not taken; `reason` is one of a closed list.
+    pub fn refuse_sip(&self, reason: &'static str) {
+        self.0.sip_rejected.get_or_create(&Rejected { reason }).inc();
+    }
+
+    /// So many TCP connections to the SIP port are open now.
+    pub fn sip_connections(&self, open: usize) {
+        self.0.sip_connections.set(i64::try_from(open).unwrap_or(i64::MAX));
     }
 
     /// All of it, as Prometheus reads it (OpenMetrics 1.0).
@@ -226,6 +264,13 @@ impl Inner {
             "Times that the store of recordings failed",
             self.store_failures.clone(),
         );
+        let refused = "What came to the SIP port and was not taken, by why";
+        r.register("sip_rejected", refused, self.sip_rejected.clone());
+        r.register("sip_connections", "TCP connections to the SIP port", self.sip_connections.clone());
+        let about = "Trunks that know where calls for us go";
+        r.register("sip_registrations", about, self.registrations.clone());
+        let about = "Trunks that are to know it, and do not";
+        r.register("sip_registrations_missing", about, self.missing_registrations.clone());
     }
 
     fn turn(&self, turn: &TurnRow) {

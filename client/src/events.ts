@@ -2,6 +2,7 @@
 // signaling/PROTOCOL.md describes each; the tests read the same examples as the Rust tests do.
 
 export type FloorState = "idle" | "caller" | "thinking" | "agent" | "suspect";
+export type TransferState = "asked" | "ringing" | "done" | "failed";
 export type TurnOutcome = "completed" | "interrupted" | "revoked" | "failed";
 
 /** Where the time of a reply went: milliseconds since the call began, absent where a step did not happen. */
@@ -46,6 +47,10 @@ export type CallEvent =
   | { type: "key"; key: string; held_ms: number }
   /** The caller's side has put the call on hold, or taken it back. */
   | { type: "hold"; on: boolean }
+  /** The other side was asked to call somebody else in our place. */
+  | { type: "transfer"; to: string; state: TransferState; detail: string }
+  /** The agent's side presses these keys. */
+  | { type: "keys-sent"; keys: string }
   /** A picture in the agent's text: shown, never spoken. */
   | { type: "express"; turn: number; emoji: string }
   /** What the persona's budget said to something that the agent meant to do. */
@@ -190,6 +195,7 @@ function probabilities(fields: Fields): Record<string, number> {
   return Object.fromEntries(Object.keys(given).map((action) => [action, number(given, action)]));
 }
 
+const transferStates: readonly string[] = ["asked", "ringing", "done", "failed"];
 const searchStates: readonly string[] = ["asked", "found", "nothing", "late", "failed", "dropped"];
 
 function texts(fields: Fields, name: string): string[] {
@@ -266,6 +272,13 @@ const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { t
   recording: (f) => ({ type: "recording", on: f["on"] === true }),
   key: (f) => ({ type: "key", key: text(f, "key"), held_ms: number(f, "held_ms") }),
   hold: (f) => ({ type: "hold", on: f["on"] === true }),
+  transfer: (f) => ({
+    type: "transfer",
+    to: text(f, "to"),
+    state: oneOf<TransferState>(f, "state", transferStates),
+    detail: text(f, "detail"),
+  }),
+  "keys-sent": (f) => ({ type: "keys-sent", keys: text(f, "keys") }),
   express: (f) => ({ type: "express", turn: number(f, "turn"), emoji: text(f, "emoji") }),
   budget: (f) => ({
     type: "budget",

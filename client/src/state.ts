@@ -209,6 +209,8 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
     // A telephone's, and this page is none.
     case "key":
     case "hold":
+    case "transfer":
+    case "keys-sent":
       return state;
     case "citations":
       return withAgent(state, event.turn, at_ms, (line) => ({ ...line, citations: event.citations }));

@@ -37,6 +37,8 @@ pub enum EndReason {
     Crash,
     /// A fault of ours; the journal is kept.
     Bug,
+    /// The other side speaks to somebody else in our place.
+    Transferred,
     /// Whom the server called speaks to somebody else.
     Busy,
     /// Whom the server called does not want to be called.
@@ -59,6 +61,7 @@ impl EndReason {
             Self::TimeLimit => "time-limit",
             Self::Crash => "crash",
             Self::Bug => "bug",
+            Self::Transferred => "transferred",
             Self::Busy => "busy",
             Self::Declined => "declined",
             Self::NoAnswer => "no-answer",

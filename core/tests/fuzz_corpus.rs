@@ -14,6 +14,8 @@ mod opus;
 mod phone_sdp;
 #[path = "../../fuzz/targets/receiver.rs"]
 mod receiver;
+#[path = "../../fuzz/targets/sip_datagram.rs"]
+mod sip_datagram;
 #[path = "../../fuzz/targets/telephone.rs"]
 mod telephone;
 
@@ -56,6 +58,11 @@ fn messages_of_any_kind_are_read_or_refused() {
 #[test]
 fn a_telephone_s_sdp_of_any_kind_is_answered_or_refused() {
     each_of("phone_sdp", phone_sdp::run);
+}
+
+#[test]
+fn datagrams_of_any_kind_are_read_or_refused() {
+    each_of("sip_datagram", sip_datagram::run);
 }
 
 #[test]

@@ -390,6 +390,8 @@ fn tell_event(event: &Event) -> Option<String> {
         Event::Recording { on } => format!("recorded: {on}"),
         Event::Key { key, .. } => format!("key: {key}"),
         Event::Hold { on } => format!("on hold: {on}"),
+        Event::Transfer { to, state, .. } => format!("transfer to {to}: {state:?}"),
+        Event::KeysSent { keys } => format!("keys sent: {keys}"),
         Event::Express { turn, emoji } => format!("turn {turn} shows {emoji}"),
         Event::Budget { action, allowed, why, spent, most } => {
             format!("budget {action}: {} ({why}, {spent} of {most})", if *allowed { "allowed" } else { "refused" })

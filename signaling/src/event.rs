@@ -87,6 +87,19 @@ pub enum Origin {
     Web,
 }
 
+/// How it stands with a call that is handed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TransferState {
+    Asked,
+    /// It rings there.
+    Ringing,
+    /// They are connected; our part of the call ends.
+    Done,
+    /// The call goes on here.
+    Failed,
+}
+
 /// How it stands with a question to the web.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -206,6 +219,10 @@ pub enum Event {
     Key { key: String, held_ms: u32 },
     /// The caller's side has put the call on hold, or taken it back. Meanwhile the call's clock stands still.
     Hold { on: bool },
+    /// The other side was asked to call `to` in our place, and how it stands with that. `detail` is a sentence for people.
+    Transfer { to: String, state: TransferState, detail: String },
+    /// The agent's side presses these keys, one after the other.
+    KeysSent { keys: String },
     /// A picture in the agent's text: shown, never spoken.
     Express { turn: u32, emoji: String },
     /// What the persona's budget, or its quiet hours, said to something that the agent meant to do: `spent` times of `most` it
@@ -245,7 +262,7 @@ pub enum Event {
 
 impl Event {
     /// All of their names.
-    pub const NAMES: [&'static str; 26] = [
+    pub const NAMES: [&'static str; 28] = [
         "call-started",
         "floor",
         "partial",
@@ -266,6 +283,8 @@ impl Event {
         "recording",
         "key",
         "hold",
+        "transfer",
+        "keys-sent",
         "express",
         "budget",
         "line",
@@ -297,6 +316,8 @@ impl Event {
             Self::Recording { .. } => "recording",
             Self::Key { .. } => "key",
             Self::Hold { .. } => "hold",
+            Self::Transfer { .. } => "transfer",
+            Self::KeysSent { .. } => "keys-sent",
             Self::Express { .. } => "express",
             Self::Budget { .. } => "budget",
             Self::Line { .. } => "line",

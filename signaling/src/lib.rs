@@ -9,6 +9,7 @@ pub mod offer;
 pub mod phone_sdp;
 pub mod problem;
 pub mod realtime;
+pub mod sip_datagram;
 pub mod twilio;
 pub mod webhook;
 pub mod whip;

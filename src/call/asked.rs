@@ -7,11 +7,15 @@ use crate::machine::Happening;
 
 impl CallTask {
     pub(super) fn on_control(&mut self, control: Control) {
+        if let Control::Press(keys) = &control {
+            self.mouth.press(keys);
+        }
         self.tell(match control {
             Control::End { reason, detail } => Happening::End { reason, detail },
             Control::Message(text) => Happening::Message(text),
             Control::Errand { errand, after } => Happening::Errand { errand, after },
             Control::Persona(persona) => Happening::Persona(persona),
+            Control::Press(keys) => Happening::KeysSent { keys },
             Control::Recollect => Happening::Recollect,
             Control::Stop => Happening::Input(Input::Stop),
             Control::Truncated { turn, played } => Happening::Input(Input::Truncated { turn, played }),

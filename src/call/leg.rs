@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use duologue_signaling::phone_sdp::KeyPackets;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -52,6 +53,42 @@ pub trait Line: Send + Sync {
     async fn trickle(&self, _candidates: Vec<String>) -> Result<(), OfferRefused> {
         Ok(())
     }
+
+    /// How the other side reads keys that the agent presses. `None`: it does not.
+    fn key_packets(&self) -> Option<KeyPackets> {
+        None
+    }
+
+    /// Asks the other side to call somebody else in our place; what comes of it is told by events.
+    ///
+    /// # Errors
+    /// When it is no telephone, or was asked to already.
+    fn transfer(&self, _onto: Onto) -> Result<(), NotTransferred> {
+        Err(NotTransferred::NoTelephone)
+    }
+
+    /// Whom another telephone has to call to take this line's other side over. `None`: it is no telephone, or does not talk yet.
+    fn taken_over_by(&self) -> Option<Onto> {
+        None
+    }
+}
+
+/// Whom a call is handed on to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Onto {
+    /// As it is shown.
+    pub to: String,
+    /// As the other side is told (`Refer-To`, RFC 3515), which may name a call to be taken over (`Replaces`, RFC 3891).
+    pub refer_to: String,
+}
+
+/// Why a call was not handed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotTransferred {
+    #[error("the call is not a telephone's: nobody there could be asked to call somebody else")]
+    NoTelephone,
+    #[error("the call is being handed on already")]
+    Already,
 }
 
 #[async_trait]

@@ -8,6 +8,7 @@ mod consulting;
 pub mod engines;
 mod extraction;
 pub mod judging;
+pub mod keying;
 pub mod leg;
 pub mod listeners;
 pub mod memory;

@@ -3,6 +3,7 @@
 
 use tokio::time::Instant;
 
+use super::keying::{KeyPacket, Keying};
 use super::leg::{Line, Outgoing};
 use crate::audio::LINE_FRAME;
 use crate::audio::codec::{CodecError, LineEncoder};
@@ -22,6 +23,7 @@ pub struct Mouth {
     timestamp: u32,
     /// The next packet begins a talk spurt (RFC 3551, section 4.1).
     quiet: bool,
+    keying: Keying,
     sent: u64,
     /// What was sent since the last row about it.
     unwritten: DownlinkRow,
@@ -42,6 +44,7 @@ impl Mouth {
             sequence,
             timestamp,
             quiet: true,
+            keying: Keying::default(),
             sent: 0,
             unwritten: DownlinkRow::default(),
         })
@@ -63,6 +66,9 @@ impl Mouth {
 
     /// Sends one frame, which was to leave at `due`.
     pub fn send(&mut self, frame: &[f32; LINE_FRAME], speech: bool, due: Instant, line: &dyn Line) {
+        if let Some(key) = self.keying.tick(line.key_packets(), self.timestamp) {
+            return self.send_key(key, due, line);
+        }
         let marker = speech && self.quiet;
         self.quiet = !speech;
         if let Ok(payload) = self.encoder.encode(frame) {
@@ -85,6 +91,23 @@ impl Mouth {
             line.send(Outgoing { payload_type, sequence, timestamp, marker, payload, due });
             self.sent += 1;
         }
+        self.sequence = self.sequence.wrapping_add(1);
+        self.pass();
+    }
+
+    /// Presses these keys, one after the other; meanwhile the voice is not sent.
+    pub fn press(&mut self, keys: &str) {
+        self.keying.press(keys);
+    }
+
+    /// What the voice says in this tick is not sent, and what comes after it begins anew.
+    fn send_key(&mut self, key: KeyPacket, due: Instant, line: &dyn Line) {
+        let KeyPacket { payload_type, timestamp, marker, payload } = key;
+        self.unwritten.packets_sent += 1;
+        self.unwritten.payload_bytes += payload.len() as u64;
+        line.send(Outgoing { payload_type, sequence: self.sequence, timestamp, marker, payload, due });
+        self.sent += 1;
+        self.quiet = true;
         self.sequence = self.sequence.wrapping_add(1);
         self.pass();
     }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::engines::Engines;
-use super::leg::{Echoes, Leg, Line};
+use super::leg::{Echoes, Leg, Line, NotTransferred, Onto};
 use super::listeners::Listening;
 use super::memory::{CallMemory, MemoryHouse};
 use super::mouth::Mouth;
@@ -78,6 +78,15 @@ pub enum OpenError {
     Codec(#[from] CodecError),
     #[error(transparent)]
     Machine(#[from] MachineError),
+}
+
+/// Why keys were not pressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotPressed {
+    #[error("the other side of the call reads no keys (RFC 4733)")]
+    NobodyReads,
+    #[error("the call is too busy to listen")]
+    Busy,
 }
 
 /// A live call, seen from outside.
@@ -407,6 +416,34 @@ impl Registry {
     pub async fn reoffer(&self, call: &str, offer: String) -> Option<Result<String, OfferRefused>> {
         let live = self.live().get(call).cloned()?;
         Some(live.line.reoffer(offer).await)
+    }
+
+    /// Presses keys in a live call. `None`: there is no such live call.
+    ///
+    /// # Errors
+    /// When the other side reads none, or the call is too busy to listen.
+    pub fn press(&self, call: &str, keys: String) -> Option<Result<(), NotPressed>> {
+        let live = self.live().get(call).cloned()?;
+        if live.line.key_packets().is_none() {
+            return Some(Err(NotPressed::NobodyReads));
+        }
+        Some(live.control.try_send(Control::Press(keys)).map_err(|_| NotPressed::Busy))
+    }
+
+    /// Hands a live call on. `None`: there is no such live call.
+    ///
+    /// # Errors
+    /// When the other side is no telephone, or was asked to already.
+    pub fn transfer(&self, call: &str, onto: Onto) -> Option<Result<(), NotTransferred>> {
+        let live = self.live().get(call).cloned()?;
+        Some(live.line.transfer(onto))
+    }
+
+    /// Whom a telephone has to call to take the other side of this live call over. `None`: there is no such call. `Some(None)`: it is
+    /// no telephone's, or nobody has answered yet.
+    pub fn taken_over_by(&self, call: &str) -> Option<Option<Onto>> {
+        let live = self.live().get(call).cloned()?;
+        Some(live.line.taken_over_by())
     }
 
     /// The events of a live call from now on.

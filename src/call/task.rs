@@ -295,11 +295,13 @@ impl CallTask {
                     GoneWhy::ClosedByPeer | GoneWhy::ClosedHere => EndReason::CallerHangup,
                     GoneWhy::NeverConnected => EndReason::NeverConnected,
                     GoneWhy::NotTaken(reason, _) => *reason,
-                    GoneWhy::Silent | GoneWhy::Failed(_) => EndReason::NetworkGone,
+                    GoneWhy::Transferred(_) => EndReason::Transferred,
+                    GoneWhy::Silent | GoneWhy::Expired | GoneWhy::Failed(_) => EndReason::NetworkGone,
                 };
                 Happening::End { reason, detail: format!("{why}.") }
             }
             Some(PeerEvent::Key { key, held }) => Happening::Key { key, held },
+            Some(PeerEvent::Transfer { to, state, detail }) => Happening::Transfer { to, state, detail },
             Some(PeerEvent::Held(held)) => return self.on_hold(held),
             Some(PeerEvent::Speaks(spoken)) => return self.speak(spoken),
             Some(PeerEvent::Report(report)) => Happening::Report(report),

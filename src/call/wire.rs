@@ -51,6 +51,8 @@ pub enum Control {
     Listener(PeerLine),
     /// This persona answers from now on.
     Persona(Arc<Persona>),
+    /// These keys are pressed for the agent.
+    Press(String),
 }
 
 /// Results for one call. A reply yields at most some 30 tokens and 10 chunks of sound a second.

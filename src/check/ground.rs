@@ -132,12 +132,20 @@ fn telephony(config: &Config, settings: &SipSettings, personas: &[&str]) -> Find
         let way_out = "set review.key_env or review.key_file: calls are made for whoever shows the key";
         return Finding::warn("telephones: nobody may have a call made, for there is no key".to_owned(), way_out);
     }
+    let answers = |user: &str| personas.contains(&settings.dialled.who(user, |name| personas.contains(&name)));
+    if let Some(trunk) = settings.outbound.registered().find(|trunk| !answers(&trunk.ours.user)) {
+        let way_out = format!("add \"{}=PERSONA\" to sip.numbers", trunk.ours.user);
+        return Finding::warn(format!("telephones: nobody answers what comes from trunk '{}'", trunk.name), way_out);
+    }
+    let registers: Vec<&str> = settings.outbound.registered().map(|trunk| trunk.name.as_str()).collect();
+    let registers =
+        if registers.is_empty() { String::new() } else { format!("; it registers with {}", registers.join(", ")) };
     let out = match settings.outbound.rules() {
         0 => "nobody is called (sip.outbound)".to_owned(),
         rules => format!("whom {rules} lines of sip.outbound name may be called"),
     };
     Finding::ok(format!(
-        "telephones: SIP on {}, the sound on UDP {}-{}; {out}",
+        "telephones: SIP on {}, the sound on UDP {}-{}; {out}{registers}",
         settings.listen, config.sip.rtp_first, config.sip.rtp_last
     ))
 }

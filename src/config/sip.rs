@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::values::{Secret, SecretError, SpokenCodec};
+use super::values::{Secret, SecretError, SipDigest, SpokenCodec};
 
 section! {
     /// Telephones: calls over SIP, by UDP and TCP, from a phone, an exchange or a trunk. Off until an address is given. See
@@ -28,6 +28,9 @@ section! {
         /// Who may call, as "name=VARIABLE", with the password in that environment variable (digest authentication). The name is then the
         /// caller's, whatever the telephone says. Empty: anybody who reaches the address may call.
         users: Vec<String> = Vec::new(), ListOf { most: 1_000, each: Text { most: 200 } }, "";
+        /// How a password may be proved, the best first. Some telephones give up at a first one that they do not know: for them leave
+        /// "MD5" alone.
+        digests: Vec<SipDigest> = vec![SipDigest::Sha256, SipDigest::Md5], ListOf { most: 2, each: () }, "";
         /// How long it rings before the agent answers.
         ring_ms: u32 = 0, 0..=30_000, "ms";
         /// Whom the server may call (`POST /v1/calls` with "to", `duologue dial`), as "user@host", where "*" stands for any letters:
@@ -35,14 +38,33 @@ section! {
         /// one of `trunks`, through which the call goes. Empty: nobody is called, for calls cost whoever makes them.
         outbound: Vec<String> = Vec::new(), ListOf { most: 1_000, each: Text { most: 200 } }, "";
         /// Exchanges and providers that want a name and a password, as "office=sip:4711@pbx.example.org OFFICE_PASSWORD": the server's
-        /// own address there, and the environment variable with the password (digest authentication, MD5).
+        /// own address there, and the environment variable with the password (digest authentication).
         trunks: Vec<String> = Vec::new(), ListOf { most: 20, each: Text { most: 200 } }, "";
+        /// Those of `trunks`, by name, that the server registers with (REGISTER): it is then called under its address there, the user part of which stands
+        /// in `numbers`. Calls from there need no password of `users`.
+        register: Vec<String> = Vec::new(), ListOf { most: 20, each: Text { most: 60 } }, "";
+        /// How long they are asked to keep it; it asks again at three quarters of what they grant.
+        register_s: u32 = 3_600, 60..=86_400, "s";
         /// Calls that the server may have made at once.
         outbound_most: u32 = 2, 1..=1_000, "";
         /// Calls that the server may make within a minute: what a mistake costs at most.
         outbound_a_minute: u32 = 6, 1..=600, "";
         /// How long it rings there before the server gives up.
         answer_s: u32 = 45, 1..=180, "s";
+        /// SIP messages over UDP that one address may send within a second (an IPv6 address counts with its /64); what is more is passed
+        /// over. An exchange sends some ten for each call.
+        messages_a_second: u32 = 2_000, 10..=100_000, "";
+        /// TCP connections to the SIP port, of all telephones together. Each takes some 130 kB.
+        tcp_most: u32 = 500, 1..=10_000, "";
+        /// TCP connections of one address (an IPv6 address counts with its /64). Telephones behind one router share its address.
+        tcp_most_per_address: u32 = 50, 1..=10_000, "";
+        /// A TCP connection over which nothing comes for so long is closed.
+        tcp_idle_s: u32 = 300, 5..=86_400, "s";
+        /// How long a call lasts when neither side says that it is still there (session timers, RFC 4028); one of them does at half of it.
+        /// 0: the server asks for no such time, and keeps those that telephones ask for.
+        session_s: u32 = 1_800, 0..=86_400, "s";
+        /// The least such time; who asks for less is told so (422, Min-SE). RFC 4028 has 90.
+        session_least_s: u32 = 90, 1..=3_600, "s";
         /// A telephone that sends nothing for so long, and is not on hold, is gone. 0: it is waited for.
         silent_s: u32 = 60, 0..=3_600, "s";
     }

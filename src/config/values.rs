@@ -56,6 +56,11 @@ choice! {
 }
 
 choice! {
+    /// How a telephone proves its password (RFC 8760).
+    pub enum SipDigest { Sha256 = "SHA-256", Md5 = "MD5", }
+}
+
+choice! {
     /// What hears whether a turn is complete.
     pub enum TurnKind { SmartTurn = "smart-turn", None = "none", }
 }
@@ -73,6 +78,11 @@ choice! {
 choice! {
     /// Who writes the replies.
     pub enum LlmBackend { Embedded = "embedded", Ollama = "ollama", Openai = "openai", Scripted = "scripted", }
+}
+
+choice! {
+    /// How a chat is put to the embedded model.
+    pub enum LlmLayout { Auto = "auto", Chat = "chat", Transcript = "transcript", }
 }
 
 choice! {

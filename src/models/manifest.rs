@@ -28,6 +28,9 @@ pub struct Model {
     pub licence_note: String,
     /// Absent: on demand only.
     pub needed: Option<Needed>,
+    /// A language model that answers better when it writes down a call than in a chat.
+    #[serde(default)]
+    pub transcript: bool,
     pub registry: Registry,
     pub packages: Vec<Package>,
     pub steps: Vec<Step>,

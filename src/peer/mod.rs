@@ -20,6 +20,7 @@ mod stack;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use duologue_signaling::event::TransferState;
 use duologue_signaling::offer::OfferFault;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -146,6 +147,8 @@ pub enum PeerEvent {
     Key { key: char, held: Duration },
     /// The other side has put the call on hold, or taken it back.
     Held(bool),
+    /// The other side was asked to call `to` in our place, and this is how it stands.
+    Transfer { to: String, state: TransferState, detail: String },
     /// From here on the line speaks this.
     Speaks(Spoken),
     /// Nothing has been heard for some seconds; it may come back (then `Connected` follows).
@@ -172,6 +175,12 @@ pub enum GoneWhy {
     /// Whom the server called did not take the call: busy, declined, ...
     #[error("{1}")]
     NotTaken(EndReason, String),
+    /// The other side speaks to somebody else in our place.
+    #[error("the call was handed on to {0}")]
+    Transferred(String),
+    /// The other side has let the session's time run out (RFC 4028).
+    #[error("the other side did not say in time that it is still there")]
+    Expired,
     /// The connection broke in another way.
     #[error("the connection failed: {0}")]
     Failed(String),

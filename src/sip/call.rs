@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use duologue_signaling::phone_sdp::{self, PhoneAgreed, PhoneSdp};
-use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver, TransactionHandle};
+use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
 use rsipstack::dialog::invite_dialog::InviteDialog;
-use rsipstack::sip::{Header, Method, Request, StatusCode};
+use rsipstack::sip::{Header, Request, StatusCode};
 use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -17,9 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::ending::{gone, status_of};
 use super::line::{Latch, RtpLine, Wire};
+use super::offers::{cseq, is_sdp};
+use super::refresh::{Agreed, SessionTimer, TooBrief, reads_update};
+use super::transfer::{Asked, Referred, answered};
 use super::{Exchange, answer, request, sdp, what_is_spoken};
 use crate::call::leg::{Echoes, Leg};
-use crate::call::registry::{Admitted, Asked};
+use crate::call::registry::{self, Admitted};
 use crate::call::wire;
 use crate::media::keys::KeyReader;
 use crate::media::rtp::RtpPacket;
@@ -52,10 +55,19 @@ impl Exchange {
             return answer(&mut invite, StatusCode::BadRequest, Vec::new()).await;
         };
         let now_s = u64::try_from(crate::store::utc_ms() / 1_000).unwrap_or(0);
-        let name = match self.settings.guard.name(&invite.original, came_from, now_s) {
+        // A trunk that we are registered with calls because we have asked it to, and has no password of ours.
+        let known = self.registrar.knows(came_from);
+        let name = if known { Ok(None) } else { self.settings.guard.name(&invite.original, came_from, now_s) };
+        let name = match name {
             Ok(name) => name,
-            Err(challenge) => return answer(&mut invite, StatusCode::Unauthorized, vec![challenge]).await,
+            Err(challenges) => return answer(&mut invite, StatusCode::Unauthorized, challenges).await,
         };
+        if let Some(status) = self.replaces(&invite.original) {
+            return answer(&mut invite, status, Vec::new()).await;
+        }
+        if let Err(TooBrief(least)) = Agreed::by_request(&invite.original, self.settings.session) {
+            return answer(&mut invite, TooBrief::STATUS, vec![least]).await;
+        }
         let ringing = match self.admit(&invite.original, came_from, name).await {
             Ok(ringing) => ringing,
             Err(Refused(status, why)) => {
@@ -100,7 +112,8 @@ impl Exchange {
         let dialled = invite.uri.user().unwrap_or("").to_owned();
         let personas = self.registry.personas();
         let who = self.settings.dialled.who(&dialled, |name| personas.iter().any(|persona| persona.name == name));
-        let asked = Asked { persona: Some(who), caller: name.or_else(|| request::caller(invite)), recorded: true };
+        let asked =
+            registry::Asked { persona: Some(who), caller: name.or_else(|| request::caller(invite)), recorded: true };
         let admitted = self.registry.admit(asked).await.map_err(|why| Refused(status_of(&why), why.to_string()))?;
         let here = self.here(came_from);
         let said = theirs.as_ref().map(|(theirs, _)| theirs.address);
@@ -124,18 +137,34 @@ impl Exchange {
         self.settings.codecs.first().copied().unwrap_or(phone_sdp::PhoneCodec::Pcmu)
     }
 
-    /// The call, from ringing on.
-    async fn hold(self: &Arc<Self>, dialog: &InviteDialog, mut states: DialogStateReceiver, ringing: Ringing) {
-        let _ = dialog.ringing(None, None);
-        let rung = Instant::now() + self.settings.ring;
-        while self.settings.ring > Duration::ZERO {
-            match tokio::time::timeout_at(rung, states.recv()).await {
-                Ok(None | Some(DialogState::Terminated(..))) => return,
+    /// Lets it ring; false where the caller has given up meanwhile.
+    async fn rung(&self, states: &mut DialogStateReceiver) -> bool {
+        if self.settings.ring.is_zero() {
+            return true;
+        }
+        let answer = Instant::now() + self.settings.ring;
+        loop {
+            match tokio::time::timeout_at(answer, states.recv()).await {
+                Ok(None | Some(DialogState::Terminated(..))) => return false,
                 Ok(Some(_)) => {}
-                Err(_) => break,
+                Err(_) => return true,
             }
         }
+    }
+
+    /// The call, from ringing on.
+    async fn hold(self: &Arc<Self>, dialog: &InviteDialog, mut states: DialogStateReceiver, ringing: Ringing) {
+        // Whose ringing has to be reliable (RFC 3262) is told of the answer alone: nothing in between needs to be acknowledged then.
+        if !request::wants(&dialog.initial_request(), "100rel") {
+            let _ = dialog.ringing(None, None);
+        }
+        if !self.rung(&mut states).await {
+            return;
+        }
         let Ringing { admitted, theirs, came_from, here, wire } = ringing;
+        let invite = dialog.initial_request();
+        // One that is too brief was refused before it rang.
+        let agreed_time = Agreed::by_request(&invite, self.settings.session).ok().flatten();
         let (events_in, events) = wire::leg_events();
         let (hang_up, finished) = (CancellationToken::new(), CancellationToken::new());
         // However this ends, whoever waits for it is told.
@@ -161,12 +190,16 @@ impl Exchange {
         let here = SocketAddr::new(here, wire.port());
         let parties = Parties { exchange: self, dialog, events: events_in, wire };
         let mut held = Call::new(parties, Latch::new(said, came_from), agreed, here);
-        held.offered = theirs.is_none();
+        held.offered = theirs.is_none().then(|| cseq(&invite)).flatten();
+        held.timer.by_update = reads_update(invite.headers.iter());
+        held.timer.begin(agreed_time);
         let body = match &theirs {
             Some((theirs, agreed)) => held.answer(theirs, agreed),
             None => held.offer(),
         };
-        if let Err(fault) = dialog.accept(Some(is_sdp()), Some(body.into_bytes())) {
+        let mut headers = is_sdp();
+        headers.extend(agreed_time.into_iter().flat_map(|time| time.headers(&invite)));
+        if let Err(fault) = dialog.accept(Some(headers), Some(body.into_bytes())) {
             tracing::debug!(%call, %fault, "the call was not answered");
         }
         let why = held.run(&mut states, &hang_up).await;
@@ -184,33 +217,40 @@ pub(super) struct Parties<'a> {
 
 /// A call that was answered.
 pub(super) struct Call<'a> {
-    exchange: &'a Exchange,
-    dialog: &'a InviteDialog,
-    events: mpsc::Sender<PeerEvent>,
-    wire: Arc<Wire>,
-    latch: Latch,
-    keys: KeyReader,
+    pub(super) exchange: &'a Exchange,
+    pub(super) dialog: &'a InviteDialog,
+    pub(super) events: mpsc::Sender<PeerEvent>,
+    pub(super) wire: Arc<Wire>,
+    pub(super) latch: Latch,
+    pub(super) keys: KeyReader,
     /// Where our sound is.
-    here: SocketAddr,
-    agreed: PhoneAgreed,
-    session: u64,
-    version: u32,
-    /// The offer was ours; the ACK has the answer.
-    offered: bool,
-    connected: bool,
-    held: bool,
-    began: Instant,
+    pub(super) here: SocketAddr,
+    pub(super) agreed: PhoneAgreed,
+    pub(super) session: u64,
+    pub(super) version: u32,
+    /// The offer was ours; the ACK of the INVITE with this number has the answer.
+    pub(super) offered: Option<u32>,
+    pub(super) connected: bool,
+    pub(super) held: bool,
+    pub(super) began: Instant,
     /// The last packet of the telephone's.
-    heard: Instant,
+    pub(super) heard: Instant,
+    /// What the telephone was asked to do, and has not answered; and whom it is to call in our place.
+    pub(super) asked: Option<Asked>,
+    pub(super) referred: Option<Referred>,
+    /// Why the call ends once what was just asked of us is answered.
+    pub(super) leaving: Option<GoneWhy>,
+    pub(super) timer: SessionTimer,
     /// Packets of others.
-    strangers: u64,
+    pub(super) strangers: u64,
     /// Packets that the call did not take in time.
-    untaken: u64,
+    pub(super) untaken: u64,
 }
 
 impl<'a> Call<'a> {
     pub(super) fn new(parties: Parties<'a>, latch: Latch, agreed: PhoneAgreed, here: SocketAddr) -> Self {
         let Parties { exchange, dialog, events, wire } = parties;
+        wire.reads_keys(agreed.keys);
         Self {
             exchange,
             dialog,
@@ -223,14 +263,23 @@ impl<'a> Call<'a> {
             // RFC 8866, section 5.2: a number that nobody else has.
             session: rand::random::<u64>() >> 2,
             version: 0,
-            offered: false,
+            offered: None,
             connected: false,
             held: false,
             began: Instant::now(),
             heard: Instant::now(),
+            asked: None,
+            referred: None,
+            leaving: None,
+            timer: SessionTimer::new(),
             strangers: 0,
             untaken: 0,
         }
+    }
+
+    /// Tells the call. One that does not read any more has ended by itself.
+    pub(super) async fn tell(&self, event: PeerEvent) {
+        let _ = self.events.send(event).await;
     }
 
     /// The call whose first offer was made already, under this number.
@@ -243,6 +292,7 @@ impl<'a> Call<'a> {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let wire = self.wire.clone();
+        let mut transfers = wire.transfers();
         let mut datagram = BytesMut::with_capacity(DATAGRAM);
         loop {
             tokio::select! {
@@ -251,8 +301,24 @@ impl<'a> Call<'a> {
                 state = states.recv() => match state {
                     None => return GoneWhy::Failed("the SIP stack let go of the call".into()),
                     Some(DialogState::Terminated(_, reason)) => return gone(self.dialog.role(), reason),
-                    Some(state) => self.on_state(state).await,
+                    Some(state) => {
+                        let answered = matches!(state, DialogState::Confirmed(..));
+                        self.on_state(state).await;
+                        if let Some(why) = self.leaving.take_if(|_| answered) {
+                            return why;
+                        }
+                    }
                 },
+                Ok(()) = transfers.changed() => {
+                    let onto = transfers.borrow_and_update().clone();
+                    self.refer(onto).await;
+                }
+                answer = answered(&mut self.asked) => self.on_referred(answer).await,
+                answer = answered(&mut self.timer.asked) => {
+                    if let Some(why) = self.on_refreshed(answer).await {
+                        return why;
+                    }
+                }
                 received = wire.socket.recv_buf_from(&mut datagram) => {
                     if let Ok((_, from)) = received {
                         self.on_datagram(from, datagram.split().freeze());
@@ -260,9 +326,10 @@ impl<'a> Call<'a> {
                     datagram.reserve(DATAGRAM);
                 }
                 _ = look.tick() => {
-                    if let Some(why) = self.overdue() {
+                    if let Some(why) = self.overdue().or_else(|| self.mind_session()) {
                         return why;
                     }
+                    self.mind_transfer().await;
                 }
             }
         }
@@ -292,7 +359,7 @@ impl<'a> Call<'a> {
 
     async fn on_state(&mut self, state: DialogState) {
         match state {
-            DialogState::Confirmed(..) if !self.connected => self.on_ack().await,
+            DialogState::Confirmed(..) if !self.connected || self.offered.is_some() => self.on_ack().await,
             DialogState::Updated(_, request, handle) => self.on_offer(&request, handle).await,
             DialogState::Info(_, request, handle) => {
                 let status = self.on_info(&request).await;
@@ -305,82 +372,11 @@ impl<'a> Call<'a> {
             DialogState::Refer(_, _, handle) => {
                 let _ = handle.reply(StatusCode::Decline).await;
             }
-            DialogState::Notify(_, _, handle) => {
-                let _ = handle.reply(StatusCode::BadEvent).await;
-            }
+            DialogState::Notify(_, notify, handle) => self.on_notify(&notify, handle).await,
             DialogState::Message(_, _, handle) | DialogState::Publish(_, _, handle) => {
                 let _ = handle.respond(StatusCode::MethodNotAllowed, Some(what_is_spoken()), None).await;
             }
             _ => {}
-        }
-    }
-
-    /// The ACK: sound flows. Where the offer was ours, it has the answer.
-    pub(super) async fn on_ack(&mut self) {
-        self.connected = true;
-        if self.offered
-            && let Some(ack) = self.dialog.last_remote_ack()
-        {
-            let answered =
-                PhoneSdp::read(&ack.body).and_then(|sdp| Ok((sdp.agree(&self.exchange.settings.codecs)?, sdp)));
-            match answered {
-                Ok((agreed, theirs)) => self.follow(&theirs, agreed).await,
-                Err(why) => tracing::info!(%why, "an ACK without a usable answer: the telephone will hear nothing"),
-            }
-        }
-        let _ = self.events.send(PeerEvent::Connected).await;
-        if self.agreed.direction.seen_from_there().holds() {
-            self.on_hold(true).await;
-        }
-    }
-
-    /// A further offer: hold, another address, another codec. What cannot be followed leaves everything as it was.
-    async fn on_offer(&mut self, request: &Request, handle: TransactionHandle) {
-        if request.body.is_empty() {
-            // An UPDATE without one only says that the other side is there (RFC 4028).
-            let offer = (request.method == Method::Invite).then(|| self.offer().into_bytes());
-            let headers = offer.as_ref().map(|_| is_sdp());
-            let _ = handle.respond(StatusCode::OK, headers, offer).await;
-            return;
-        }
-        let read = PhoneSdp::read(&request.body).and_then(|sdp| Ok((sdp.agree(&self.exchange.settings.codecs)?, sdp)));
-        match read {
-            Ok((agreed, theirs)) => {
-                let body = self.answer(&theirs, &agreed);
-                let _ = handle.respond(StatusCode::OK, Some(is_sdp()), Some(body.into_bytes())).await;
-                self.follow(&theirs, agreed).await;
-            }
-            Err(why) => {
-                tracing::info!(%why, "a telephone's further offer is refused");
-                let _ = handle.reply(StatusCode::NotAcceptableHere).await;
-            }
-        }
-    }
-
-    /// Does what was agreed on.
-    pub(super) async fn follow(&mut self, theirs: &PhoneSdp, agreed: PhoneAgreed) {
-        // On hold the old way a telephone names no address.
-        if !theirs.address.ip().is_unspecified() {
-            self.latch.moved(theirs.address);
-            self.wire.aim(self.latch.target());
-        }
-        if sdp::spoken(&agreed) != sdp::spoken(&self.agreed) {
-            let _ = self.events.send(PeerEvent::Speaks(sdp::spoken(&agreed))).await;
-        }
-        if agreed.keys != self.agreed.keys {
-            self.keys = KeyReader::new(agreed.keys.map_or(8_000, |keys| keys.clock_hz));
-        }
-        self.agreed = agreed;
-        self.heard = Instant::now();
-        if self.connected {
-            self.on_hold(theirs.direction.holds()).await;
-        }
-    }
-
-    async fn on_hold(&mut self, held: bool) {
-        if held != self.held {
-            self.held = held;
-            let _ = self.events.send(PeerEvent::Held(held)).await;
         }
     }
 
@@ -437,20 +433,6 @@ impl<'a> Call<'a> {
     fn now(&self) -> CallTime {
         CallTime::ZERO + self.began.elapsed()
     }
-
-    fn answer(&mut self, theirs: &PhoneSdp, agreed: &PhoneAgreed) -> String {
-        self.version += 1;
-        theirs.answer(agreed, self.here, self.session, self.version)
-    }
-
-    fn offer(&mut self) -> String {
-        self.version += 1;
-        phone_sdp::offer(self.here, &self.exchange.settings.codecs, self.session, self.version)
-    }
-}
-
-fn is_sdp() -> Vec<Header> {
-    vec![Header::ContentType("application/sdp".into())]
 }
 
 const fn unspecified(like: IpAddr) -> IpAddr {

@@ -20,9 +20,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::call::{Call, Parties};
 use super::line::{Latch, RtpLine, Wire};
+use super::refresh::{self, Agreed, wanted};
 use super::target::{Target, TargetFault, Trunk};
 use super::{Exchange, sdp};
-use crate::call::leg::{Echoes, Leg};
+use crate::call::leg::{Echoes, Leg, NotTransferred, Onto};
 use crate::call::registry::{Asked, OpenError};
 use crate::call::wire;
 use crate::journal::{CallId, EndReason};
@@ -54,7 +55,7 @@ pub enum NotDialled {
     Open(#[from] OpenError),
 }
 
-/// Makes calls.
+/// Makes calls, and hands them on.
 #[derive(Clone)]
 pub struct Dialler(pub(super) Arc<Exchange>);
 
@@ -77,10 +78,24 @@ struct Placed {
 /// What came of the ringing.
 enum Rung {
     Answered(Box<Response>),
+    /// It wants longer times between two signs of life: so many seconds.
+    TooBrief(u32),
     /// It has an end already.
     Ended(GoneWhy),
     /// It was given up here, and the other side has yet to hear of it.
     GivenUp(GoneWhy),
+}
+
+impl Rung {
+    /// Where the answer to our offer came while it rang, that to the INVITE need not have it again (RFC 3262, section 5).
+    fn with(mut self, promised: Vec<u8>) -> Self {
+        if let Self::Answered(answer) = &mut self
+            && answer.body.is_empty()
+        {
+            answer.body = promised;
+        }
+        self
+    }
 }
 
 impl Dialler {
@@ -141,6 +156,21 @@ impl Dialler {
     }
 }
 
+impl Dialler {
+    /// Hands a live call on to this address: its telephone is asked to call there, what comes of it is told by events. `None`: there is
+    /// no such live call.
+    ///
+    /// # Errors
+    /// When nobody may be called there, or the call is no telephone's.
+    pub fn transfer(&self, call: &str, to: &str) -> Result<Option<Result<(), NotTransferred>>, NotDialled> {
+        let target = Target::read(to)?;
+        // Whoever is called there is called at the cost of the telephone's side, which believes us.
+        self.0.settings.outbound.way(&target).ok_or_else(|| NotDialled::NotAllowed(target.clone()))?;
+        let to = target.to_string();
+        Ok(self.0.registry.transfer(call, Onto { refer_to: format!("<{to}>"), to }))
+    }
+}
+
 impl Exchange {
     /// Where a host is. Of several addresses the first of the kind that is listened on.
     pub(super) async fn find(&self, hop: &Target) -> Result<SocketAddr, NotDialled> {
@@ -189,19 +219,43 @@ impl Exchange {
             content_type: Some("application/sdp".into()),
             offer: Some(phone_sdp::offer(sound, &self.settings.codecs, session, 1).into_bytes()),
             credential,
+            headers: Some(wanted(self.settings.session, 0)),
+            // An INVITE that is sent again after 422 has the same one (RFC 4028, section 7.3).
+            call_id: Some(format!("{:032x}", rand::random::<u128>())),
+            // Ringing that comes reliably is acknowledged by the stack (RFC 3262).
+            support_prack: true,
             ..InviteOption::default()
         })
     }
 
     /// From the INVITE to the end of the call.
     async fn place(self: Arc<Self>, mut placed: Placed) {
+        let again = placed.invite.clone();
+        if let Some(least) = self.place_once(&mut placed).await {
+            // It wants to be asked less often whether it is there (422).
+            placed.invite = InviteOption { headers: Some(wanted(self.settings.session, least)), ..again };
+            if self.place_once(&mut placed).await.is_some() {
+                let why = "the other side answered 422 to the time that it had asked for itself".into();
+                placed.tell(GoneWhy::NotTaken(EndReason::Unreachable, why)).await;
+            }
+        }
+    }
+
+    /// One INVITE, and what comes of it. A time is that which the other side wants between two signs of life at the least: then it
+    /// was not told that the call is over.
+    async fn place_once(self: &Arc<Self>, placed: &mut Placed) -> Option<u32> {
         let (states_in, mut states) = self.dialogs.new_dialog_state_channel();
         let invite = std::mem::take(&mut placed.invite);
         let (dialog, mut asked) = match self.dialogs.do_invite_async(invite, states_in) {
             Ok(asked) => asked,
-            Err(fault) => return placed.tell(GoneWhy::NotTaken(EndReason::Unreachable, fault.to_string())).await,
+            Err(fault) => {
+                placed.tell(GoneWhy::NotTaken(EndReason::Unreachable, fault.to_string())).await;
+                return None;
+            }
         };
-        match self.wait(&dialog, &mut asked, &mut states, &placed).await {
+        let mut least = None;
+        match self.wait(&dialog, &mut asked, &mut states, placed).await {
+            Rung::TooBrief(wants) => least = Some(wants),
             Rung::Answered(answer) => self.talk(&dialog, &mut states, placed, &answer).await,
             Rung::Ended(why) => placed.tell(why).await,
             Rung::GivenUp(why) => {
@@ -224,6 +278,7 @@ impl Exchange {
             }
         }
         self.dialogs.remove_dialog(&dialog.id());
+        least
     }
 
     /// While it rings. What comes before the answer (ringing tones, announcements) is not heard: nobody has answered yet.
@@ -237,6 +292,7 @@ impl Exchange {
         let patience = self.settings.answer;
         let give_up = Instant::now() + patience;
         let (mut rang, mut early) = (false, BytesMut::with_capacity(DATAGRAM));
+        let mut promised = Vec::new();
         loop {
             tokio::select! {
                 biased;
@@ -246,11 +302,16 @@ impl Exchange {
                         if rang { (EndReason::NoAnswer, "nobody answered") } else { (EndReason::Unreachable, "it did not ring") };
                     return Rung::GivenUp(GoneWhy::NotTaken(reason, format!("{what} within {} s", patience.as_secs())));
                 }
-                result = &mut *asked => return came_of(result, rang),
+                result = &mut *asked => return came_of(result, rang).with(promised),
                 Some(state) = states.recv() => {
-                    if matches!(state, DialogState::Early(..)) && !rang {
+                    if let DialogState::Early(_, response) = state {
+                        if !rang {
+                            tracing::debug!(call = placed.call, dialog = %dialog.id(), "it rings");
+                        }
                         rang = true;
-                        tracing::debug!(call = placed.call, dialog = %dialog.id(), "it rings");
+                        if !response.body.is_empty() {
+                            promised = response.body;
+                        }
                     }
                 }
                 _ = placed.wire.socket.recv_buf_from(&mut early) => {
@@ -266,7 +327,7 @@ impl Exchange {
         self: &Arc<Self>,
         dialog: &InviteDialog,
         states: &mut DialogStateReceiver,
-        placed: Placed,
+        placed: &Placed,
         answer: &Response,
     ) {
         let read = PhoneSdp::read(&answer.body).and_then(|sdp| Ok((sdp.agree(&self.settings.codecs)?, sdp)));
@@ -285,6 +346,8 @@ impl Exchange {
         let parties = Parties { exchange: self, dialog, events: placed.events.clone(), wire: placed.wire.clone() };
         let mut held =
             Call::new(parties, latch, phone_sdp::promised(self.first_codec()), placed.here).in_session(placed.session);
+        held.timer.by_update = refresh::reads_update(answer.headers.iter());
+        held.timer.begin(Agreed::by_answer(answer));
         held.follow(&theirs, agreed).await;
         held.on_ack().await;
         let why = held.run(states, &placed.hang_up).await;
@@ -309,7 +372,7 @@ fn from(trunk: Option<&Trunk>, persona: &str, here: SocketAddr) -> Uri {
         .unwrap_or_else(|| address(persona, here, false))
 }
 
-fn address(user: &str, at: SocketAddr, tcp: bool) -> Uri {
+pub(super) fn address(user: &str, at: SocketAddr, tcp: bool) -> Uri {
     let user: String = user.chars().filter(|c| c.is_ascii_alphanumeric() || "+-._".contains(*c)).collect();
     Uri {
         scheme: Some(rsipstack::sip::Scheme::Sip),
@@ -328,6 +391,9 @@ fn came_of(result: Result<InviteAsyncResult, tokio::task::JoinError>, rang: bool
             Rung::Answered(Box::new(answer))
         }
         Ok(Ok((_, Some(answer)))) => {
+            if let (422, Some(least)) = (answer.status_code.code(), refresh::least(answer.headers.iter())) {
+                return Rung::TooBrief(least);
+            }
             let code = answer.status_code.code();
             Rung::Ended(GoneWhy::NotTaken(outcome(code, rang), format!("the other side answered {code}")))
         }

@@ -8,10 +8,12 @@ use std::fmt;
 use std::net::IpAddr;
 
 use rsipstack::dialog::authenticate::verify_digest;
+use rsipstack::sip::headers::auth::Algorithm;
 use rsipstack::sip::{Header, HeadersExt as _, Request, typed};
 use sha2::{Digest as _, Sha256};
 
-use crate::config::Secret;
+use super::digest::for_the_stack;
+use crate::config::{Secret, SipDigest};
 
 /// The realm that passwords are for.
 const REALM: &str = "duologue";
@@ -22,6 +24,8 @@ const GOOD_FOR_S: u64 = 60;
 #[derive(Clone)]
 pub struct Guard {
     users: HashMap<String, Secret>,
+    /// What is asked for, in this order.
+    digests: Vec<SipDigest>,
     seal: [u8; 32],
 }
 
@@ -32,8 +36,9 @@ impl fmt::Debug for Guard {
 }
 
 impl Guard {
-    pub fn new(users: Vec<(String, Secret)>) -> Self {
-        Self { users: users.into_iter().collect(), seal: rand::random() }
+    /// `digests`: how a password may be proved, the best first.
+    pub fn new(users: Vec<(String, Secret)>, digests: Vec<SipDigest>) -> Self {
+        Self { users: users.into_iter().collect(), digests, seal: rand::random() }
     }
 
     /// Anybody may call.
@@ -44,27 +49,39 @@ impl Guard {
     /// Who this is, by name; `Ok(None)` where anybody may call.
     ///
     /// # Errors
-    /// The challenge, where he has not shown that he knows the password.
-    pub(super) fn name(&self, request: &Request, from: IpAddr, now_s: u64) -> Result<Option<String>, Header> {
+    /// The challenges, the better one first, where he has not shown that he knows the password.
+    pub(super) fn name(&self, request: &Request, from: IpAddr, now_s: u64) -> Result<Option<String>, Vec<Header>> {
         if self.is_open() {
             return Ok(None);
         }
         let call = request.call_id_header().map(|id| id.value().to_owned()).unwrap_or_default();
         let shown = request.authorization_header().and_then(|header| {
-            let auth = typed::Authorization::parse(header.value()).ok()?;
+            let shown = for_the_stack(header.value());
+            let auth = typed::Authorization::parse(&shown).ok()?;
             let password = self.users.get(&auth.username)?;
             let fresh = auth.realm == REALM && self.made(&auth.nonce, from, &call, now_s);
-            let right = fresh && verify_digest(&auth, password.reveal(), request.method(), header.value());
+            let digest = match auth.algorithm {
+                None | Some(Algorithm::Md5) => SipDigest::Md5,
+                Some(Algorithm::Sha256) => SipDigest::Sha256,
+                Some(_) => return None,
+            };
+            let asked = self.digests.contains(&digest);
+            let right = fresh && asked && verify_digest(&auth, password.reveal(), request.method(), &shown);
             right.then_some(auth.username)
         });
         match shown {
             Some(name) => Ok(Some(name)),
             None => {
                 let nonce = self.nonce(from, &call, now_s);
-                // MD5 is what every telephone has; of a password that is used for nothing else it gives nothing away that an
-                // exchange on the way could not hear anyhow.
-                let challenge = format!("Digest realm=\"{REALM}\", nonce=\"{nonce}\", algorithm=MD5, qop=\"auth\"");
-                Err(Header::WwwAuthenticate(challenge.into()))
+                // Telephones take the first that they know (RFC 8760, section 2.3). MD5 is what every one of them has; of a password that is
+                // used for nothing else it gives nothing away that an exchange on the way could not hear anyhow.
+                let challenge = |digest: &SipDigest| {
+                    let algorithm = digest.as_str();
+                    let challenge =
+                        format!("Digest realm=\"{REALM}\", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"");
+                    Header::WwwAuthenticate(challenge.into())
+                };
+                Err(self.digests.iter().map(challenge).collect())
             }
         }
     }
@@ -94,12 +111,12 @@ impl Guard {
 mod tests {
     use rsipstack::dialog::authenticate::compute_digest;
     use rsipstack::sip::Method;
-    use rsipstack::sip::headers::auth::Algorithm;
 
     use super::*;
 
     fn guard() -> Guard {
-        Guard::new(vec![("anna".into(), Secret::of("secret"))])
+        let digests = vec![SipDigest::Sha256, SipDigest::Md5];
+        Guard::new(vec![("anna".into(), Secret::of("secret"))], digests)
     }
 
     fn from() -> IpAddr {
@@ -115,18 +132,35 @@ mod tests {
         Request::try_from(text.as_bytes()).expect("a request")
     }
 
-    /// The answer to a challenge.
-    fn answered(challenge: &Header, call: &str, user: &str, password: &str) -> Request {
-        let Header::WwwAuthenticate(challenge) = challenge else { panic!("no challenge") };
-        let nonce =
-            challenge.value().split("nonce=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a nonce");
+    /// The answer to the challenges, as a telephone gives it that knows this algorithm.
+    fn answered(challenges: &[Header], call: &str, user: &str, password: &str) -> Request {
+        answered_with(("MD5", Algorithm::Md5), challenges, call, user, password)
+    }
+
+    fn answered_with(
+        (name, algorithm): (&str, Algorithm),
+        challenges: &[Header],
+        call: &str,
+        user: &str,
+        password: &str,
+    ) -> Request {
+        let challenges: Vec<&str> = challenges
+            .iter()
+            .map(|challenge| match challenge {
+                Header::WwwAuthenticate(challenge) => challenge.value(),
+                other => panic!("no challenge: {other}"),
+            })
+            .collect();
+        assert!(challenges[0].contains("algorithm=SHA-256,") && challenges[1].contains("algorithm=MD5,"));
+        let challenge = challenges[0];
+        let nonce = challenge.split("nonce=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a nonce");
         let uri = "sip:porter@198.51.100.1";
-        let response = compute_digest(user, password, REALM, nonce, &Method::Invite, uri, Algorithm::Md5, None);
+        let response = compute_digest(user, password, REALM, nonce, &Method::Invite, uri, algorithm, None);
         invite(
             call,
             &format!(
                 "Authorization: Digest username=\"{user}\", realm=\"{REALM}\", nonce=\"{nonce}\", uri=\"{uri}\", \
-                 response=\"{response}\", algorithm=MD5\r\n"
+                 response=\"{response}\", algorithm={name}\r\n"
             ),
         )
     }
@@ -140,6 +174,12 @@ mod tests {
         assert_eq!(let_in(&right, from(), 1_030).as_deref(), Some("anna"));
         assert_eq!(let_in(&answered(&challenge, "1@x", "anna", "guess"), from(), 1_030), None);
         assert_eq!(let_in(&answered(&challenge, "1@x", "berta", "secret"), from(), 1_030), None);
+        for algorithm in [("SHA-256", Algorithm::Sha256), ("\"sha-256\"", Algorithm::Sha256)] {
+            let right = answered_with(algorithm, &challenge, "1@x", "anna", "secret");
+            assert_eq!(let_in(&right, from(), 1_030).as_deref(), Some("anna"), "{algorithm:?}");
+        }
+        let other = answered_with(("SHA512", Algorithm::Sha512), &challenge, "1@x", "anna", "secret");
+        assert_eq!(let_in(&other, from(), 1_030), None, "which was not asked for");
         assert_eq!(let_in(&right, "203.0.113.9".parse().unwrap(), 1_030), None, "from elsewhere");
         assert_eq!(let_in(&answered(&challenge, "2@x", "anna", "secret"), from(), 1_030), None, "another call");
         assert_eq!(let_in(&right, from(), 1_061), None, "too late");
@@ -148,6 +188,6 @@ mod tests {
 
     #[test]
     fn without_users_anybody_is_let_in_without_a_name() {
-        assert_eq!(Guard::new(Vec::new()).name(&invite("1@x", ""), from(), 0).ok(), Some(None));
+        assert_eq!(Guard::new(Vec::new(), Vec::new()).name(&invite("1@x", ""), from(), 0).ok(), Some(None));
     }
 }

@@ -4,16 +4,17 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use duologue_signaling::phone_sdp::KeyPackets;
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::call::leg::{Line, Outgoing};
+use crate::call::leg::{Line, NotTransferred, Onto, Outgoing};
 use crate::media::lateness::{self, BUCKETS_MS, Lateness};
 use crate::media::rtp::RtpPacket;
 use crate::peer::OfferRefused;
@@ -82,6 +83,12 @@ pub(super) struct Wire {
     /// `None`: nowhere yet.
     target: watch::Sender<Option<SocketAddr>>,
     ssrc: u32,
+    /// How keys are read there.
+    keys: watch::Sender<Option<KeyPackets>>,
+    /// Whom the telephone is to call in our place: its task looks at that.
+    onto: watch::Sender<Option<Onto>>,
+    /// Whom another telephone has to call to take this one over: known once the call was answered.
+    taken_over_by: OnceLock<Onto>,
     unsent: AtomicU64,
     late: [AtomicU64; BUCKETS_MS.len()],
     worst_us: AtomicU64,
@@ -109,6 +116,9 @@ impl Wire {
                         socket,
                         target: watch::Sender::new(target),
                         ssrc: rand::random(),
+                        keys: watch::Sender::new(None),
+                        onto: watch::Sender::new(None),
+                        taken_over_by: OnceLock::new(),
                         unsent: AtomicU64::new(0),
                         late: std::array::from_fn(|_| AtomicU64::new(0)),
                         worst_us: AtomicU64::new(0),
@@ -123,6 +133,26 @@ impl Wire {
     /// Our packets go there from here on.
     pub(super) fn aim(&self, target: Option<SocketAddr>) {
         self.target.send_if_modified(|before| std::mem::replace(before, target) != target);
+    }
+
+    /// Keys are read there like this from here on.
+    pub(super) fn reads_keys(&self, keys: Option<KeyPackets>) {
+        self.keys.send_replace(keys);
+    }
+
+    /// Who is told when the telephone is to call somebody else.
+    pub(super) fn transfers(&self) -> watch::Receiver<Option<Onto>> {
+        self.onto.subscribe()
+    }
+
+    /// It is to call nobody else any more, and may be asked again.
+    pub(super) fn not_handed_on(&self) {
+        self.onto.send_replace(None);
+    }
+
+    /// The call was answered: another telephone may take it over like this.
+    pub(super) fn can_be_taken_over(&self, onto: Onto) {
+        let _ = self.taken_over_by.set(onto);
     }
 
     /// Packets that the network did not take.
@@ -169,6 +199,29 @@ impl Line for RtpLine {
 
     async fn reoffer(&self, _: String) -> Result<String, OfferRefused> {
         Err(OfferRefused::NotAnswerable("a telephone's offers come over SIP".into()))
+    }
+
+    fn key_packets(&self) -> Option<KeyPackets> {
+        *self.0.keys.borrow()
+    }
+
+    fn transfer(&self, onto: Onto) -> Result<(), NotTransferred> {
+        // Before it was answered there is nobody to ask.
+        if self.0.taken_over_by.get().is_none() {
+            return Err(NotTransferred::NoTelephone);
+        }
+        let asked = self.0.onto.send_if_modified(|before| {
+            let free = before.is_none();
+            if free {
+                *before = Some(onto);
+            }
+            free
+        });
+        if asked { Ok(()) } else { Err(NotTransferred::Already) }
+    }
+
+    fn taken_over_by(&self) -> Option<Onto> {
+        self.0.taken_over_by.get().cloned()
     }
 }
 

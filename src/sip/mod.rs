@@ -5,14 +5,22 @@
 //! docs/TELEPHONY.md for what is there, and what is not.
 
 mod call;
+mod connections;
+mod datagrams;
 mod dial;
 mod dialled;
+mod digest;
 mod ending;
+mod flood;
 mod guard;
 mod line;
+mod offers;
+mod refresh;
+mod register;
 mod request;
 mod sdp;
 mod target;
+mod transfer;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
@@ -24,24 +32,38 @@ use duologue_signaling::phone_sdp::PhoneCodec;
 use rsipstack::EndpointBuilder;
 use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::sip::{Header, HeadersExt as _, Method, StatusCode};
+use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::TransportLayer;
-use rsipstack::transport::tcp_listener::TcpListenerConnection;
 use rsipstack::transport::udp::UdpConnection;
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::call::registry::Registry;
 use crate::config::{SecretError, Sip};
+use connections::{Connections, Leaving};
+use datagrams::Datagrams;
 pub use dial::{Dialler, NotDialled};
 pub use dialled::{Dialled, NumbersFault};
+use digest::Spelling;
 pub use guard::Guard;
+pub use refresh::SessionTimes;
+use register::Registrar;
 pub use target::{Outbound, Target, TargetFault, Trunk};
 
 /// What is understood here, as `Allow` has it.
-const ALLOWED: [Method; 7] =
-    [Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options, Method::Info, Method::Update];
+const ALLOWED: [Method; 8] = [
+    Method::Invite,
+    Method::Ack,
+    Method::Cancel,
+    Method::Bye,
+    Method::Options,
+    Method::Info,
+    Method::Update,
+    Method::Notify,
+];
 /// Requests of no call yet that may be in work at once, beside the calls themselves: each waits for the network at most.
 const STRANGERS_MOST: usize = 256;
 /// The goodbyes of the last calls are waited for so long at the end.
@@ -58,6 +80,8 @@ pub enum SipError {
     Numbers(#[from] NumbersFault),
     #[error("sip.codecs is empty: name one")]
     Codecs,
+    #[error("sip.digests is empty: name one")]
+    Digests,
     #[error(transparent)]
     Password(#[from] SecretError),
     #[error("sip.outbound and sip.trunks: {0}")]
@@ -78,8 +102,17 @@ pub struct SipSettings {
     pub ring: Duration,
     /// `None`: a silent telephone is waited for.
     pub silent: Option<Duration>,
+    /// Messages of one source within a second.
+    pub messages_a_second: u32,
+    pub tcp_most: u32,
+    pub tcp_most_per_address: u32,
+    pub tcp_idle: Duration,
+    /// How long a call lasts without a word of the other side's.
+    pub session: SessionTimes,
     /// Whom the server may call.
     pub outbound: Outbound,
+    /// How long a trunk is asked to keep us.
+    pub register_s: u32,
     /// Calls of the server's own at once.
     pub outbound_most: u32,
     pub outbound_a_minute: u32,
@@ -101,16 +134,25 @@ impl SipSettings {
         if sip.codecs.is_empty() {
             return Err(SipError::Codecs);
         }
+        if sip.digests.is_empty() {
+            return Err(SipError::Digests);
+        }
         Ok(Some(Self {
             listen,
             public: sip.public_address,
             ports,
             codecs: sip.codecs.iter().copied().map(sdp::codec_of).collect(),
             dialled: Dialled::read(&sip.numbers)?,
-            guard: Guard::new(sip.passwords()?),
+            guard: Guard::new(sip.passwords()?, sip.digests.clone()),
             ring: Duration::from_millis(u64::from(sip.ring_ms)),
             silent: (sip.silent_s > 0).then(|| Duration::from_secs(u64::from(sip.silent_s))),
-            outbound: Outbound::read(&sip.outbound, sip.trunk_passwords()?)?,
+            messages_a_second: sip.messages_a_second,
+            tcp_most: sip.tcp_most,
+            tcp_most_per_address: sip.tcp_most_per_address,
+            tcp_idle: Duration::from_secs(u64::from(sip.tcp_idle_s)),
+            session: SessionTimes { ours_s: sip.session_s, least_s: sip.session_least_s },
+            outbound: Outbound::read(&sip.outbound, sip.trunk_passwords()?)?.register(&sip.register)?,
+            register_s: sip.register_s,
             outbound_most: sip.outbound_most,
             outbound_a_minute: sip.outbound_a_minute,
             answer: Duration::from_secs(u64::from(sip.answer_s)),
@@ -146,6 +188,9 @@ struct Exchange {
     registry: Arc<Registry>,
     /// Shared with what the stack does in the background.
     dialogs: Arc<DialogLayer>,
+    /// What registrations are sent with.
+    endpoint: EndpointInnerRef,
+    registrar: Registrar,
     places: Arc<Semaphore>,
     tasks: TaskTracker,
     answered: AtomicU64,
@@ -167,22 +212,25 @@ impl Switchboard {
         let listen = settings.listen;
         let refused = |why: String| SipError::Listen { listen, why };
         let stop = CancellationToken::new();
-        // Over TCP the stack would only log that a port is taken.
-        let probe = std::net::TcpListener::bind(listen).map_err(|why| refused(format!("TCP: {why}")))?;
-        let port = probe.local_addr().map_or(listen.port(), |at| at.port());
-        drop(probe);
+        let tcp = TcpListener::bind(listen).await.map_err(|why| refused(format!("TCP: {why}")))?;
+        let port = tcp.local_addr().map_or(listen.port(), |at| at.port());
         let address = SocketAddr::new(listen.ip(), port);
         let public = settings.public.map(|ip| SocketAddr::new(ip, port));
-        let udp = UdpConnection::create_connection(address, public, Some(stop.child_token()))
+        let meters = registry.recorder().meters().clone();
+        let datagrams = Datagrams::bind(address, settings.messages_a_second, meters.clone())
+            .map_err(|why| refused(format!("UDP: {why}")))?;
+        let udp = UdpConnection::from_socket(Arc::new(datagrams), public, Some(stop.child_token()))
             .await
             .map_err(|why| refused(format!("UDP: {why}")))?;
-        let tcp = TcpListenerConnection::new(address, public).await.map_err(|why| refused(why.to_string()))?;
         let transports = TransportLayer::new(stop.clone());
+        transports.set_stream_idle_timeout(settings.tcp_idle);
         transports.add_transport(udp.into());
-        transports.add_transport(tcp.into());
+        let connections = Arc::new(Connections::new(settings.tcp_most, settings.tcp_most_per_address, meters));
         let endpoint = EndpointBuilder::new()
             .with_user_agent(concat!("duologue/", env!("CARGO_PKG_VERSION")))
             .with_transport_layer(transports)
+            .with_transport_inspector(Box::new(Leaving(connections.clone())))
+            .with_inspector(Box::new(Spelling))
             .with_cancel_token(stop.clone())
             .with_allows(ALLOWED.to_vec())
             .build();
@@ -190,6 +238,8 @@ impl Switchboard {
         let exchange = Arc::new(Exchange {
             address,
             dialogs: Arc::new(DialogLayer::new(endpoint.inner.clone())),
+            endpoint: endpoint.inner.clone(),
+            registrar: Registrar::new(settings.outbound.registered().count()),
             places: Arc::new(Semaphore::new(registry.lines() * 2 + STRANGERS_MOST)),
             tasks: TaskTracker::new(),
             outbound: Arc::new(Semaphore::new(settings.outbound_most as usize)),
@@ -202,6 +252,7 @@ impl Switchboard {
             refused: AtomicU64::new(0),
             flooded: AtomicU64::new(0),
         });
+        exchange.tasks.spawn(connections.serve(tcp, public, endpoint.inner.clone(), stop.clone()));
         exchange.tasks.spawn(async move { endpoint.serve().await });
         let taking = exchange.clone();
         let stopped = stop.clone();
@@ -210,6 +261,7 @@ impl Switchboard {
                 taking.take(request).await;
             }
         });
+        exchange.register_all();
         Ok(Self { address, exchange, stop })
     }
 
@@ -233,6 +285,7 @@ impl Switchboard {
     /// Takes no more. The calls have been ended by the registry; their goodbyes may still leave.
     pub async fn stop(self) {
         self.exchange.tasks.close();
+        self.exchange.unregister_all().await;
         let _ = tokio::time::timeout(GOODBYE, self.exchange.dialogs_gone()).await;
         self.stop.cancel();
         let _ = tokio::time::timeout(GOODBYE, self.exchange.tasks.wait()).await;
@@ -243,6 +296,7 @@ impl Exchange {
     async fn take(self: &Arc<Self>, mut request: Transaction) {
         let Ok(place) = self.places.clone().try_acquire_owned() else {
             self.flooded.fetch_add(1, Ordering::Relaxed);
+            self.registry.recorder().meters().refuse_sip("busy");
             answer(&mut request, StatusCode::ServiceUnavailable, Vec::new()).await;
             return;
         };
@@ -265,6 +319,10 @@ impl Exchange {
         let of_a_call = request.original.to_header().is_ok_and(|to| to.tag().is_ok_and(|tag| tag.is_some()));
         match request.original.method {
             _ if of_a_call => answer(&mut request, StatusCode::CallTransactionDoesNotExist, Vec::new()).await,
+            Method::Invite if !request::is_sdp(&request.original) => {
+                let known = vec![Header::Accept("application/sdp".into())];
+                answer(&mut request, StatusCode::UnsupportedMediaType, known).await;
+            }
             Method::Invite => self.ring(request).await,
             Method::Options => answer(&mut request, StatusCode::OK, what_is_spoken()).await,
             Method::Ack => {}

@@ -28,6 +28,23 @@ pub(super) fn came_from(request: &Request) -> Option<IpAddr> {
     })
 }
 
+/// The value of a header.
+pub(super) fn header(request: &Request, name: &str) -> Option<String> {
+    value_of(request.headers.iter(), name)
+}
+
+/// As [`header`], of any headers. The stack has read short forms as the names they stand for.
+pub(super) fn value_of<'a>(mut headers: impl Iterator<Item = &'a Header>, name: &str) -> Option<String> {
+    let header = headers.find(|header| header.name().eq_ignore_ascii_case(name))?;
+    Some(header.value().trim().to_owned())
+}
+
+/// Whether the other side requires this extension.
+pub(super) fn wants(request: &Request, extension: &str) -> bool {
+    let mut required = request.headers.iter().filter(|header| matches!(header, Header::Require(_)));
+    required.any(|header| header.value().split(',').any(|name| name.trim().eq_ignore_ascii_case(extension)))
+}
+
 /// Who calls, as memory knows him: `user@host` of `From`. Nobody, where he does not say (RFC 3323, section 4.1).
 pub(super) fn caller(invite: &Request) -> Option<String> {
     let from = invite.from_header().ok()?.uri().ok()?;
@@ -49,6 +66,15 @@ pub(super) fn contact(here: SocketAddr, invite: &Transaction) -> Uri {
         contact.params.push(Param::Transport(connection.transport()));
     }
     contact
+}
+
+/// There is no body, or it is SDP (RFC 3261, section 8.2.3).
+pub(super) fn is_sdp(invite: &Request) -> bool {
+    let kind = invite.headers.iter().find_map(|header| match header {
+        Header::ContentType(kind) => Some(kind.value().to_ascii_lowercase()),
+        _ => None,
+    });
+    invite.body.is_empty() || kind.is_none_or(|kind| kind.starts_with("application/sdp"))
 }
 
 /// The key in an INFO, as older exchanges send it. Nothing, where there is nothing in it.

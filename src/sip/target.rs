@@ -115,6 +115,8 @@ pub struct Trunk {
     /// Our own address there; calls go to its host.
     pub ours: Target,
     pub password: Option<Secret>,
+    /// It is told where to call us.
+    pub registers: bool,
 }
 
 /// One line of `sip.outbound`.
@@ -190,7 +192,7 @@ impl Outbound {
             if words.nth(1).is_some() || name.is_empty() || read.iter().any(|trunk: &Trunk| trunk.name == name) {
                 return Err(fault());
             }
-            read.push(Trunk { name: name.to_owned(), ours: Target::read(ours)?, password });
+            read.push(Trunk { name: name.to_owned(), ours: Target::read(ours)?, password, registers: false });
         }
         let rules = rules.iter().map(|line| Rule::read(line, &read)).collect::<Result<_, _>>()?;
         Ok(Self { rules, trunks: read })
@@ -201,6 +203,23 @@ impl Outbound {
         // A star in a host is a rule's alone.
         let rule = self.rules.iter().find(|rule| rule.allows(target)).filter(|_| !target.host.contains('*'))?;
         Some(rule.trunk.and_then(|trunk| self.trunks.get(trunk)))
+    }
+
+    /// Has us registered with these trunks.
+    ///
+    /// # Errors
+    /// The first name that is no trunk's.
+    pub fn register(mut self, names: &[String]) -> Result<Self, TargetFault> {
+        for name in names {
+            let trunk = self.trunks.iter_mut().find(|trunk| trunk.name == *name);
+            trunk.ok_or_else(|| TargetFault::NoTrunk(name.clone()))?.registers = true;
+        }
+        Ok(self)
+    }
+
+    /// The trunks that we are to be registered with.
+    pub fn registered(&self) -> impl Iterator<Item = &Trunk> {
+        self.trunks.iter().filter(|trunk| trunk.registers)
     }
 
     /// How many rules there are.
@@ -276,6 +295,14 @@ mod tests {
         }
         let twice = vec![("a=sip:1@b".into(), None), ("a=sip:2@b".into(), None)];
         assert!(Outbound::read(&[], twice).is_err());
+    }
+
+    #[test]
+    fn only_a_trunk_can_be_registered_with() {
+        let office = outbound(&[]).register(&["office".into()]).expect("a trunk");
+        assert_eq!(office.registered().map(|trunk| trunk.ours.user.as_str()).collect::<Vec<_>>(), ["4711"]);
+        assert_eq!(office.register(&["home".into()]).map(|_| ()), Err(TargetFault::NoTrunk("home".into())));
+        assert_eq!(outbound(&[]).registered().count(), 0);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod passes;
 mod recordings;
 mod refusal;
 mod review;
+mod telephone;
 mod whip;
 
 use std::path::PathBuf;
@@ -80,6 +81,8 @@ pub fn router(web: Web) -> Router {
         .route("/v1/calls/{id}/say", post(errands::say).options(calls::preflight).fallback(refusal::method))
         .route("/v1/calls/{id}/event", post(errands::happened).options(calls::preflight).fallback(refusal::method))
         .route("/v1/calls/{id}/persona", post(errands::persona).options(calls::preflight).fallback(refusal::method))
+        .route("/v1/calls/{id}/transfer", post(telephone::transfer).options(calls::preflight).fallback(refusal::method))
+        .route("/v1/calls/{id}/dtmf", post(telephone::dtmf).options(calls::preflight).fallback(refusal::method))
         .route("/v1/calls/{id}/events", get(events::listen).fallback(refusal::method))
         .route(
             "/v1/callers/{name}/memory",

@@ -36,10 +36,7 @@ pub(super) async fn dial(
     if let Some(refused) = may_dial(web, headers)? {
         return Ok(refused);
     }
-    let dialler = web.dialler.as_ref().ok_or_else(|| {
-        let detail = "This server has no telephone.";
-        Refusal::new(StatusCode::CONFLICT, "no-telephone", detail, "Set sip.listen and sip.outbound in duologue.toml.")
-    })?;
+    let dialler = web.dialler.as_ref().ok_or_else(no_telephone)?;
     let bad = |detail: String| {
         let fix = "Send a JSON object such as {\"to\": \"sip:anna@192.0.2.7\", \"persona\": \"porter\"}.";
         Refusal::new(StatusCode::BAD_REQUEST, "bad-request", detail, fix)
@@ -53,9 +50,14 @@ pub(super) async fn dial(
     Ok((StatusCode::ACCEPTED, location, Json(json!({ "call": call }))).into_response())
 }
 
+pub(super) fn no_telephone() -> Refusal {
+    let detail = "This server has no telephone.";
+    Refusal::new(StatusCode::CONFLICT, "no-telephone", detail, "Set sip.listen and sip.outbound in duologue.toml.")
+}
+
 /// The answer to whoever may have no calls made. Without a key nobody may, on this machine neither: what reaches a server that listens
 /// here alone may come through a proxy from anywhere.
-fn may_dial(web: &Web, headers: &HeaderMap) -> Result<Option<Response>, Refusal> {
+pub(super) fn may_dial(web: &Web, headers: &HeaderMap) -> Result<Option<Response>, Refusal> {
     if matches!(web.reviewers, Reviewers::Anybody) {
         let detail = "Calls cost whoever makes them, and this server has no key that says who may.";
         let fix = "Set review.key_env or review.key_file, and send the key: Authorization: Bearer KEY.";

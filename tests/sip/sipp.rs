@@ -47,6 +47,11 @@ pub struct Called {
 impl Called {
     /// Waits for one call on a port of its own.
     pub fn waiting(scenario: &str, transport: &str) -> Self {
+        Self::waiting_with(scenario, transport, &[])
+    }
+
+    /// With more of sipp's arguments.
+    pub fn waiting_with(scenario: &str, transport: &str, more: &[&str]) -> Self {
         let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trunk").join(scenario);
         let folder = tempfile::tempdir().expect("a folder");
         let port = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
@@ -65,7 +70,7 @@ impl Called {
             "-trace_err",
         ]);
         command.args(["-timeout", "60s", "-timeout_error"]).current_dir(folder.path()).kill_on_drop(true);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.args(more).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let process = command.spawn().expect("sipp: install it with scripts/system-packages.sh --test (sip-tester)");
         Self { process, port, folder }
     }

@@ -1,14 +1,26 @@
-//! From messages to the tokens of a prompt, by the model's own chat template.
+//! From messages to the tokens of a prompt, by the model's own chat template; or as a transcript inside of it.
 
 use llama_cpp_2::model::{LlamaChatMessage, LlamaChatTemplate, LlamaModel};
 use llama_cpp_2::vocab::LlamaVocab;
 
 use crate::slots::TokenId;
-use crate::wire::Message;
+use crate::transcript;
+use crate::wire::{Ask, Message};
+
+/// How a chat is put to the model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Layout {
+    /// Message by message, by the model's template.
+    #[default]
+    Chat,
+    /// As one telephone call that the model writes down.
+    Transcript,
+}
 
 /// Writes prompts for one model.
 pub struct Prompter<'m> {
     model: &'m LlamaModel,
+    layout: Layout,
     /// `None`: the model has no template, or one that llama.cpp does not know; ChatML is written then.
     template: Option<LlamaChatTemplate>,
     /// The spelling of the model's control tokens.
@@ -17,7 +29,7 @@ pub struct Prompter<'m> {
 
 impl<'m> Prompter<'m> {
     /// Finds out how the model wants a chat written.
-    pub fn new(model: &'m LlamaModel) -> Self {
+    pub fn new(model: &'m LlamaModel, layout: Layout) -> Self {
         let template = model.chat_template(None).ok().filter(|template| {
             let probe = [message("system", "a"), message("user", "b")].into_iter().collect::<Option<Vec<_>>>();
             probe.is_some_and(|probe| model.apply_chat_template(template, &probe, true).is_ok())
@@ -29,7 +41,7 @@ impl<'m> Prompter<'m> {
             .filter_map(|token| String::from_utf8(vocab.token_to_piece(token, true, None)).ok())
             .filter(|text| text.chars().count() > 1)
             .collect();
-        Self { model, template, controls }
+        Self { model, layout, template, controls }
     }
 
     /// The vocabulary that the tokens come from.
@@ -37,18 +49,34 @@ impl<'m> Prompter<'m> {
         self.model.vocab()
     }
 
-    /// The tokens of a chat; with `open_reply` the assistant's turn is opened at the end.
-    pub fn tokens(&self, messages: &[Message], open_reply: bool) -> Vec<TokenId> {
-        let text = self.text(messages, open_reply);
-        self.vocab().tokenize(text.as_bytes(), true, true).into_iter().map(|token| token.0).collect()
+    /// How a request is put to the model: an answer that has a form is no line of a call.
+    pub fn layout_of(&self, ask: &Ask) -> Layout {
+        if ask.format.is_some() { Layout::Chat } else { self.layout }
     }
 
-    fn text(&self, messages: &[Message], open_reply: bool) -> String {
+    /// The tokens of a chat; with `open_reply` the assistant's turn is opened at the end.
+    pub fn tokens(&self, messages: &[Message], layout: Layout, open_reply: bool) -> Vec<TokenId> {
         let messages: Vec<Message> = messages
             .iter()
             .map(|message| Message { role: message.role.clone(), content: self.disarm(&message.content) })
             .collect();
-        self.by_template(&messages, open_reply).unwrap_or_else(|| chat_ml(&messages, open_reply))
+        let text = match layout {
+            Layout::Chat => self.text(&messages, open_reply),
+            Layout::Transcript => {
+                let (head, lines) = transcript::of(&messages, open_reply);
+                self.text(&head, true) + &lines
+            }
+        };
+        self.words(&text)
+    }
+
+    /// The tokens of a text.
+    pub fn words(&self, text: &str) -> Vec<TokenId> {
+        self.vocab().tokenize(text.as_bytes(), true, true).into_iter().map(|token| token.0).collect()
+    }
+
+    fn text(&self, messages: &[Message], open_reply: bool) -> String {
+        self.by_template(messages, open_reply).unwrap_or_else(|| chat_ml(messages, open_reply))
     }
 
     fn by_template(&self, messages: &[Message], open_reply: bool) -> Option<String> {

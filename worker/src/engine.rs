@@ -34,6 +34,8 @@ pub struct Settings {
     pub slots: usize,
     /// Requests that may wait for a slot.
     pub queue: usize,
+    /// How a chat is put to the model.
+    pub layout: crate::chat::Layout,
 }
 
 /// One request with the way back. Dropping the receiver of `events` cancels it.

@@ -11,6 +11,7 @@ mod engine;
 mod sampling;
 mod slots;
 mod text;
+mod transcript;
 mod wire;
 
 use std::io::{IsTerminal, Read, Write};
@@ -57,6 +58,9 @@ struct Args {
     /// Requests that may wait for a slot; about as many again may be on their way, others are turned away.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
     queue: u32,
+    /// How a chat is put to the model; requests with a format are always put as a chat.
+    #[arg(long, value_enum, default_value_t)]
+    layout: chat::Layout,
     /// How far to step back behind other processes, 0 to 19.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=19))]
     nice: u8,
@@ -128,6 +132,7 @@ async fn serve(args: Args, parent_gone: oneshot::Receiver<()>) -> anyhow::Result
         cells: args.cells.unwrap_or(args.ctx * 2).max(args.ctx),
         slots: args.slots as usize,
         queue: args.queue as usize,
+        layout: args.layout,
     };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port))
         .await

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use duologue_signaling::event::TransferState;
 use serde::{Deserialize, Serialize};
 
 use crate::audio::codec::LineCodec;
@@ -31,6 +32,10 @@ pub enum Happening {
     Key { key: char, held: Duration },
     /// The caller has put us on hold, or is back. Meanwhile the call's clock stands still, and nothing is heard.
     Hold { on: bool },
+    /// The other side was asked to call somebody else in our place, and this is how it stands.
+    Transfer { to: String, state: TransferState, detail: String },
+    /// These keys are pressed for the agent.
+    KeysSent { keys: String },
     /// The other side speaks this codec from now on.
     Speaks { codec: LineCodec, payload_type: u8 },
     /// The client has sent this.

@@ -177,6 +177,8 @@ impl CallMachine {
             Happening::Connected => self.connect(at),
             Happening::Key { key, held } => self.on_key(at, key, held),
             Happening::Hold { on } => self.emit(at, Event::Hold { on }),
+            Happening::Transfer { to, state, detail } => self.emit(at, Event::Transfer { to, state, detail }),
+            Happening::KeysSent { keys } => self.emit(at, Event::KeysSent { keys }),
             Happening::Speaks { codec, payload_type } => self.speak(at, codec, payload_type),
             Happening::Report(report) => self.on_report(at, report),
             Happening::Message(text) => self.on_message(at, &text),

@@ -82,16 +82,21 @@ async fn goes_on(asr: &dyn Asr) -> Result<(), String> {
     takes(asr, hum(SECOND)).await
 }
 
+/// A partial may be given up for a final: that is an answer, too, which a busy machine gives more often than an idle one.
 async fn answers_all(asr: &dyn Asr) -> Result<(), String> {
     let audio: Arc<[f32]> = hum(SECOND).into();
-    let ask = |purpose| hear(asr, &audio, purpose, None);
+    let ask = async |purpose| match asr.transcribe(job(&audio, purpose, None)).await {
+        Err(AsrError::MadeWay) if purpose == AsrPurpose::Partial => Ok(()),
+        Err(fault) => Err(fault.to_string()),
+        Ok(heard) => sound(&heard),
+    };
     let (a, b, c, d) = tokio::join!(
         ask(AsrPurpose::Partial),
         ask(AsrPurpose::Final),
         ask(AsrPurpose::Partial),
         ask(AsrPurpose::Final)
     );
-    [a, b, c, d].into_iter().try_for_each(|heard| heard.map(drop))
+    [a, b, c, d].into_iter().collect()
 }
 
 async fn hear(
@@ -100,7 +105,12 @@ async fn hear(
     purpose: AsrPurpose,
     prompt: Option<&str>,
 ) -> Result<Transcript, String> {
-    let heard = asr.transcribe(job(audio, purpose, prompt)).await.map_err(|fault: AsrError| fault.to_string())?;
+    let heard = asr.transcribe(job(audio, purpose, prompt)).await.map_err(|fault| fault.to_string())?;
+    sound(&heard).map(|()| heard)
+}
+
+/// Whether a transcript has the form that is promised.
+fn sound(heard: &Transcript) -> Result<(), String> {
     if heard.text.trim() != heard.text {
         return Err(format!("{:?} is not trimmed", heard.text));
     }
@@ -109,7 +119,7 @@ async fn hear(
             return Err(format!("{name} is {value}"));
         }
     }
-    Ok(heard)
+    Ok(())
 }
 
 fn job(audio: &Arc<[f32]>, purpose: AsrPurpose, prompt: Option<&str>) -> AsrJob {

@@ -51,6 +51,8 @@ pub struct WorkerSettings {
     pub ctx: Option<u32>,
     /// Chats that keep their prefix in the cache and reply at once; the worker's default (4) when `None`.
     pub slots: Option<u32>,
+    /// A chat is put to the model as the transcript of a call that it writes down.
+    pub transcript: bool,
     /// 0..=19; how far the worker steps back behind the media threads.
     pub nice: Option<u8>,
 }
@@ -66,6 +68,7 @@ impl WorkerSettings {
             prefill_threads: None,
             ctx: None,
             slots: None,
+            transcript: false,
             nice: None,
         }
     }
@@ -84,6 +87,9 @@ impl WorkerSettings {
             if let Some(value) = value {
                 command.arg(option).arg(value.to_string());
             }
+        }
+        if self.transcript {
+            command.args(["--layout", "transcript"]);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         // Ctrl-C reaches every process of the terminal's group: the worker would die before the calls have ended.

@@ -6,10 +6,11 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
 use super::{Event, Job, Refusal};
-use crate::chat::Prompter;
+use crate::chat::{Layout, Prompter};
 use crate::sampling::Chooser;
 use crate::slots::{Slots, TokenId, common_prefix};
 use crate::text::TextTail;
+use crate::transcript;
 use crate::wire::{DoneReason, Message, Outcome};
 
 /// A request that has a slot.
@@ -25,7 +26,10 @@ pub struct Run {
     pub pending: Option<TokenId>,
     /// `None`: the request only fills the cache.
     pub chooser: Option<Chooser>,
+    layout: Layout,
     text: TextTail,
+    /// Nothing of the reply has been told yet.
+    mute: bool,
     limit: u32,
     made: u32,
     begun: Instant,
@@ -45,6 +49,7 @@ pub enum After {
 pub struct Prepared {
     job: Job,
     prompt: Vec<TokenId>,
+    layout: Layout,
     chooser: Option<Chooser>,
     limit: u32,
 }
@@ -53,15 +58,20 @@ impl Prepared {
     /// Writes the prompt and the sampler; a request that cannot be served is answered and gone.
     pub fn new(job: Job, prompter: &Prompter<'_>, model: &LlamaModel, ctx: usize) -> Option<Self> {
         let prime = job.ask.options.num_predict == Some(0);
-        let prepared = fitting_prompt(prompter, &job.ask.messages, !prime, ctx).and_then(|prompt| {
-            let chooser = (!prime).then(|| Chooser::new(model, &job.ask.options, job.ask.format.as_ref()));
+        let layout = prompter.layout_of(&job.ask);
+        let prepared = fitting_prompt(prompter, &job.ask.messages, layout, !prime, ctx).and_then(|prompt| {
+            let copied = match layout {
+                Layout::Transcript => prompter.words(&transcript::said(&job.ask.messages)),
+                Layout::Chat => Vec::new(),
+            };
+            let chooser = (!prime).then(|| Chooser::new(model, &job.ask.options, job.ask.format.as_ref(), &copied));
             Ok((prompt, chooser.transpose()?))
         });
         match prepared {
             Ok((prompt, chooser)) => {
                 let room = (ctx - prompt.len()) as u32;
                 let limit = job.ask.options.num_predict.unwrap_or(room).min(room);
-                Some(Self { job, prompt, chooser, limit })
+                Some(Self { job, prompt, layout, chooser, limit })
             }
             Err(fault) => {
                 let _ = job.events.try_send(Event::Refused(Refusal::Bad(fault)));
@@ -87,7 +97,10 @@ impl Prepared {
 
     /// Takes its slot, of which `cached` tokens are the beginning of this prompt.
     pub fn run(self, slot: usize, cached: usize) -> Run {
-        let text = TextTail::new(self.job.ask.options.stop.clone());
+        let mut stops = self.job.ask.options.stop.clone();
+        if self.layout == Layout::Transcript {
+            stops.push(transcript::ENDS.into());
+        }
         Run {
             job: self.job,
             slot,
@@ -96,7 +109,9 @@ impl Prepared {
             read: cached,
             pending: None,
             chooser: self.chooser,
-            text,
+            layout: self.layout,
+            text: TextTail::new(stops),
+            mute: true,
             limit: self.limit,
             made: 0,
             begun: Instant::now(),
@@ -137,7 +152,12 @@ impl Run {
             return self.end(DoneReason::Stop);
         }
         self.made += 1;
-        let text = self.text.push(&prompter.vocab().token_to_piece(token, false, None));
+        let mut text = self.text.push(&prompter.vocab().token_to_piece(token, false, None));
+        if self.mute {
+            // A line of a transcript has a blank behind its colon, which is no part of the reply.
+            text = text.trim_start().to_owned();
+            self.mute = text.is_empty();
+        }
         if !text.is_empty() && self.job.events.try_send(Event::Text(text)).is_err() {
             return After::Cancelled;
         }
@@ -164,7 +184,7 @@ impl Run {
         if complete || messages.len() < 2 {
             return if complete { self.prompt.len() } else { 0 };
         }
-        common_prefix(&prompter.tokens(&messages[..messages.len() - 1], false), &self.prompt)
+        common_prefix(&prompter.tokens(&messages[..messages.len() - 1], self.layout, false), &self.prompt)
     }
 
     fn end(&mut self, reason: DoneReason) -> After {
@@ -197,11 +217,12 @@ const LEAST_REPLY: usize = 16;
 fn fitting_prompt(
     prompter: &Prompter<'_>,
     messages: &[Message],
+    layout: Layout,
     open_reply: bool,
     ctx: usize,
 ) -> Result<Vec<TokenId>, String> {
     let most = ctx.saturating_sub(LEAST_REPLY);
-    let all = prompter.tokens(messages, open_reply);
+    let all = prompter.tokens(messages, layout, open_reply);
     if all.len() <= most {
         return Ok(all);
     }
@@ -213,7 +234,7 @@ fn fitting_prompt(
             .filter(|(at, _)| !old[..dropped].contains(at))
             .map(|(_, message)| message.clone())
             .collect();
-        prompter.tokens(&kept, open_reply)
+        prompter.tokens(&kept, layout, open_reply)
     };
     // fewer messages are never more tokens, so the least number to drop can be found by halving
     let (mut low, mut high) = (0, old.len());

@@ -64,7 +64,7 @@ impl<'m> Loop<'m> {
     ) -> Self {
         Self {
             model,
-            prompter: Prompter::new(model),
+            prompter: Prompter::new(model, settings.layout),
             context,
             batch: LlamaBatch::new(batch_capacity(settings.slots), 1),
             slots: Slots::new(settings.slots),

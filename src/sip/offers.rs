@@ -1,0 +1,141 @@
+//! Offers and answers within a call (RFC 3264): what is sent where, on hold or not, in which codec. And what the other side's are
+//! besides: a sign that it is still there.
+
+use duologue_signaling::phone_sdp::{self, PhoneAgreed, PhoneSdp};
+use rsipstack::dialog::dialog::TransactionHandle;
+use rsipstack::sip::{Header, HeadersExt as _, Method, Request, Response, StatusCode};
+use tokio::time::Instant;
+
+use super::call::Call;
+use super::refresh::{Agreed, TooBrief};
+use super::sdp;
+use super::transfer::taken_over_by;
+use crate::media::keys::KeyReader;
+use crate::peer::PeerEvent;
+
+impl Call<'_> {
+    /// The ACK: sound flows. Where the offer was ours, it has the answer.
+    pub(super) async fn on_ack(&mut self) {
+        self.take_answer().await;
+        if self.connected {
+            return;
+        }
+        self.connected = true;
+        self.wire.can_be_taken_over(taken_over_by(self.dialog));
+        self.tell(PeerEvent::Connected).await;
+        if self.agreed.direction.seen_from_there().holds() {
+            self.on_hold(true).await;
+        }
+    }
+
+    /// What the ACK of an INVITE without an offer answers to ours. The stack tells of other things in the same way: only the ACK of that
+    /// INVITE is meant.
+    async fn take_answer(&mut self) {
+        let Some(ack) = self.dialog.last_remote_ack().filter(|ack| self.offered.is_some() && cseq(ack) == self.offered)
+        else {
+            return;
+        };
+        self.offered = None;
+        match self.read(&ack.body) {
+            Ok((agreed, theirs)) => self.follow(&theirs, agreed).await,
+            Err(why) => {
+                tracing::info!(%why, "an ACK without a usable answer: the telephone hears what it heard before")
+            }
+        }
+    }
+
+    /// A further offer: hold, another address, another codec. What cannot be followed leaves everything as it was.
+    pub(super) async fn on_offer(&mut self, request: &Request, handle: TransactionHandle) {
+        let agreed = match Agreed::by_request(request, self.exchange.settings.session) {
+            Ok(agreed) => agreed,
+            Err(TooBrief(least)) => {
+                let _ = handle.respond(TooBrief::STATUS, Some(vec![least]), None).await;
+                return;
+            }
+        };
+        let mut headers = agreed.map(|agreed| agreed.headers(request)).unwrap_or_default();
+        if request.body.is_empty() {
+            // An UPDATE without one only says that the other side is there (RFC 4028).
+            let offer = (request.method == Method::Invite).then(|| self.offer().into_bytes());
+            if offer.is_some() {
+                self.offered = cseq(request);
+                headers.extend(is_sdp());
+            }
+            let _ = handle.respond(StatusCode::OK, Some(headers), offer).await;
+            return self.timer.begin(agreed);
+        }
+        match self.read(&request.body) {
+            Ok((found, theirs)) => {
+                let body = self.answer(&theirs, &found);
+                headers.extend(is_sdp());
+                let _ = handle.respond(StatusCode::OK, Some(headers), Some(body.into_bytes())).await;
+                self.follow(&theirs, found).await;
+                self.timer.begin(agreed);
+            }
+            Err(why) => {
+                tracing::info!(%why, "a telephone's further offer is refused");
+                let _ = handle.reply(StatusCode::NotAcceptableHere).await;
+            }
+        }
+    }
+
+    /// The answer to an offer of ours that only said that we are here.
+    pub(super) async fn on_offer_answered(&mut self, answer: &Response) {
+        if !answer.body.is_empty()
+            && let Ok((agreed, theirs)) = self.read(&answer.body)
+        {
+            self.follow(&theirs, agreed).await;
+        }
+    }
+
+    fn read(&self, body: &[u8]) -> Result<(PhoneAgreed, PhoneSdp), phone_sdp::PhoneSdpFault> {
+        PhoneSdp::read(body).and_then(|sdp| Ok((sdp.agree(&self.exchange.settings.codecs)?, sdp)))
+    }
+
+    /// Does what was agreed on.
+    pub(super) async fn follow(&mut self, theirs: &PhoneSdp, agreed: PhoneAgreed) {
+        // On hold the old way a telephone names no address.
+        if !theirs.address.ip().is_unspecified() {
+            self.latch.moved(theirs.address);
+            self.wire.aim(self.latch.target());
+        }
+        if sdp::spoken(&agreed) != sdp::spoken(&self.agreed) {
+            self.tell(PeerEvent::Speaks(sdp::spoken(&agreed))).await;
+        }
+        if agreed.keys != self.agreed.keys {
+            self.keys = KeyReader::new(agreed.keys.map_or(8_000, |keys| keys.clock_hz));
+            self.wire.reads_keys(agreed.keys);
+        }
+        self.agreed = agreed;
+        self.heard = Instant::now();
+        if self.connected {
+            self.on_hold(theirs.direction.holds()).await;
+        }
+    }
+
+    async fn on_hold(&mut self, held: bool) {
+        if held != self.held {
+            self.held = held;
+            self.tell(PeerEvent::Held(held)).await;
+        }
+    }
+
+    pub(super) fn answer(&mut self, theirs: &PhoneSdp, agreed: &PhoneAgreed) -> String {
+        self.version += 1;
+        theirs.answer(agreed, self.here, self.session, self.version)
+    }
+
+    pub(super) fn offer(&mut self) -> String {
+        self.version += 1;
+        phone_sdp::offer(self.here, &self.exchange.settings.codecs, self.session, self.version)
+    }
+}
+
+/// The number of a request in its dialog.
+pub(super) fn cseq(request: &Request) -> Option<u32> {
+    request.cseq_header().ok()?.seq().ok()
+}
+
+pub(super) fn is_sdp() -> Vec<Header> {
+    vec![Header::ContentType("application/sdp".into())]
+}
