@@ -279,7 +279,7 @@ async fn language_model(config: &Config, library: &Library, pool: &Pool) -> Resu
     Ok(match llm.backend {
         LlmBackend::Embedded => {
             let file = file_of(library, &llm.model, "qwen2.5-0.5b").await?;
-            let mut settings = WorkerSettings::new(file, model);
+            let mut settings = WorkerSettings::new(file, model.clone());
             settings.threads = Some(llm_threads());
             settings.transcript = match llm.layout {
                 LlmLayout::Auto => library.manifest().model(&model).is_ok_and(|known| known.transcript),
