@@ -144,8 +144,9 @@ async fn a_full_disk_loses_nothing_that_fits_the_backlog() {
         return write_until_refused(Path::new(&path)).await;
     }
     let (_folder, path) = place();
+    // Blocks of 512 bytes: 2 MB. Making the tables takes 1 MB of the log, and it is written back into the file at 4 MB.
     let mut child =
-        child("a_full_disk_loses_nothing_that_fits_the_backlog", &path, 0, "trap '' XFSZ; ulimit -S -f 2048;");
+        child("a_full_disk_loses_nothing_that_fits_the_backlog", &path, 0, "trap '' XFSZ; ulimit -S -f 4096;");
     let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines().map_while(Result::ok);
     let process = lines.find_map(|line| said(&line, "refused ")).expect("a disk that refuses");
     let raised =
