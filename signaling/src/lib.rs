@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod audio_socket;
+pub mod bindings;
 pub mod detour;
 pub mod event;
 pub mod offer;
