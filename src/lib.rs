@@ -38,6 +38,7 @@ pub mod meters;
 pub mod models;
 pub mod peer;
 pub mod persona;
+pub mod phones;
 pub mod recording;
 pub mod recovery;
 pub mod redaction;

@@ -33,6 +33,8 @@ enum Command {
     Call(duologue::call_client::CallArguments),
     /// Have a running server call a telephone, and tell what came of it
     Dial(duologue::dial::DialArguments),
+    /// Telephones that register with a running server: who is there, and until when
+    Phones(duologue::phones::PhonesArguments),
     /// Have a telephone's call handed on: its telephone calls somebody else in our place
     Transfer(duologue::handing::TransferArguments),
     /// Have keys pressed in a telephone's call
@@ -110,11 +112,9 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
             command.run(Some(config.models.folder())).await?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Say(arguments) => {
-            duologue::say::run(config, arguments).await?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Say(arguments) => duologue::say::run(config, arguments).await.map(|()| ExitCode::SUCCESS),
         Command::Dial(arguments) => duologue::dial::run(config, arguments).await,
+        Command::Phones(arguments) => duologue::phones::run(config, arguments).await,
         Command::Transfer(arguments) => duologue::handing::transfer(config, arguments).await,
         Command::Dtmf(arguments) => duologue::handing::dtmf(config, arguments).await,
         Command::Judge(command) => {

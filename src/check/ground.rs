@@ -128,7 +128,7 @@ fn telephony(config: &Config, settings: &SipSettings, personas: &[&str]) -> Find
         return Finding::warn(format!("telephones: {room} ports for the sound of {calls} calls"), way_out);
     }
     let keyless = config.review.key_env.is_none() && config.review.key_file.is_none();
-    if keyless && settings.outbound.rules() > 0 {
+    if keyless && (settings.outbound.rules() > 0 || !settings.phones.is_empty()) {
         let way_out = "set review.key_env or review.key_file: calls are made for whoever shows the key";
         return Finding::warn("telephones: nobody may have a call made, for there is no key".to_owned(), way_out);
     }
@@ -141,11 +141,15 @@ fn telephony(config: &Config, settings: &SipSettings, personas: &[&str]) -> Find
     let registers =
         if registers.is_empty() { String::new() } else { format!("; it registers with {}", registers.join(", ")) };
     let out = match settings.outbound.rules() {
-        0 => "nobody is called (sip.outbound)".to_owned(),
+        0 if settings.phones.is_empty() => "nobody is called (sip.outbound)".to_owned(),
         rules => format!("whom {rules} lines of sip.outbound name may be called"),
     };
+    let phones = match settings.phones.len() {
+        0 => String::new(),
+        phones => format!("; {phones} telephones may register, and be called"),
+    };
     Finding::ok(format!(
-        "telephones: SIP on {}, the sound on UDP {}-{}; {out}{registers}",
+        "telephones: SIP on {}, the sound on UDP {}-{}; {out}{phones}{registers}",
         settings.listen, config.sip.rtp_first, config.sip.rtp_last
     ))
 }

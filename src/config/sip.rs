@@ -28,6 +28,13 @@ section! {
         /// Who may call, as "name=VARIABLE", with the password in that environment variable (digest authentication). The name is then the
         /// caller's, whatever the telephone says. Empty: anybody who reaches the address may call.
         users: Vec<String> = Vec::new(), ListOf { most: 1_000, each: Text { most: 200 } }, "";
+        /// Telephones that register here, as "101=VARIABLE", with the password in that environment variable. The server may call them
+        /// ("phone:101"), and with their password they may call it. Names are of letters, digits, +, -, . and _, and not among `users`.
+        phones: Vec<String> = Vec::new(), ListOf { most: 1_000, each: Text { most: 200 } }, "";
+        /// A telephone that asks to be kept for less is told so (423).
+        phones_least_s: u32 = 60, 1..=3_600, "s";
+        /// A telephone that asks to be kept for longer is kept for so long; not below phones_least_s.
+        phones_most_s: u32 = 3_600, 60..=86_400, "s";
         /// How a password may be proved, the best first. Some telephones give up at a first one that they do not know: for them leave
         /// "MD5" alone.
         digests: Vec<SipDigest> = vec![SipDigest::Sha256, SipDigest::Md5], ListOf { most: 2, each: () }, "";
@@ -84,15 +91,27 @@ impl Sip {
         self.trunks.iter().map(password).collect()
     }
 
+    /// Telephones that register, and their passwords.
+    ///
+    /// # Errors
+    /// The first variable that is not set.
+    pub fn phone_passwords(&self) -> Result<Vec<(String, Secret)>, SecretError> {
+        named(&self.phones, "sip.phones")
+    }
+
     /// Who may call, and the passwords. An entry without "=" names the variable and the user alike.
     ///
     /// # Errors
     /// The first variable that is not set.
     pub fn passwords(&self) -> Result<Vec<(String, Secret)>, SecretError> {
-        let password = |entry: &String| {
-            let (name, variable) = entry.split_once('=').unwrap_or((entry, entry));
-            Ok((name.trim().to_owned(), Secret::from_env("sip.users", variable.trim())?))
-        };
-        self.users.iter().map(password).collect()
+        named(&self.users, "sip.users")
     }
+}
+
+fn named(entries: &[String], key: &'static str) -> Result<Vec<(String, Secret)>, SecretError> {
+    let password = |entry: &String| {
+        let (name, variable) = entry.split_once('=').unwrap_or((entry, entry));
+        Ok((name.trim().to_owned(), Secret::from_env(key, variable.trim())?))
+    };
+    entries.iter().map(password).collect()
 }

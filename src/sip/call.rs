@@ -54,13 +54,13 @@ impl Exchange {
         let Some(came_from) = came_from else {
             return answer(&mut invite, StatusCode::BadRequest, Vec::new()).await;
         };
-        let now_s = u64::try_from(crate::store::utc_ms() / 1_000).unwrap_or(0);
         // A trunk that we are registered with calls because we have asked it to, and has no password of ours.
         let known = self.registrar.knows(came_from);
-        let name = if known { Ok(None) } else { self.settings.guard.name(&invite.original, came_from, now_s) };
+        let anybody = known || self.settings.guard.is_open();
+        let name = if anybody { Ok(None) } else { self.proved(&invite.original, came_from).map(Some) };
         let name = match name {
             Ok(name) => name,
-            Err(challenges) => return answer(&mut invite, StatusCode::Unauthorized, challenges).await,
+            Err((status, headers)) => return answer(&mut invite, status, headers).await,
         };
         if let Some(status) = self.replaces(&invite.original) {
             return answer(&mut invite, status, Vec::new()).await;

@@ -12,7 +12,6 @@ use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
 use rsipstack::dialog::invitation::{InviteAsyncResult, InviteOption};
 use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::sip::{Host, HostWithPort, Param, Response, StatusCodeKind, Transport, Uri};
-use rsipstack::transport::SipAddr;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -22,7 +21,8 @@ use super::call::{Call, Parties};
 use super::line::{Latch, RtpLine, Wire};
 use super::refresh::{self, Agreed, wanted};
 use super::target::{Target, TargetFault, Trunk};
-use super::{Exchange, sdp};
+use super::way::Way;
+use super::{Exchange, PhoneShown, sdp};
 use crate::call::leg::{Echoes, Leg, NotTransferred, Onto};
 use crate::call::registry::{Asked, OpenError};
 use crate::call::wire;
@@ -43,6 +43,10 @@ pub enum NotDialled {
     Target(#[from] TargetFault),
     #[error("{0} may not be called: no line of sip.outbound names it")]
     NotAllowed(Target),
+    #[error("there is no telephone '{0}' in sip.phones")]
+    NoSuchPhone(String),
+    #[error("telephone {0} is not registered")]
+    NotRegistered(String),
     #[error("{0} calls of the server's own are under way: sip.outbound_most allows no more")]
     AtOnce(u32),
     #[error("{0} calls were made within a minute: sip.outbound_a_minute allows no more")]
@@ -105,26 +109,24 @@ impl Dialler {
     /// # Errors
     /// When it may not be called, or there is no room. Nothing is left behind then.
     pub async fn dial(&self, to: &str, asked: Asked<'_>) -> Result<CallId, NotDialled> {
-        let (exchange, target) = (&self.0, Target::read(to)?);
+        let exchange = &self.0;
         let settings = &exchange.settings;
-        let trunk = settings.outbound.way(&target).ok_or_else(|| NotDialled::NotAllowed(target.clone()))?;
+        let allowed = exchange.allowed(to)?;
         let one_of = exchange.outbound.clone().try_acquire_owned();
         let one_of = one_of.map_err(|_| NotDialled::AtOnce(settings.outbound_most))?;
         let minute = exchange.minute.clone().try_acquire_owned();
         let minute = minute.map_err(|_| NotDialled::TooFast(settings.outbound_a_minute))?;
-        let hop = trunk.map_or(&target, |trunk| &trunk.ours);
-        let there = exchange.find(hop).await?;
-        let asked = Asked { caller: asked.caller.or_else(|| Some(target.name())), ..asked };
+        let way = exchange.way(allowed).await?;
+        let asked = Asked { caller: asked.caller.or_else(|| Some(way.name.clone())), ..asked };
         let admitted = exchange.registry.admit(asked).await?;
-        let here = exchange.here(there.ip());
-        let from = from(trunk, admitted.persona(), SocketAddr::new(here, exchange.address.port()));
+        let here = exchange.here(way.there.ip());
+        let from = from(way.trunk, admitted.persona(), SocketAddr::new(here, exchange.address.port()));
         let wire = exchange.wire(here, None).await.map_err(NotDialled::NoPort)?;
         let (events, received) = wire::leg_events();
         let (hang_up, finished) = (CancellationToken::new(), CancellationToken::new());
         let session = rand::random::<u64>() >> 2;
         let sound = SocketAddr::new(here, wire.port());
-        let invite = exchange.invite(&target, hop, trunk, from, there, session, sound);
-        let invite = invite.map_err(|_| TargetFault::Form(target.to_string()))?;
+        let invite = exchange.invite(&way, from, session, sound);
         let leg = Leg {
             events: received,
             line: Arc::new(RtpLine(wire.clone())),
@@ -140,7 +142,7 @@ impl Dialler {
         let placed = Placed {
             call: call.clone(),
             invite,
-            there: there.ip(),
+            there: way.there.ip(),
             here: sound,
             session,
             wire,
@@ -157,6 +159,11 @@ impl Dialler {
 }
 
 impl Dialler {
+    /// The telephones that may register, and where they are.
+    pub fn phones(&self) -> Vec<PhoneShown> {
+        self.0.phones.shown()
+    }
+
     /// Hands a live call on to this address: its telephone is asked to call there, what comes of it is told by events. `None`: there is
     /// no such live call.
     ///
@@ -194,28 +201,17 @@ impl Exchange {
         });
     }
 
-    #[allow(clippy::too_many_arguments)] // each is one part of the request
-    fn invite(
-        &self,
-        target: &Target,
-        hop: &Target,
-        trunk: Option<&Trunk>,
-        from: Uri,
-        there: SocketAddr,
-        session: u64,
-        sound: SocketAddr,
-    ) -> Result<InviteOption, rsipstack::sip::Error> {
-        let transport = if hop.tcp { Transport::Tcp } else { Transport::Udp };
+    fn invite(&self, way: &Way<'_>, from: Uri, session: u64, sound: SocketAddr) -> InviteOption {
         let here = SocketAddr::new(sound.ip(), self.address.port());
-        let credential = trunk.and_then(|trunk| {
+        let credential = way.trunk.and_then(|trunk| {
             let password = trunk.password.as_ref()?.reveal().to_owned();
             Some(Credential { username: trunk.ours.user.clone(), password, ..Credential::default() })
         });
-        Ok(InviteOption {
-            callee: target.uri()?,
-            contact: address(from.user().unwrap_or("duologue"), here, hop.tcp),
+        InviteOption {
+            callee: way.callee.clone(),
+            contact: address(from.user().unwrap_or("duologue"), here, way.transport == Transport::Tcp),
             caller: from,
-            destination: Some(SipAddr::new(transport, HostWithPort::from(there))),
+            destination: Some(way.address()),
             content_type: Some("application/sdp".into()),
             offer: Some(phone_sdp::offer(sound, &self.settings.codecs, session, 1).into_bytes()),
             credential,
@@ -225,7 +221,7 @@ impl Exchange {
             // Ringing that comes reliably is acknowledged by the stack (RFC 3262).
             support_prack: true,
             ..InviteOption::default()
-        })
+        }
     }
 
     /// From the INVITE to the end of the call.

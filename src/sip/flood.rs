@@ -17,6 +17,7 @@ struct Window {
 /// Counts what sources send.
 pub(super) struct Floods {
     most: u32,
+    within: Duration,
     windows: HashMap<IpAddr, Window>,
     others: Option<Window>,
 }
@@ -24,13 +25,28 @@ pub(super) struct Floods {
 impl Floods {
     /// `most` within a second from each source.
     pub fn new(most: u32) -> Self {
-        Self { most, windows: HashMap::new(), others: None }
+        Self::within(most, WINDOW)
+    }
+
+    /// `most` within this time from each source.
+    pub fn within(most: u32, within: Duration) -> Self {
+        Self { most, within, windows: HashMap::new(), others: None }
+    }
+
+    /// Whether as many came from there as may; counts none.
+    pub fn is_over(&self, from: IpAddr, now: Instant) -> bool {
+        let window = match self.windows.get(&source(from)) {
+            None if self.windows.len() >= SOURCES_MOST => self.others.as_ref(),
+            window => window,
+        };
+        let fresh = |window: &&Window| now.saturating_duration_since(window.since) < self.within;
+        window.filter(fresh).is_some_and(|window| window.count >= self.most)
     }
 
     /// Counts one; false where it is too many.
     pub fn take(&mut self, from: IpAddr, now: Instant) -> bool {
-        let source = source(from);
-        let fresh = |window: &Window| now.saturating_duration_since(window.since) < WINDOW;
+        let (source, within) = (source(from), self.within);
+        let fresh = |window: &Window| now.saturating_duration_since(window.since) < within;
         if !self.windows.contains_key(&source) && self.windows.len() >= SOURCES_MOST {
             self.windows.retain(|_, window| fresh(window));
         }

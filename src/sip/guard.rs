@@ -24,9 +24,28 @@ const GOOD_FOR_S: u64 = 60;
 #[derive(Clone)]
 pub struct Guard {
     users: HashMap<String, Secret>,
+    /// Whoever reaches the server may call.
+    open: bool,
     /// What is asked for, in this order.
     digests: Vec<SipDigest>,
     seal: [u8; 32],
+}
+
+/// Why nobody is known by his password.
+pub(super) struct Unproved {
+    /// What he is asked, the better one first.
+    pub challenges: Vec<Header>,
+    /// A password was shown, and it is none.
+    pub wrong: bool,
+}
+
+/// What an answer to a challenge shows.
+enum Shown {
+    Right(String),
+    /// The right password for a challenge that holds no more, or was another's.
+    Stale,
+    Wrong,
+    Nothing,
 }
 
 impl fmt::Debug for Guard {
@@ -38,52 +57,82 @@ impl fmt::Debug for Guard {
 impl Guard {
     /// `digests`: how a password may be proved, the best first.
     pub fn new(users: Vec<(String, Secret)>, digests: Vec<SipDigest>) -> Self {
-        Self { users: users.into_iter().collect(), digests, seal: rand::random() }
+        Self { open: users.is_empty(), users: users.into_iter().collect(), digests, seal: rand::random() }
+    }
+
+    /// Has telephones prove themselves as well: whether anybody may call is not changed by that.
+    pub fn with_phones(mut self, phones: Vec<(String, Secret)>) -> Self {
+        self.users.extend(phones);
+        self
+    }
+
+    /// Whether there is a password for this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.users.contains_key(name)
     }
 
     /// Anybody may call.
     pub fn is_open(&self) -> bool {
-        self.users.is_empty()
+        self.open
     }
 
     /// Who this is, by name; `Ok(None)` where anybody may call.
     ///
     /// # Errors
     /// The challenges, the better one first, where he has not shown that he knows the password.
-    pub(super) fn name(&self, request: &Request, from: IpAddr, now_s: u64) -> Result<Option<String>, Vec<Header>> {
+    #[cfg(test)]
+    fn name(&self, request: &Request, from: IpAddr, now_s: u64) -> Result<Option<String>, Vec<Header>> {
         if self.is_open() {
             return Ok(None);
         }
+        self.prove(request, from, now_s).map(Some).map_err(|unproved| unproved.challenges)
+    }
+
+    /// Who this is, by his password, whether anybody may call or not.
+    ///
+    /// # Errors
+    /// Where he has not shown that he knows it.
+    pub(super) fn prove(&self, request: &Request, from: IpAddr, now_s: u64) -> Result<String, Unproved> {
         let call = request.call_id_header().map(|id| id.value().to_owned()).unwrap_or_default();
-        let shown = request.authorization_header().and_then(|header| {
-            let shown = for_the_stack(header.value());
-            let auth = typed::Authorization::parse(&shown).ok()?;
-            let password = self.users.get(&auth.username)?;
-            let fresh = auth.realm == REALM && self.made(&auth.nonce, from, &call, now_s);
-            let digest = match auth.algorithm {
-                None | Some(Algorithm::Md5) => SipDigest::Md5,
-                Some(Algorithm::Sha256) => SipDigest::Sha256,
-                Some(_) => return None,
-            };
-            let asked = self.digests.contains(&digest);
-            let right = fresh && asked && verify_digest(&auth, password.reveal(), request.method(), &shown);
-            right.then_some(auth.username)
-        });
-        match shown {
-            Some(name) => Ok(Some(name)),
-            None => {
-                let nonce = self.nonce(from, &call, now_s);
-                // Telephones take the first that they know (RFC 8760, section 2.3). MD5 is what every one of them has; of a password that is
-                // used for nothing else it gives nothing away that an exchange on the way could not hear anyhow.
-                let challenge = |digest: &SipDigest| {
-                    let algorithm = digest.as_str();
-                    let challenge =
-                        format!("Digest realm=\"{REALM}\", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"");
-                    Header::WwwAuthenticate(challenge.into())
-                };
-                Err(self.digests.iter().map(challenge).collect())
-            }
+        let shown =
+            request.authorization_header().map(|header| self.shown(header.value(), request, from, &call, now_s));
+        if let Some(Shown::Right(name)) = shown {
+            return Ok(name);
         }
+        let nonce = self.nonce(from, &call, now_s);
+        // So that a telephone does not ask its owner for another password (RFC 7616, section 3.3).
+        let stale = if matches!(shown, Some(Shown::Stale)) { ", stale=true" } else { "" };
+        // Telephones take the first that they know (RFC 8760, section 2.3). MD5 is what every one of them has; of a password that is
+        // used for nothing else it gives nothing away that an exchange on the way could not hear anyhow.
+        let challenge = |digest: &SipDigest| {
+            let algorithm = digest.as_str();
+            let challenge =
+                format!("Digest realm=\"{REALM}\", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"{stale}");
+            Header::WwwAuthenticate(challenge.into())
+        };
+        let wrong = matches!(shown, Some(Shown::Wrong));
+        Err(Unproved { challenges: self.digests.iter().map(challenge).collect(), wrong })
+    }
+
+    fn shown(&self, header: &str, request: &Request, from: IpAddr, call: &str, now_s: u64) -> Shown {
+        let shown = for_the_stack(header);
+        // An answer to somebody else's challenge is none to ours, and no try either.
+        let Some(auth) = typed::Authorization::parse(&shown).ok().filter(|auth| auth.realm == REALM) else {
+            return Shown::Nothing;
+        };
+        let digest = match auth.algorithm {
+            None | Some(Algorithm::Md5) => SipDigest::Md5,
+            Some(Algorithm::Sha256) => SipDigest::Sha256,
+            Some(_) => return Shown::Nothing,
+        };
+        if !self.digests.contains(&digest) {
+            return Shown::Nothing;
+        }
+        let password = self.users.get(&auth.username);
+        if !password.is_some_and(|password| verify_digest(&auth, password.reveal(), request.method(), &shown)) {
+            return Shown::Wrong;
+        }
+        if self.made(&auth.nonce, from, call, now_s) { Shown::Right(auth.username) } else { Shown::Stale }
     }
 
     fn nonce(&self, from: IpAddr, call: &str, now_s: u64) -> String {

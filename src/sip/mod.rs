@@ -15,12 +15,14 @@ mod flood;
 mod guard;
 mod line;
 mod offers;
+mod phones;
 mod refresh;
 mod register;
 mod request;
 mod sdp;
 mod target;
 mod transfer;
+mod way;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use duologue_signaling::bindings::Times;
 use duologue_signaling::phone_sdp::PhoneCodec;
 use rsipstack::EndpointBuilder;
 use rsipstack::dialog::dialog_layer::DialogLayer;
@@ -42,13 +45,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::call::registry::Registry;
-use crate::config::{SecretError, Sip};
+use crate::config::{Secret, SecretError, Sip};
 use connections::{Connections, Leaving};
 use datagrams::Datagrams;
 pub use dial::{Dialler, NotDialled};
 pub use dialled::{Dialled, NumbersFault};
 use digest::Spelling;
 pub use guard::Guard;
+use phones::Phones;
+pub use phones::{ContactShown, PhoneShown};
 pub use refresh::SessionTimes;
 use register::Registrar;
 pub use target::{Outbound, Target, TargetFault, Trunk};
@@ -82,6 +87,10 @@ pub enum SipError {
     Codecs,
     #[error("sip.digests is empty: name one")]
     Digests,
+    #[error(
+        "sip.phones: '{0}' is no name (letters, digits, +, -, . and _), stands there twice, or is one of sip.users"
+    )]
+    Phone(String),
     #[error(transparent)]
     Password(#[from] SecretError),
     #[error("sip.outbound and sip.trunks: {0}")]
@@ -111,6 +120,10 @@ pub struct SipSettings {
     pub session: SessionTimes,
     /// Whom the server may call.
     pub outbound: Outbound,
+    /// Telephones that may register, by name.
+    pub phones: Vec<String>,
+    /// For how long they are kept.
+    pub phones_kept: Times,
     /// How long a trunk is asked to keep us.
     pub register_s: u32,
     /// Calls of the server's own at once.
@@ -137,13 +150,18 @@ impl SipSettings {
         if sip.digests.is_empty() {
             return Err(SipError::Digests);
         }
+        let guard = Guard::new(sip.passwords()?, sip.digests.clone());
+        let phones = sip.phone_passwords()?;
+        let names = phone_names(&guard, &phones)?;
         Ok(Some(Self {
             listen,
             public: sip.public_address,
             ports,
             codecs: sip.codecs.iter().copied().map(sdp::codec_of).collect(),
             dialled: Dialled::read(&sip.numbers)?,
-            guard: Guard::new(sip.passwords()?, sip.digests.clone()),
+            guard: guard.with_phones(phones),
+            phones: names,
+            phones_kept: Times { least_s: sip.phones_least_s, longest_s: sip.phones_most_s.max(sip.phones_least_s) },
             ring: Duration::from_millis(u64::from(sip.ring_ms)),
             silent: (sip.silent_s > 0).then(|| Duration::from_secs(u64::from(sip.silent_s))),
             messages_a_second: sip.messages_a_second,
@@ -158,6 +176,19 @@ impl SipSettings {
             answer: Duration::from_secs(u64::from(sip.answer_s)),
         }))
     }
+}
+
+/// The names of telephones; each stands in addresses, and there is one password for it.
+fn phone_names(guard: &Guard, phones: &[(String, Secret)]) -> Result<Vec<String>, SipError> {
+    let mut names: Vec<String> = Vec::with_capacity(phones.len());
+    for (name, _) in phones {
+        let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "+-._".contains(c));
+        if !plain || guard.has(name) || names.contains(name) {
+            return Err(SipError::Phone(name.clone()));
+        }
+        names.push(name.clone());
+    }
+    Ok(names)
 }
 
 /// What has come so far, and was no call.
@@ -191,6 +222,8 @@ struct Exchange {
     /// What registrations are sent with.
     endpoint: EndpointInnerRef,
     registrar: Registrar,
+    /// Those that are registered with us.
+    phones: Phones,
     places: Arc<Semaphore>,
     tasks: TaskTracker,
     answered: AtomicU64,
@@ -240,6 +273,7 @@ impl Switchboard {
             dialogs: Arc::new(DialogLayer::new(endpoint.inner.clone())),
             endpoint: endpoint.inner.clone(),
             registrar: Registrar::new(settings.outbound.registered().count()),
+            phones: Phones::new(settings.phones.iter().cloned(), settings.phones_kept),
             places: Arc::new(Semaphore::new(registry.lines() * 2 + STRANGERS_MOST)),
             tasks: TaskTracker::new(),
             outbound: Arc::new(Semaphore::new(settings.outbound_most as usize)),
@@ -324,6 +358,7 @@ impl Exchange {
                 answer(&mut request, StatusCode::UnsupportedMediaType, known).await;
             }
             Method::Invite => self.ring(request).await,
+            Method::Register if !self.settings.phones.is_empty() => self.register_phone(request).await,
             Method::Options => answer(&mut request, StatusCode::OK, what_is_spoken()).await,
             Method::Ack => {}
             Method::Bye | Method::Cancel | Method::Info | Method::Update | Method::PRack => {

@@ -28,6 +28,17 @@ pub(super) fn came_from(request: &Request) -> Option<IpAddr> {
     })
 }
 
+/// Where an answer over UDP goes, and what is asked there (RFC 3581, section 4).
+pub(super) fn source(request: &Request) -> Option<SocketAddr> {
+    let via = request.top_via_header().ok()?.typed().ok()?;
+    let seen = via.params.iter().find_map(|param| match param {
+        Param::Rport(port) => *port,
+        _ => None,
+    });
+    let port = seen.or_else(|| via.uri.host_with_port.port.map(Into::into));
+    Some(SocketAddr::new(came_from(request)?, port.unwrap_or(super::target::USUAL_PORT)))
+}
+
 /// The value of a header.
 pub(super) fn header(request: &Request, name: &str) -> Option<String> {
     value_of(request.headers.iter(), name)

@@ -118,6 +118,7 @@ fn reviewing(web: &Web) -> Router<Web> {
         .route("/v1/calls/{id}/recording/peaks", get(recordings::peaks).fallback(refusal::method))
         .route("/v1/calls/{id}/export", get(export::export).fallback(refusal::method))
         .route("/v1/calls/{id}/redactions", post(export::redact).fallback(refusal::method))
+        .route("/v1/phones", get(telephone::phones).fallback(refusal::method))
         .route("/v1/sql", post(review::sql).fallback(refusal::method))
         .route("/v1/review", get(review::list).fallback(refusal::method))
         .route("/v1/judgements/{id}/label", post(review::label).fallback(refusal::method))

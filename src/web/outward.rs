@@ -19,7 +19,7 @@ use crate::sip::NotDialled;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Dialled {
-    /// `sip:user@host`
+    /// `sip:user@host`, or `phone:NAME`
     to: String,
     persona: Option<String>,
     /// By which name memory knows who is called; his address otherwise.
@@ -77,6 +77,15 @@ impl From<NotDialled> for Refusal {
             NotDialled::NotAllowed(target) => {
                 let fix = format!("Add \"{}\" to sip.outbound in duologue.toml, if it may be.", target.name());
                 Self::new(StatusCode::FORBIDDEN, "not-allowed", detail, fix)
+            }
+            NotDialled::NoSuchPhone(_) => {
+                let fix = "Name one of sip.phones; GET /v1/phones lists them.";
+                Self::new(StatusCode::NOT_FOUND, "no-such-phone", detail, fix)
+            }
+            NotDialled::NotRegistered(_) => {
+                let fix =
+                    "Have it register, with its name and password of sip.phones; `duologue phones` shows who is there.";
+                Self::new(StatusCode::CONFLICT, "not-registered", detail, fix)
             }
             NotDialled::AtOnce(_) => {
                 let fix = "Wait until one of them is over, or raise sip.outbound_most.";

@@ -75,6 +75,11 @@ fn nobody_there(detail: String) -> Refusal {
     Refusal::new(StatusCode::CONFLICT, "not-transferable", detail, fix)
 }
 
+/// The telephones that may register, and where they are. Only for whoever may read everything.
+pub async fn phones(State(web): State<Web>) -> Response {
+    Json(web.dialler.as_ref().map(crate::sip::Dialler::phones).unwrap_or_default()).into_response()
+}
+
 /// Presses keys.
 pub async fn dtmf(
     State(web): State<Web>,

@@ -34,6 +34,15 @@ pub struct Baresip {
 
 impl Baresip {
     pub fn start(server: u16, sounds: Sounds<'_>) -> Self {
+        Self::start_as(server, None, sounds)
+    }
+
+    /// It registers with the server, by this name and password, for a minute at a time.
+    pub fn registering(server: u16, name: &str, password: &str, sounds: Sounds<'_>) -> Self {
+        Self::start_as(server, Some((name, password)), sounds)
+    }
+
+    fn start_as(server: u16, registers: Option<(&str, &str)>, sounds: Sounds<'_>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
         std::fs::create_dir(at("heard")).expect("a folder");
@@ -65,10 +74,11 @@ impl Baresip {
             heard = at("heard").display(),
         );
         std::fs::write(at("config"), config).expect("a file");
-        let account = format!(
-            "<sip:anna@127.0.0.1:{sip}>;regint=0;audio_codecs={};dtmfmode=rtpevent;answermode=auto\n",
-            sounds.codec
-        );
+        let address = match registers {
+            Some((name, password)) => format!("<sip:{name}@127.0.0.1:{server}>;auth_pass={password};regint=60"),
+            None => format!("<sip:anna@127.0.0.1:{sip}>;regint=0"),
+        };
+        let account = format!("{address};audio_codecs={};dtmfmode=rtpevent;answermode=auto\n", sounds.codec);
         std::fs::write(at("accounts"), account).expect("a file");
         std::fs::write(at("contacts"), "").expect("a file");
         let log = File::create(at("log")).expect("a file");
