@@ -95,6 +95,9 @@ async fn searx_gives_pages_with_their_addresses_or_none() {
     assert!(pages[0].text.contains("(next eclipse?, page 0)"), "{pages:?}");
     let Some(nothing) = Searx::open(Pages::None).await else { return };
     assert_eq!(SearxNg::new(&nothing.url(), PATIENCE).expect("an address").search("x", 4).await, Ok(Vec::new()));
+    let Some(deaf) = Searx::open(Pages::Broken).await else { return };
+    let fault = SearxNg::new(&deaf.url(), PATIENCE).expect("an address").search("x", 4).await.expect_err("a fault");
+    assert!(fault.to_string().contains("from the engines that it asks: index ("), "{fault}");
 }
 
 #[tokio::test]

@@ -6,8 +6,10 @@ use std::process::{Command, Stdio};
 
 use axum::Router;
 use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -18,6 +20,8 @@ use super::house::process::{Killed, until};
 pub enum Pages {
     Many,
     None,
+    /// The engine is out of order.
+    Broken,
     /// The engine takes the question and says nothing, and searx waits for it.
     Hang,
 }
@@ -48,15 +52,16 @@ fn installed() -> Option<PathBuf> {
     None
 }
 
-async fn find(State(pages): State<Pages>, Query(asked): Query<Vec<(String, String)>>) -> axum::Json<Value> {
+async fn find(State(pages): State<Pages>, Query(asked): Query<Vec<(String, String)>>) -> Response {
     let query = &asked.iter().find(|(name, _)| name == "q").expect("a question").1;
     let page = |n: u32| {
         json!({"address": format!("https://sky.example/{n}"), "heading": "Eclipses",
                "text": format!("The next solar eclipse is on the second of August ({query}, page {n}).")})
     };
     match pages {
-        Pages::Many => axum::Json(json!({"pages": (0..20).map(page).collect::<Vec<_>>()})),
-        Pages::None => axum::Json(json!({"pages": []})),
+        Pages::Many => axum::Json(json!({"pages": (0..20).map(page).collect::<Vec<_>>()})).into_response(),
+        Pages::None => axum::Json(json!({"pages": []})).into_response(),
+        Pages::Broken => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         Pages::Hang => std::future::pending().await,
     }
 }
