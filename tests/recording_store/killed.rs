@@ -7,7 +7,7 @@ use std::process::Command;
 use duologue::store::RecordingView;
 use reqwest::StatusCode;
 
-use crate::house::process::{Killed, serving, until};
+use crate::house::process::{Killed, limit_files, serving, until};
 use crate::store::{ENV, Store};
 use crate::{a_call, all_taken_away, get, hash, here, row, row_now, said, stored, unremoved};
 
@@ -65,8 +65,7 @@ async fn killed_behind_the_file_and_before_the_row_it_is_not_called_gone() {
     let folder = place.path();
     let config = store.settings(folder, "");
     let (mut server, id, was, sound) = arrived_unanswered(&store, folder, &config).await;
-    let limited = Command::new("prlimit").args(["--fsize=0:unlimited", "--pid", &server.0.id().to_string()]).status();
-    assert!(limited.expect("prlimit of util-linux").success());
+    limit_files(server.0.id(), "0");
     store.hold(false);
     let end = until("the end of the server", || server.0.try_wait().expect("a child")).await;
     assert_eq!(end.signal(), Some(TOO_LARGE), "{end}");
