@@ -233,8 +233,5 @@ async fn nothing_that_was_said_can_run_on_a_page_of_ours() {
     let shown = client.get(format!("{}/v1/calls/{id}", house.url)).send().await.expect("an answer");
     assert!(shown.headers()[header::CONTENT_TYPE].to_str().is_ok_and(|kind| kind.starts_with("application/json")));
     assert!(shown.text().await.expect("a body").contains("evil.example"), "it is told as it was said");
-    let vtt = client.get(format!("{}/v1/calls/{id}/export?as=vtt", house.url)).send().await.expect("an answer");
-    let vtt = vtt.text().await.expect("a body");
-    assert!(vtt.contains("&lt;script") && !vtt.contains("<script") && !vtt.contains("<img"), "{vtt}");
     house.server.stop().await;
 }
