@@ -25,7 +25,7 @@ pub fn of(messages: &[Message], open_reply: bool) -> (Vec<Message>, String) {
     let mut lines = String::new();
     let mut before = "";
     for message in &messages[known..] {
-        let said = message.content.split_whitespace().collect::<Vec<_>>().join(" ");
+        let said = one_line(&message.content);
         let line = match message.role.as_str() {
             "assistant" => {
                 let (said, remark) = remarked(&said);
@@ -44,6 +44,10 @@ pub fn of(messages: &[Message], open_reply: bool) -> (Vec<Message>, String) {
     (head, lines)
 }
 
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// A remark in brackets at the end of the agent's line, as where the caller cut in, is a line of its own: the model would write it
 /// at the end of its own line, and a voice would read it out.
 fn remarked(said: &str) -> (&str, String) {
@@ -56,7 +60,8 @@ fn remarked(said: &str) -> (&str, String) {
 pub fn said(messages: &[Message]) -> String {
     let last = messages.iter().rposition(|message| message.role == "user");
     let told = |(at, message): (usize, &Message)| {
-        (message.role == "assistant" || Some(at) == last).then(|| format!(" {}\n", remarked(&message.content).0))
+        (message.role == "assistant" || Some(at) == last)
+            .then(|| format!(" {}\n", remarked(&one_line(&message.content)).0))
     };
     messages.iter().enumerate().filter_map(told).collect()
 }
