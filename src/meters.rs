@@ -25,7 +25,7 @@ const LENGTH: [f64; 9] = [5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3
 
 /// Why something at the SIP port is not taken, beside the faults of a message: too much of one source, a connection too many, too
 /// many requests in work.
-const NOT_TAKEN: [Label; 3] = ["flood", "connection", "busy"];
+const NOT_TAKEN: [Label; 4] = ["flood", "connection", "busy", "tls"];
 
 type Label = &'static str;
 
@@ -213,7 +213,7 @@ impl Meters {
         self.0.sip_rejected.get_or_create(&Rejected { reason }).inc();
     }
 
-    /// So many TCP connections to the SIP port are open now.
+    /// So many TCP and TLS connections to the SIP ports are open now.
     pub fn sip_connections(&self, open: usize) {
         self.0.sip_connections.set(i64::try_from(open).unwrap_or(i64::MAX));
     }
@@ -266,7 +266,7 @@ impl Inner {
         );
         let refused = "What came to the SIP port and was not taken, by why";
         r.register("sip_rejected", refused, self.sip_rejected.clone());
-        r.register("sip_connections", "TCP connections to the SIP port", self.sip_connections.clone());
+        r.register("sip_connections", "TCP and TLS connections to the SIP ports", self.sip_connections.clone());
         let about = "Trunks that know where calls for us go";
         r.register("sip_registrations", about, self.registrations.clone());
         let about = "Trunks that are to know it, and do not";

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use duologue_signaling::phone_sdp::{self, PhoneAgreed, PhoneSdp};
 use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
 use rsipstack::dialog::invite_dialog::InviteDialog;
-use rsipstack::sip::{Header, Request, StatusCode};
+use rsipstack::sip::{Header, Request, StatusCode, Transport};
 use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -78,7 +78,8 @@ impl Exchange {
                 return answer(&mut invite, status, vec![warning]).await;
             }
         };
-        let contact = request::contact(SocketAddr::new(ringing.here, self.address.port()), &invite);
+        let transport = invite.connection.as_ref().map_or(Transport::Udp, |connection| connection.transport());
+        let contact = request::contact(SocketAddr::new(ringing.here, self.port(transport)), &invite);
         let (states_in, states) = self.dialogs.new_dialog_state_channel();
         let dialog = match self.dialogs.get_or_create_server_invite(&invite, states_in, None, Some(contact)) {
             Ok(dialog) => dialog,

@@ -1,6 +1,6 @@
 //! A call that the server makes: from the question whether it may, over the ringing, to the answer or what came instead.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use rsipstack::dialog::authenticate::Credential;
 use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
 use rsipstack::dialog::invitation::{InviteAsyncResult, InviteOption};
 use rsipstack::dialog::invite_dialog::InviteDialog;
-use rsipstack::sip::{Host, HostWithPort, Param, Response, StatusCodeKind, Transport, Uri};
+use rsipstack::sip::{Host, HostWithPort, Param, Response, Scheme, StatusCodeKind, Uri};
 use rsipstack::transport::SipAddr;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
@@ -21,7 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::call::{Call, Parties};
 use super::line::{Latch, RtpLine, Wire};
 use super::refresh::{self, Agreed, wanted};
-use super::target::{Target, TargetFault, Trunk};
+use super::target::{Target, TargetFault, Trunk, Way};
 use super::{Exchange, sdp};
 use crate::call::leg::{Echoes, Leg, NotTransferred, Onto};
 use crate::call::registry::{Asked, OpenError};
@@ -63,7 +63,9 @@ pub struct Dialler(pub(super) Arc<Exchange>);
 struct Placed {
     call: CallId,
     invite: InviteOption,
-    there: IpAddr,
+    /// Whom it is sent to.
+    hop: Target,
+    there: SocketAddr,
     here: SocketAddr,
     session: u64,
     wire: Arc<Wire>,
@@ -117,7 +119,7 @@ impl Dialler {
         let asked = Asked { caller: asked.caller.or_else(|| Some(target.name())), ..asked };
         let admitted = exchange.registry.admit(asked).await?;
         let here = exchange.here(there.ip());
-        let from = from(trunk, admitted.persona(), SocketAddr::new(here, exchange.address.port()));
+        let from = from(trunk, admitted.persona(), SocketAddr::new(here, exchange.port(hop.way.transport())), hop);
         let wire = exchange.wire(here, None).await.map_err(NotDialled::NoPort)?;
         let (events, received) = wire::leg_events();
         let (hang_up, finished) = (CancellationToken::new(), CancellationToken::new());
@@ -140,7 +142,8 @@ impl Dialler {
         let placed = Placed {
             call: call.clone(),
             invite,
-            there: there.ip(),
+            hop: hop.clone(),
+            there,
             here: sound,
             session,
             wire,
@@ -205,15 +208,15 @@ impl Exchange {
         session: u64,
         sound: SocketAddr,
     ) -> Result<InviteOption, rsipstack::sip::Error> {
-        let transport = if hop.tcp { Transport::Tcp } else { Transport::Udp };
-        let here = SocketAddr::new(sound.ip(), self.address.port());
+        let transport = hop.way.transport();
+        let here = SocketAddr::new(sound.ip(), self.port(transport));
         let credential = trunk.and_then(|trunk| {
             let password = trunk.password.as_ref()?.reveal().to_owned();
             Some(Credential { username: trunk.ours.user.clone(), password, ..Credential::default() })
         });
         Ok(InviteOption {
             callee: target.uri()?,
-            contact: address(from.user().unwrap_or("duologue"), here, hop.tcp),
+            contact: address(from.user().unwrap_or("duologue"), here, hop),
             caller: from,
             destination: Some(SipAddr::new(transport, HostWithPort::from(there))),
             content_type: Some("application/sdp".into()),
@@ -230,6 +233,14 @@ impl Exchange {
 
     /// From the INVITE to the end of the call.
     async fn place(self: Arc<Self>, mut placed: Placed) {
+        let connected = placed.hang_up.run_until_cancelled(self.connect(&placed.hop, placed.there)).await;
+        match connected {
+            Some(Ok(())) => {}
+            Some(Err(why)) => {
+                return placed.tell(GoneWhy::NotTaken(EndReason::Unreachable, why.to_string())).await;
+            }
+            None => return placed.tell(GoneWhy::ClosedHere).await,
+        }
         let again = placed.invite.clone();
         if let Some(least) = self.place_once(&mut placed).await {
             // It wants to be asked less often whether it is there (422).
@@ -341,7 +352,7 @@ impl Exchange {
                 return;
             }
         };
-        let latch = Latch::called(theirs.address, placed.there);
+        let latch = Latch::called(theirs.address, placed.there.ip());
         placed.wire.aim(latch.target());
         let parties = Parties { exchange: self, dialog, events: placed.events.clone(), wire: placed.wire.clone() };
         let mut held =
@@ -366,19 +377,20 @@ impl Placed {
 }
 
 /// Who calls: ourselves at the trunk, or a persona here, so that the number that is shown can be called back.
-fn from(trunk: Option<&Trunk>, persona: &str, here: SocketAddr) -> Uri {
+fn from(trunk: Option<&Trunk>, persona: &str, here: SocketAddr, hop: &Target) -> Uri {
     trunk
-        .and_then(|trunk| Target { port: None, tcp: false, ..trunk.ours.clone() }.uri().ok())
-        .unwrap_or_else(|| address(persona, here, false))
+        .and_then(|trunk| Target { port: None, way: Way::Udp, sips: false, ..trunk.ours.clone() }.uri().ok())
+        .unwrap_or_else(|| address(persona, here, hop))
 }
 
-pub(super) fn address(user: &str, at: SocketAddr, tcp: bool) -> Uri {
+pub(super) fn address(user: &str, at: SocketAddr, hop: &Target) -> Uri {
     let user: String = user.chars().filter(|c| c.is_ascii_alphanumeric() || "+-._".contains(*c)).collect();
     Uri {
-        scheme: Some(rsipstack::sip::Scheme::Sip),
+        // RFC 3261, section 8.1.1.8: who is called over sips is told a sips address.
+        scheme: Some(if hop.sips { Scheme::Sips } else { Scheme::Sip }),
         auth: Some(user.into()),
         host_with_port: HostWithPort { host: Host::IpAddr(at.ip()), port: Some(at.port().into()) },
-        params: if tcp { vec![Param::Transport(Transport::Tcp)] } else { Vec::new() },
+        params: if hop.way == Way::Udp { Vec::new() } else { vec![Param::Transport(hop.way.transport())] },
         ..Uri::default()
     }
 }
@@ -433,6 +445,8 @@ mod tests {
     #[test]
     fn a_persona_s_name_is_an_address_whatever_is_in_it() {
         let at = "192.0.2.1:5060".parse().expect("an address");
-        assert_eq!(address("night \"porter\"<x>", at, false).to_string(), "sip:nightporterx@192.0.2.1:5060");
+        let of = |hop: &str| address("night \"porter\"<x>", at, &Target::read(hop).expect("an address")).to_string();
+        assert_eq!(of("sip:a@x"), "sip:nightporterx@192.0.2.1:5060");
+        assert_eq!(of("sips:a@x"), "sips:nightporterx@192.0.2.1:5060;transport=TLS");
     }
 }
