@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use duologue_signaling::phone_sdp::{self, PhoneSdp};
+use duologue_signaling::phone_sdp::{self, Key, Ours, PhoneSdp, PhoneSdpFault};
 use rsipstack::dialog::authenticate::Credential;
 use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
 use rsipstack::dialog::invitation::{InviteAsyncResult, InviteOption};
@@ -22,7 +22,7 @@ use super::call::{Call, Parties};
 use super::line::{Latch, RtpLine, Wire};
 use super::refresh::{self, Agreed, wanted};
 use super::target::{Target, TargetFault, Trunk, Way};
-use super::{Exchange, sdp};
+use super::{Exchange, sdp, sound, srtp};
 use crate::call::leg::{Echoes, Leg, NotTransferred, Onto};
 use crate::call::registry::{Asked, OpenError};
 use crate::call::wire;
@@ -68,6 +68,8 @@ struct Placed {
     there: SocketAddr,
     here: SocketAddr,
     session: u64,
+    /// Sound is offered protected, with this key.
+    key: Option<Key>,
     wire: Arc<Wire>,
     events: mpsc::Sender<PeerEvent>,
     hang_up: CancellationToken,
@@ -125,7 +127,9 @@ impl Dialler {
         let (hang_up, finished) = (CancellationToken::new(), CancellationToken::new());
         let session = rand::random::<u64>() >> 2;
         let sound = SocketAddr::new(here, wire.port());
-        let invite = exchange.invite(&target, hop, trunk, from, there, session, sound);
+        let key = trunk.filter(|trunk| trunk.protects).map(|_| sound::new_key());
+        let ours = Ours { here: sound, session, version: 1, key, suite: None };
+        let invite = exchange.invite(&target, hop, trunk, from, there, &ours);
         let invite = invite.map_err(|_| TargetFault::Form(target.to_string()))?;
         let leg = Leg {
             events: received,
@@ -146,6 +150,7 @@ impl Dialler {
             there,
             here: sound,
             session,
+            key,
             wire,
             events,
             hang_up,
@@ -197,7 +202,6 @@ impl Exchange {
         });
     }
 
-    #[allow(clippy::too_many_arguments)] // each is one part of the request
     fn invite(
         &self,
         target: &Target,
@@ -205,11 +209,10 @@ impl Exchange {
         trunk: Option<&Trunk>,
         from: Uri,
         there: SocketAddr,
-        session: u64,
-        sound: SocketAddr,
+        ours: &Ours,
     ) -> Result<InviteOption, rsipstack::sip::Error> {
         let transport = hop.way.transport();
-        let here = SocketAddr::new(sound.ip(), self.port(transport));
+        let here = SocketAddr::new(ours.here.ip(), self.port(transport));
         let credential = trunk.and_then(|trunk| {
             let password = trunk.password.as_ref()?.reveal().to_owned();
             Some(Credential { username: trunk.ours.user.clone(), password, ..Credential::default() })
@@ -220,7 +223,7 @@ impl Exchange {
             caller: from,
             destination: Some(SipAddr::new(transport, HostWithPort::from(there))),
             content_type: Some("application/sdp".into()),
-            offer: Some(phone_sdp::offer(sound, &self.settings.codecs, session, 1).into_bytes()),
+            offer: Some(phone_sdp::offer(ours, &self.settings.codecs).into_bytes()),
             credential,
             headers: Some(wanted(self.settings.session, 0)),
             // An INVITE that is sent again after 422 has the same one (RFC 4028, section 7.3).
@@ -341,16 +344,13 @@ impl Exchange {
         placed: &Placed,
         answer: &Response,
     ) {
-        let read = PhoneSdp::read(&answer.body).and_then(|sdp| Ok((sdp.agree(&self.settings.codecs)?, sdp)));
+        let read = PhoneSdp::read(&answer.body).and_then(|sdp| {
+            srtp::in_kind(&sdp, placed.key)?;
+            Ok((sdp.agree(&self.settings.codecs)?, sdp))
+        });
         let (agreed, theirs) = match read {
             Ok(read) => read,
-            Err(why) => {
-                placed.tell(GoneWhy::NotTaken(EndReason::Unreachable, format!("its answer is of no use: {why}"))).await;
-                if let Err(fault) = dialog.bye().await {
-                    tracing::debug!(%fault, "a BYE was not answered");
-                }
-                return;
-            }
+            Err(why) => return placed.useless(dialog, why).await,
         };
         let latch = Latch::called(theirs.address, placed.there.ip());
         placed.wire.aim(latch.target());
@@ -359,6 +359,10 @@ impl Exchange {
             Call::new(parties, latch, phone_sdp::promised(self.first_codec()), placed.here).in_session(placed.session);
         held.timer.by_update = refresh::reads_update(answer.headers.iter());
         held.timer.begin(Agreed::by_answer(answer));
+        held.key = placed.key;
+        if let Err(why) = held.secure(&theirs) {
+            return placed.useless(dialog, why).await;
+        }
         held.follow(&theirs, agreed).await;
         held.on_ack().await;
         let why = held.run(states, &placed.hang_up).await;
@@ -367,6 +371,14 @@ impl Exchange {
 }
 
 impl Placed {
+    /// It was answered with something that no call can be held over.
+    async fn useless(&self, dialog: &InviteDialog, why: PhoneSdpFault) {
+        self.tell(GoneWhy::NotTaken(EndReason::Unreachable, format!("its answer is of no use: {why}"))).await;
+        if let Err(fault) = dialog.bye().await {
+            tracing::debug!(%fault, "a BYE was not answered");
+        }
+    }
+
     /// The call is over before it began.
     async fn tell(&self, why: GoneWhy) {
         tracing::info!(call = self.call, %why, "a call of ours was not answered");

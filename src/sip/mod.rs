@@ -18,9 +18,12 @@ mod offers;
 mod refresh;
 mod register;
 mod request;
+mod rtcp;
 mod sdp;
 mod seam;
 mod secure;
+mod sound;
+mod srtp;
 mod stream;
 mod target;
 mod tls;
@@ -81,7 +84,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 pub enum SipError {
     #[error("cannot listen for SIP on {listen}: {why}; set {key} in duologue.toml")]
     Listen { key: &'static str, listen: SocketAddr, why: String },
-    #[error("sip.rtp_last is below sip.rtp_first, or leaves no even port")]
+    #[error("sip.rtp_last is below sip.rtp_first, or leaves no even port with one above it")]
     Ports,
     #[error("sip.numbers: {0}")]
     Numbers(#[from] NumbersFault),
@@ -107,6 +110,8 @@ pub struct SipSettings {
     pub tls: Option<(SocketAddr, Arc<ServerConfig>)>,
     /// Whose certificates are believed. `None`: nobody's, and nobody is called over TLS.
     pub believed: Option<Arc<ClientConfig>>,
+    /// Keys for the sound are taken and offered where whoever is on the way can read them.
+    pub srtp_in_clear: bool,
     pub public: Option<IpAddr>,
     pub ports: RangeInclusive<u16>,
     pub codecs: Vec<PhoneCodec>,
@@ -140,7 +145,8 @@ impl SipSettings {
     /// When the section contradicts itself.
     pub fn of(sip: &Sip) -> Result<Option<Self>, SipError> {
         let Some(listen) = sip.listen else { return Ok(None) };
-        let ports = sip.rtp_first.next_multiple_of(2)..=sip.rtp_last;
+        // Each call has the port after its own for reports.
+        let ports = sip.rtp_first.next_multiple_of(2)..=sip.rtp_last.saturating_sub(1);
         if ports.is_empty() {
             return Err(SipError::Ports);
         }
@@ -151,6 +157,7 @@ impl SipSettings {
             return Err(SipError::Digests);
         }
         let outbound = Outbound::read(&sip.outbound, sip.trunk_passwords()?)?.register(&sip.register)?;
+        let outbound = outbound.protect(&sip.srtp, sip.srtp_in_clear)?;
         let believed = match tls::client(sip) {
             // Nobody misses it who calls nobody over TLS.
             Err(_) if sip.tls_ca.is_none() && !outbound.has_secured_trunk() => None,
@@ -160,6 +167,7 @@ impl SipSettings {
             listen,
             tls: sip.tls_listen.zip(tls::server(sip)?),
             believed,
+            srtp_in_clear: sip.srtp_in_clear,
             public: sip.public_address,
             ports,
             codecs: sip.codecs.iter().copied().map(sdp::codec_of).collect(),
@@ -259,8 +267,7 @@ impl Switchboard {
             let told = secure::told(told, &stop, &meters).await.map_err(|why| SipError::Stack(why.to_string()))?;
             transports.add_transport(told);
         }
-        let connections =
-            Connections::new(settings.tcp_most, settings.tcp_most_per_address, settings.tcp_idle, meters);
+        let connections = Connections::new(settings.tcp_most, settings.tcp_most_per_address, settings.tcp_idle, meters);
         let endpoint = EndpointBuilder::new()
             .with_user_agent(concat!("duologue/", env!("CARGO_PKG_VERSION")))
             .with_transport_layer(transports)

@@ -42,7 +42,9 @@ impl Way {
 /// Why an address or a rule cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetFault {
-    #[error("'{0}' is no address to call: it is written sip:user@host or sips:user@host, with a port, ;transport=tcp or ;transport=tls behind it")]
+    #[error(
+        "'{0}' is no address to call: it is written sip:user@host or sips:user@host, with a port, ;transport=tcp or ;transport=tls behind it"
+    )]
     Form(String),
     #[error(
         "'{0}' is no rule: it is written user@host, user@host:port or user@host:*, with \"via TRUNK\" behind it where calls go through one"
@@ -52,6 +54,10 @@ pub enum TargetFault {
     Trunk(String),
     #[error("there is no trunk '{0}' in sip.trunks")]
     NoTrunk(String),
+    #[error(
+        "trunk '{0}' stands in sip.srtp and is not called over TLS, so that the keys of the sound would be read on the way: write sips: in its address, or set sip.srtp_in_clear = true"
+    )]
+    KeysInClear(String),
 }
 
 /// Where a call is to go.
@@ -162,6 +168,8 @@ pub struct Trunk {
     pub password: Option<Secret>,
     /// It is told where to call us.
     pub registers: bool,
+    /// Calls through it are offered protected sound (SRTP), and not held in the clear.
+    pub protects: bool,
 }
 
 /// One line of `sip.outbound`.
@@ -249,7 +257,13 @@ impl Outbound {
             if words.nth(1).is_some() || name.is_empty() || read.iter().any(|trunk: &Trunk| trunk.name == name) {
                 return Err(fault());
             }
-            read.push(Trunk { name: name.to_owned(), ours: Target::read(ours)?, password, registers: false });
+            read.push(Trunk {
+                name: name.to_owned(),
+                ours: Target::read(ours)?,
+                password,
+                registers: false,
+                protects: false,
+            });
         }
         let rules = rules.iter().map(|line| Rule::read(line, &read)).collect::<Result<_, _>>()?;
         Ok(Self { rules, trunks: read })
@@ -274,13 +288,29 @@ impl Outbound {
         Ok(self)
     }
 
+    /// Has these trunks offered protected sound.
+    ///
+    /// # Errors
+    /// The first name that is no trunk's, or that of one to which the keys would go in the clear, where they may not.
+    pub fn protect(mut self, names: &[String], in_clear: bool) -> Result<Self, TargetFault> {
+        for name in names {
+            let trunk = self.trunks.iter_mut().find(|trunk| trunk.name == *name);
+            let trunk = trunk.ok_or_else(|| TargetFault::NoTrunk(name.clone()))?;
+            if trunk.ours.way != Way::Tls && !in_clear {
+                return Err(TargetFault::KeysInClear(name.clone()));
+            }
+            trunk.protects = true;
+        }
+        Ok(self)
+    }
+
     /// The trunks that we are to be registered with.
     pub fn registered(&self) -> impl Iterator<Item = &Trunk> {
         self.trunks.iter().filter(|trunk| trunk.registers)
     }
 
     /// Whether a trunk is reached over TLS.
-    pub(super) fn has_secured_trunk(&self) -> bool {
+    pub fn has_secured_trunk(&self) -> bool {
         self.trunks.iter().any(|trunk| trunk.ours.way == Way::Tls)
     }
 
@@ -384,6 +414,18 @@ mod tests {
         assert_eq!(office.registered().map(|trunk| trunk.ours.user.as_str()).collect::<Vec<_>>(), ["4711"]);
         assert_eq!(office.register(&["home".into()]).map(|_| ()), Err(TargetFault::NoTrunk("home".into())));
         assert_eq!(outbound(&[]).registered().count(), 0);
+    }
+
+    #[test]
+    fn keys_for_the_sound_go_over_tls_unless_it_is_said_that_they_need_not() {
+        let names = ["office".to_owned()];
+        let clear = TargetFault::KeysInClear("office".into());
+        assert_eq!(outbound(&[]).protect(&names, false).map(|_| ()), Err(clear));
+        assert!(outbound(&[]).protect(&names, true).is_ok());
+        assert_eq!(outbound(&[]).protect(&["x".into()], true).map(|_| ()), Err(TargetFault::NoTrunk("x".into())));
+        let trunk = ("office=sips:4711@pbx.example.org".to_owned(), None);
+        let secured = Outbound::read(&[], vec![trunk]).and_then(|outbound| outbound.protect(&names, false));
+        assert!(secured.is_ok_and(|outbound| outbound.has_secured_trunk()));
     }
 
     #[test]

@@ -12,7 +12,9 @@ use crate::config::Sip;
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsFault {
-    #[error("sip.tls_listen needs sip.tls_certificate and sip.tls_key: PEM files with the certificates, ours first, and with its key")]
+    #[error(
+        "sip.tls_listen needs sip.tls_certificate and sip.tls_key: PEM files with the certificates, ours first, and with its key"
+    )]
     Files,
     #[error("{key} {path}: {why}", path = path.display())]
     File { key: &'static str, path: PathBuf, why: String },
