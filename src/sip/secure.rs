@@ -4,9 +4,11 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use rsipstack::transport::SipConnection;
 use rustls::pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +18,12 @@ use super::stream::Reader;
 use super::target::{Target, Way};
 use super::{Exchange, seam};
 use crate::meters::Meters;
+
+/// Over a connection of ours nothing needs to come for as long as a call lasts. That the other side is gone is found by TCP, which asks it
+/// after so long.
+const ASKED_AFTER: Duration = Duration::from_secs(60);
+/// Longer than any call.
+const FOR_EVER: Duration = Duration::from_secs(365 * 86_400);
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -60,16 +68,17 @@ impl Exchange {
         let failed = |why: String| NotSecured::Failed { host: hop.host.clone(), why };
         let shaken = tokio::time::timeout(HANDSHAKE, async {
             let stream = TcpStream::connect(there).await?;
+            SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(ASKED_AFTER))?;
             TlsConnector::from(believed).connect(name, stream).await
         });
         let stream = shaken
             .await
             .map_err(|_| failed(format!("no handshake within {} s", HANDSHAKE.as_secs())))?
             .map_err(|why| failed(why.to_string()))?;
-        let (idle, meters) = (self.settings.tcp_idle, self.registry.recorder().meters().clone());
+        let meters = self.registry.recorder().meters().clone();
         let gone = self.stop.child_token();
         let here = SocketAddr::new(self.here(there.ip()), self.port(hop.way.transport()));
-        let reader = |read| Reader::new(read, there, idle, meters);
+        let reader = |read| Reader::new(read, there, FOR_EVER, meters);
         let connection = seam::hand_over(stream, reader, (here, there), None, gone.clone()).await;
         let connection = connection.map_err(|why| failed(why.to_string()))?;
         self.endpoint.transport_layer.add_connection(connection);
