@@ -205,7 +205,7 @@ async fn a_trunk_is_offered_protected_sound_and_gets_no_call_in_the_clear() {
         let mut phone = Baresip::start_with(0, sounds(), More { config: &config, account });
         let port = phone.sip + 1;
         let house = house(&format!(
-            "tls_ca = \"{}\"\noutbound = [\"*@127.0.0.1:* via phone\"]\ntrunks = [\"phone=sips:anna@127.0.0.1:{port}\"]\n\
+            "tls_ca = \"{}\"\noutbound = [\"*@127.0.0.1:* via phone\"]\ntrunks = [\"phone=sip:anna@127.0.0.1:{port};transport=tls\"]\n\
              srtp = [\"phone\"]\n{}{KEY}",
             files.path("ca.pem").display(),
             files.lines("server")

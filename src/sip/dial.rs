@@ -219,7 +219,7 @@ impl Exchange {
         });
         Ok(InviteOption {
             callee: target.uri()?,
-            contact: address(from.user().unwrap_or("duologue"), here, hop),
+            contact: address(from.user().unwrap_or("duologue"), here, &Target { sips: target.sips, ..hop.clone() }),
             caller: from,
             destination: Some(SipAddr::new(transport, HostWithPort::from(there))),
             content_type: Some("application/sdp".into()),
@@ -398,7 +398,7 @@ fn from(trunk: Option<&Trunk>, persona: &str, here: SocketAddr, hop: &Target) ->
 pub(super) fn address(user: &str, at: SocketAddr, hop: &Target) -> Uri {
     let user: String = user.chars().filter(|c| c.is_ascii_alphanumeric() || "+-._".contains(*c)).collect();
     Uri {
-        // RFC 3261, section 8.1.1.8: who is called over sips is told a sips address.
+        // RFC 3261, section 8.1.1.8: who is called by a sips address is told one. Some telephones (baresip 1.0.0) cannot call one back.
         scheme: Some(if hop.sips { Scheme::Sips } else { Scheme::Sip }),
         auth: Some(user.into()),
         host_with_port: HostWithPort { host: Host::IpAddr(at.ip()), port: Some(at.port().into()) },
