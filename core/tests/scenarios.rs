@@ -21,7 +21,7 @@ use duologue_core::journal::{Entry, Speaker, WordFate, WordState};
 use duologue_core::media::far_ear::PlayoutReport;
 use duologue_core::memory::Party;
 use duologue_core::memory::calendar::Day;
-use duologue_core::memory::recollection::{Known, Open, Recollection};
+use duologue_core::memory::recollection::{Known, Open};
 use duologue_signaling::event::Event;
 use stage::{Line, Record, Script, Sound, Told, play, stretches};
 
@@ -283,14 +283,11 @@ fn happening(script: &mut Script, at: u64, rest: &str) -> Option<()> {
         }
         // `0 remembers 2026-11-24: went to the lighthouse`: on the 25th, all in one moment
         "remembers" => {
-            let known = Known { id: 1, line: rest.into(), identity: !rest.starts_with("20") };
-            match script.inputs.last_mut() {
-                Some((_, Input::Remembered(mind))) => mind.facts.push(known),
-                _ => {
-                    let mind = Recollection { facts: vec![known], ..Recollection::default() };
-                    script.inputs.push((at, Input::Remembered(mind.into())));
-                }
+            if !matches!(script.inputs.last(), Some((_, Input::Remembered(_)))) {
+                script.inputs.push((at, Input::Remembered(Box::default())));
             }
+            let Some((_, Input::Remembered(mind))) = script.inputs.last_mut() else { return None };
+            mind.facts.push(Known { id: 1, line: rest.into(), identity: !rest.starts_with("20") });
         }
         "mutes" => script.inputs.push((at, Input::Muted(true))),
         "unmutes" => script.inputs.push((at, Input::Muted(false))),
