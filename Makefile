@@ -66,6 +66,9 @@ test-system:
 	@[ -d $(PYTHON_HOME)/datasette ] || python3 -m pip install --quiet --target $(PYTHON_HOME) 'datasette>=0.65,<1'
 	@# In a folder of its own: it brings other versions of what Datasette needs.
 	@[ -d $(PYTHON_HOME)/moto/moto ] || python3 -m pip install --quiet --no-warn-script-location --target $(PYTHON_HOME)/moto 'moto[server]==5.2.5'
+	@cmp -s tests/searx/requirements.txt $(PYTHON_HOME)/searx/requirements.of.tests || { rm -rf $(PYTHON_HOME)/searx && \
+	  python3 -m pip install --quiet --no-warn-script-location --target $(PYTHON_HOME)/searx --no-deps -r tests/searx/requirements.txt && \
+	  cp tests/searx/requirements.txt $(PYTHON_HOME)/searx/requirements.of.tests; }
 
 .PHONY: check
 check: build ## Configuration, models, database, ports and back ends, each with a verdict

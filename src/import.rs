@@ -9,7 +9,7 @@ use crate::audio::{LINE_FRAME, LINE_RATE, wav};
 use crate::config::Config;
 use crate::export::{Incoming, IncomingSound, fingerprint_of_file, incoming, verify};
 use crate::recording::{RecordingShelf, file_of, whole_file};
-use crate::store::{ImportRow, import_call};
+use crate::store::{ImportRow, Reader, import_call};
 
 /// A call that was held elsewhere, from its vCon: it becomes rows, and a recording where the file has the sound
 #[derive(clap::Args, Debug)]
@@ -35,6 +35,9 @@ pub async fn run(config: &Config, arguments: ImportArguments) -> anyhow::Result<
         anyhow::ensure!(signed, "it is not signed with the certificate in {}", by.display());
     }
     let Incoming { mut call, sound, facts } = incoming(&found)?;
+    let here = Reader::of(path).call(&call.call).await?.is_some();
+    // Before its sound is put anywhere: something may have been taken out of the one that is here.
+    anyhow::ensure!(!here, "the call {} is here already", call.call);
     let shelf = config.recording.shelf()?;
     let mut beside = None;
     if let Some(sound) = sound {

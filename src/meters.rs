@@ -25,7 +25,10 @@ const LENGTH: [f64; 9] = [5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3
 
 /// Why something at the SIP port is not taken, beside the faults of a message: too much of one source, a connection too many, too
 /// many requests in work.
-const NOT_TAKEN: [Label; 5] = ["flood", "connection", "busy", "password", "passwords"];
+const NOT_TAKEN: [Label; 6] = ["flood", "connection", "busy", "tls", "password", "passwords"];
+
+/// Why a packet of protected sound is not opened.
+const UNOPENED: [Label; 3] = ["authentication", "replay", "short"];
 
 type Label = &'static str;
 
@@ -88,6 +91,7 @@ struct Inner {
     store_failures: Counter,
     unstored: Gauge,
     sip_rejected: Family<Rejected, Counter>,
+    srtp_rejected: Family<Rejected, Counter>,
     sip_connections: Gauge,
     registrations: Gauge,
     missing_registrations: Gauge,
@@ -128,6 +132,7 @@ impl Meters {
             store_failures: Counter::default(),
             unstored: Gauge::default(),
             sip_rejected: Family::default(),
+            srtp_rejected: Family::default(),
             sip_connections: Gauge::default(),
             registrations: Gauge::default(),
             missing_registrations: Gauge::default(),
@@ -136,6 +141,9 @@ impl Meters {
         // All at nothing, so that the first of a kind is seen as a rise.
         for reason in Fault::ALL.map(Fault::as_str).into_iter().chain(NOT_TAKEN) {
             drop(this.sip_rejected.get_or_create(&Rejected { reason }));
+        }
+        for reason in UNOPENED {
+            drop(this.srtp_rejected.get_or_create(&Rejected { reason }));
         }
         Self(Arc::new(this))
     }
@@ -213,7 +221,12 @@ impl Meters {
         self.0.sip_rejected.get_or_create(&Rejected { reason }).inc();
     }
 
-    /// So many TCP connections to the SIP port are open now.
+    /// A packet of protected sound was not opened.
+    pub fn refuse_srtp(&self, reason: &'static str) {
+        self.0.srtp_rejected.get_or_create(&Rejected { reason }).inc();
+    }
+
+    /// So many TCP and TLS connections to the SIP ports are open now.
     pub fn sip_connections(&self, open: usize) {
         self.0.sip_connections.set(i64::try_from(open).unwrap_or(i64::MAX));
     }
@@ -266,7 +279,9 @@ impl Inner {
         );
         let refused = "What came to the SIP port and was not taken, by why";
         r.register("sip_rejected", refused, self.sip_rejected.clone());
-        r.register("sip_connections", "TCP connections to the SIP port", self.sip_connections.clone());
+        let unopened = "Packets of protected sound that were not opened, by why";
+        r.register("srtp_rejected", unopened, self.srtp_rejected.clone());
+        r.register("sip_connections", "TCP and TLS connections to the SIP ports", self.sip_connections.clone());
         let about = "Trunks that know where calls for us go";
         r.register("sip_registrations", about, self.registrations.clone());
         let about = "Trunks that are to know it, and do not";

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::recording::{RecordingShelf, Whereabouts, put_beside, silenced, take_away_left, take_place};
-use crate::store::{AskedBy, Reader, Redacted, SoundGone, Span, StoreError, redact};
+use crate::store::{AskedBy, Reader, Redacted, SoundGone, Span, StoreError, redact, tidy_redacted};
 
 /// Take a span out of a call: sound, words, facts
 #[derive(clap::Args, Debug)]
@@ -89,11 +89,18 @@ pub async fn take_out(
         // A file that stays goes when the server starts next: its row says that it is gone.
         let _ = std::fs::remove_file(shelf.path(&row.file));
     }
-    if let (Some((path, file)), Some(_)) = (path, sound) {
-        take_place(&path).map_err(|why| RedactFault::NotInPlace { file, why: why.to_string() })?;
-    }
+    // Before the tidying up, which may take long, or fail where the disk is full: what is heard is what the row says.
+    let placed = match (path, sound) {
+        (Some((path, file)), Some(_)) => {
+            take_place(&path).map_err(|why| RedactFault::NotInPlace { file, why: why.to_string() })
+        }
+        _ => Ok(()),
+    };
     let left = take_away_left(database, &shelf, Some(&span.call)).await;
+    let tidied = tidy_redacted(database).await;
+    placed?;
     left.map_err(|why| RedactFault::StillStored(why.to_string()))?;
+    tidied?;
     Ok(redacted)
 }
 

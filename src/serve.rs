@@ -299,6 +299,7 @@ fn memory_house(config: &Config, store: &Store) -> Option<MemoryHouse> {
         settings: MemorySettings {
             digest_chars: memory.digest_chars as usize,
             recalled: memory.recalled,
+            answers: memory.answers,
             asks_model: memory.extractor == Extractor::Llm,
         },
     })

@@ -14,7 +14,7 @@ use duologue::replay::{journal_of, open};
 use duologue::store::{Reader, RecordingView};
 use duologue::time::{CallTime, TICK};
 use duologue_core::replay::again::again;
-use house::process::{serving, until};
+use house::process::{limit_files, serving, serving_past_limits, until};
 use house::typed::TypedCall;
 
 /// Settings of a server that records into this folder, sealed where there is a key.
@@ -183,4 +183,63 @@ async fn a_disk_that_is_full_for_a_while_costs_what_it_did_not_take_and_is_told(
     let hole_ms = 60_000 - lost_ms as usize;
     assert!(loud(hole_ms + 1_000, 60_000) < 0.01, "{}", loud(hole_ms + 1_000, 60_000));
     assert!(loud(60_040, 120_000) > 0.1 && loud(60_040, 60_200) > 0.1 && loud(1_000, hole_ms) > 0.1);
+}
+
+async fn told(http: std::net::SocketAddr, path: &str) -> (u16, String) {
+    let answer = reqwest::get(format!("http://{http}/{path}")).await.expect("an answer");
+    (answer.status().as_u16(), answer.text().await.expect("a body"))
+}
+
+/// Nothing at all can be written for a while, neither rows nor sound nor journal: the call goes on, whoever watches is told, and of the
+/// rows none is missing behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_goes_on_over_a_disk_that_is_full_for_a_while() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let folder = tempfile::tempdir().expect("a folder");
+    let (server, http) = serving_past_limits(&settings(folder.path(), None));
+    let mut call = TypedCall::open_at(http, "").await;
+    call.types("Is breakfast included?");
+    assert!(!call.answer().await.is_empty());
+    assert_eq!(told(http, "readyz").await.0, 200);
+
+    limit_files(server.0.id(), "0");
+    for text in ["What time do you close?", "And on Sundays?"] {
+        call.types(text);
+        assert!(!call.answer().await.is_empty(), "{text}: the agent answers all the same");
+    }
+    let (status, problem) = told(http, "readyz").await;
+    assert!(
+        status == 503 && problem.contains("store-unwritable") && problem.contains("calls.db"),
+        "{status} {problem}"
+    );
+    assert_eq!(told(http, "healthz").await, (200, "ok\n".to_owned()));
+
+    limit_files(server.0.id(), "unlimited");
+    while told(http, "readyz").await.0 != 200 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    call.types("Thank you.");
+    assert!(!call.answer().await.is_empty());
+    let rows = Reader::of(&folder.path().join("calls.db"));
+    let id = rows.calls(1).await.expect("readable").pop().expect("the call").call;
+    let ended = reqwest::Client::new().delete(format!("http://{http}/v1/calls/{id}")).send().await;
+    assert!(ended.expect("an answer").status().is_success());
+    let mut row = rows.recording(&id).await.expect("readable").expect("a row");
+    for _ in 0..2_000 {
+        if row.sha256.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        row = rows.recording(&id).await.expect("readable").expect("a row");
+    }
+    let told_call = rows.call(&id).await.expect("readable").expect("the call");
+    let said = told_call.turns.iter().filter(|turn| turn.speaker == "caller").map(|turn| turn.text.as_str());
+    let typed = ["Is breakfast included?", "What time do you close?", "And on Sundays?", "Thank you."];
+    assert_eq!(said.collect::<Vec<_>>(), typed);
+    assert!(told(http, "metrics").await.1.contains("duologue_rows_lost_total 0"));
+    let file = folder.path().join("recordings").join(&row.file);
+    let (duration_ms, bytes, sha256) = length_of(&file).expect("readable");
+    assert_eq!((row.duration_ms, row.bytes, row.sha256), (Some(duration_ms as i64), Some(bytes as i64), Some(sha256)));
+    let [caller, agent] = read(&file).expect("playable");
+    assert!(caller.len() == agent.len() && caller.len() as u64 / 48 >= duration_ms.saturating_sub(20), "{duration_ms}");
 }

@@ -160,3 +160,78 @@ async fn others_need_the_key() {
     assert_eq!(client.get(format!("{url}/personas")).send().await.expect("an answer").status(), StatusCode::OK);
     server.stop().await;
 }
+
+/// What is asked over HTTP has five seconds, and whoever else asks is answered meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_without_an_end_is_cut_off_and_holds_nobody_up() {
+    let house = House::scripted().await;
+    let client = Client::new();
+    let ask = |sql: &str| client.post(format!("{}/v1/sql", house.url)).json(&json!({"sql": sql})).send();
+    let endless =
+        tokio::spawn(ask("WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n) SELECT count(*) FROM n"));
+    let mut answered = 0;
+    while !endless.is_finished() {
+        assert_eq!(ask("SELECT 1 AS one").await.expect("an answer").status(), StatusCode::OK);
+        answered += 1;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(answered > 3, "{answered} others were answered");
+    let refused = endless.await.expect("a task").expect("an answer");
+    assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let problem = refused.text().await.expect("a problem");
+    assert!(problem.contains("sql-too-long") && problem.contains("LIMIT"), "{problem}");
+    house.server.stop().await;
+}
+
+/// What a caller said would like to be a script or an address of somebody else's: the browser is told to run and load ours alone, also
+/// where what was said is sent as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_was_said_can_run_on_a_page_of_ours() {
+    let house = House::scripted().await;
+    let hostile = "<script src=//evil.example/x.js></script><img src=x onerror=alert(1)>";
+    house::typed::typed_call(&house.server, "?caller=Eve", &[hostile]).await;
+    let client = Client::new();
+    let calls = client.get(format!("{}/v1/calls", house.url)).send().await.expect("an answer");
+    let calls: Value = calls.json().await.expect("JSON");
+    let id = calls["calls"][0]["call"].as_str().or(calls[0]["call"].as_str()).expect("a call").to_owned();
+    for path in [
+        "/review.html",
+        "/",
+        "/review.js",
+        "/v1/calls",
+        &format!("/v1/calls/{id}"),
+        "/v1/review/last-calls",
+        "/v1/nothing",
+    ] {
+        let answer = client.get(format!("{}{path}", house.url)).send().await.expect("an answer");
+        let header = |name: header::HeaderName| {
+            answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+        };
+        let policy = header(header::CONTENT_SECURITY_POLICY);
+        let directives: Vec<&str> = policy.split(';').map(str::trim).collect();
+        assert!(
+            directives.contains(&"default-src 'self'") && directives.contains(&"frame-ancestors 'none'"),
+            "{path}: {policy}"
+        );
+        // No directive takes back what the default says of scripts.
+        assert!(
+            !policy.contains("script-src") && !policy.contains("unsafe") && !policy.contains('*'),
+            "{path}: {policy}"
+        );
+        assert_eq!(header(header::X_CONTENT_TYPE_OPTIONS), "nosniff", "{path}");
+        let kind = header(header::CONTENT_TYPE);
+        let text = answer.text().await.expect("a body");
+        if kind.starts_with("text/html") {
+            assert!(!text.contains("evil.example") && !text.contains("onerror"), "{path}: what was said is in no page");
+            let scripts = text.split("<script").skip(1);
+            assert!(
+                scripts.into_iter().all(|rest| rest.split('>').next().is_some_and(|tag| tag.contains("src=\""))),
+                "{path}"
+            );
+        }
+    }
+    let shown = client.get(format!("{}/v1/calls/{id}", house.url)).send().await.expect("an answer");
+    assert!(shown.headers()[header::CONTENT_TYPE].to_str().is_ok_and(|kind| kind.starts_with("application/json")));
+    assert!(shown.text().await.expect("a body").contains("evil.example"), "it is told as it was said");
+    house.server.stop().await;
+}

@@ -1,13 +1,14 @@
-//! Asking the web: the two providers against a real HTTP server that answers as they do, and whole calls over it.
+//! Asking the web: searx itself, a server that answers as Serper does, one that is in trouble, and whole calls over them.
 
 mod house;
+mod searx;
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -15,6 +16,7 @@ use duologue::search::{SearchFault, SearchProvider, SearxNg, Serper};
 use duologue_signaling::event::{Event, SearchState, Stamped};
 use house::House;
 use house::typed::TypedCall;
+use searx::{Pages, Searx};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::net::TcpListener;
@@ -22,11 +24,10 @@ use tokio::task::JoinHandle;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How the server on this machine behaves.
+/// How a server behaves that is not searx: Serper, and what may stand in front of either.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Mood {
     Answers,
-    KnowsNothing,
     /// Takes the request and says nothing, for as long as anybody waits.
     Hangs,
     Status(u16),
@@ -48,7 +49,7 @@ impl Web {
     async fn open(mood: Mood) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let router = Router::new().route("/search", get(searxng)).route("/search", post(serper)).with_state(mood);
+        let router = Router::new().route("/search", get(trouble)).route("/search", post(serper)).with_state(mood);
         let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("served") });
         Self { address, server }
     }
@@ -56,17 +57,6 @@ impl Web {
     fn url(&self) -> String {
         format!("http://{}", self.address)
     }
-}
-
-async fn searxng(State(mood): State<Mood>, Query(asked): Query<Vec<(String, String)>>) -> Response {
-    assert!(asked.contains(&("format".into(), "json".into())), "{asked:?}");
-    let query = &asked.iter().find(|(name, _)| name == "q").expect("a question").1;
-    let hit = |n: u32| {
-        json!({"url": format!("https://sky.example/{n}"), "title": "Eclipses", "engine": "wikipedia", "score": 4.0, "category": "general",
-               "content": format!("The next solar eclipse is on the second of August ({query}, page {n}).")})
-    };
-    let results: Vec<Value> = if mood == Mood::KnowsNothing { Vec::new() } else { (0..20).map(hit).collect() };
-    behave(mood, json!({"query": query, "number_of_results": 0, "results": results, "answers": [], "infoboxes": [], "suggestions": []})).await
 }
 
 async fn serper(State(mood): State<Mood>, headers: HeaderMap, body: String) -> Response {
@@ -80,31 +70,43 @@ async fn serper(State(mood): State<Mood>, headers: HeaderMap, body: String) -> R
     behave(mood, json!({"searchParameters": asked, "answerBox": own, "organic": organic})).await
 }
 
+async fn trouble(State(mood): State<Mood>) -> Response {
+    behave(mood, Value::Null).await
+}
+
 async fn behave(mood: Mood, answer: Value) -> Response {
     match mood {
-        Mood::Answers | Mood::KnowsNothing => axum::Json(answer).into_response(),
+        Mood::Answers => axum::Json(answer).into_response(),
         Mood::Hangs => std::future::pending().await,
         Mood::Status(status) => StatusCode::from_u16(status).expect("a status").into_response(),
         Mood::Html => ([(header::CONTENT_TYPE, "text/html")], "<html>Sorry</html>").into_response(),
     }
 }
 
-#[tokio::test]
-async fn both_providers_give_pages_with_their_addresses() {
-    let web = Web::open(Mood::Answers).await;
-    let pages =
-        SearxNg::new(&web.url(), PATIENCE).expect("an address").search("next eclipse?", 4).await.expect("pages");
+#[tokio::test(flavor = "multi_thread")]
+async fn searx_gives_pages_with_their_addresses_or_none() {
+    let Some(searx) = Searx::open(Pages::Many).await else { return };
+    let pages = SearxNg::new(&searx.url(), PATIENCE).expect("an address").search("next eclipse?", 4).await;
+    let pages = pages.expect("pages");
     assert_eq!(
         (pages.len(), pages[0].source.as_str(), pages[0].heading.as_str()),
         (4, "https://sky.example/0", "Eclipses")
     );
     assert!(pages[0].text.contains("(next eclipse?, page 0)"), "{pages:?}");
+    let Some(nothing) = Searx::open(Pages::None).await else { return };
+    assert_eq!(SearxNg::new(&nothing.url(), PATIENCE).expect("an address").search("x", 4).await, Ok(Vec::new()));
+    let Some(deaf) = Searx::open(Pages::Broken).await else { return };
+    let fault = SearxNg::new(&deaf.url(), PATIENCE).expect("an address").search("x", 4).await.expect_err("a fault");
+    assert!(fault.to_string().contains("from the engines that it asks: index ("), "{fault}");
+}
+
+#[tokio::test]
+async fn serper_gives_its_own_answer_first() {
+    let web = Web::open(Mood::Answers).await;
     let pages =
         Serper::new(&web.url(), "right", PATIENCE).expect("a key").search("next eclipse?", 4).await.expect("pages");
     let told: Vec<&str> = pages.iter().map(|page| page.text.as_str()).collect();
     assert_eq!(told, ["2 August 2027", "About next eclipse?."]);
-    let nothing = Web::open(Mood::KnowsNothing).await;
-    assert_eq!(SearxNg::new(&nothing.url(), PATIENCE).expect("an address").search("x", 4).await, Ok(Vec::new()));
 }
 
 #[tokio::test]
@@ -186,7 +188,7 @@ fn search(state: SearchState) -> impl Fn(&Event) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_call_the_agent_looks_and_answers_from_what_it_found() {
-    let web = Web::open(Mood::Answers).await;
+    let Some(web) = Searx::open(Pages::Many).await else { return };
     let (house, _folder) = asking(&format!("provider = \"searxng\"\nurl = \"{}\"", web.url())).await;
     let (events, row) = looked_up(house).await;
     assert!(said(&events).starts_with("Let me look."), "{}", said(&events));
@@ -201,7 +203,7 @@ async fn in_a_call_the_agent_looks_and_answers_from_what_it_found() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_without_end_keeps_nobody_waiting() {
-    let web = Web::open(Mood::Hangs).await;
+    let Some(web) = Searx::open(Pages::Hang).await else { return };
     let (house, _folder) = asking(&format!("provider = \"searxng\"\nurl = \"{}\"\nbudget_ms = 600", web.url())).await;
     let (events, row) = looked_up(house).await;
     let begun = place(&events, |event| matches!(event, Event::TurnStarted { .. }));

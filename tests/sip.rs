@@ -9,8 +9,7 @@ mod sipp;
 
 use std::time::{Duration, Instant};
 
-use baresip::{Baresip, Sounds};
-use duologue::backend::scripted_voice::WordCode;
+use baresip::{Baresip, Sounds, share};
 use house::House;
 use house::rows::rows;
 use sipp::sipp;
@@ -117,21 +116,6 @@ async fn a_hundred_calls_leave_nothing_behind() {
     let calls: Vec<(String, i64)> = rows(&house, "SELECT end_reason, count(*) FROM calls GROUP BY 1").await;
     assert_eq!(calls, [("caller-hangup".to_owned(), 100)]);
     house.server.stop().await;
-}
-
-/// The share of these words that were heard, in their order.
-fn share(heard: &[WordCode], said: &str) -> f32 {
-    let said = WordCode::of_text(said);
-    let mut longest = vec![0_usize; heard.len() + 1];
-    for word in &said {
-        let mut corner = 0;
-        for (n, heard) in heard.iter().enumerate() {
-            let above = longest[n + 1];
-            longest[n + 1] = if heard == word { corner + 1 } else { above.max(longest[n]) };
-            corner = above;
-        }
-    }
-    longest[heard.len()] as f32 / said.len() as f32
 }
 
 /// A telephone with a real codec hears the agent's words, and is understood by him.

@@ -83,6 +83,19 @@ async fn the_page_names_every_table_view_and_column() {
 }
 
 #[tokio::test]
+async fn moments_of_the_line_are_rows() {
+    let (_folder, mut connection) = filled().await;
+    let moment: (String, f64, f64, f64, i64, Option<f64>) = sqlx::query_as(
+        "SELECT direction, loss_percent, concealed_percent, recovered_percent, delay_ms, rtt_ms FROM rtp_stats
+         WHERE direction = 'from-caller'",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .expect("a moment");
+    assert_eq!(moment, ("from-caller".into(), 10.0, 2.0, 8.0, 70, None));
+}
+
+#[tokio::test]
 async fn the_views_tell_what_happened() {
     let (_folder, mut connection) = filled().await;
     let barge_in: (String, i64, i64, i64, String, String, String) =

@@ -30,11 +30,8 @@ async fn collector() -> (String, mpsc::Receiver<Value>) {
     (address, received)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_answer_arrives_as_a_span_of_its_calls_trace_without_a_word_of_it() {
-    let (address, mut received) = collector().await;
-    let house = House::scripted_with(&format!("[traces]\nendpoint = {address:?}\n")).await;
-    typed_call(&house.server, "?caller=Ada", &["What time do you close?"]).await;
+/// Everything that the collector gets of one call.
+async fn spans_of_a_call(received: &mut mpsc::Receiver<Value>) -> Vec<Value> {
     let mut spans: Vec<Value> = Vec::new();
     while !spans.iter().any(|span| span["name"] == "call") {
         let request = tokio::time::timeout(Duration::from_secs(20), received.recv()).await;
@@ -43,6 +40,15 @@ async fn an_answer_arrives_as_a_span_of_its_calls_trace_without_a_word_of_it() {
         assert_eq!(resource["resource"]["attributes"][0]["value"]["stringValue"], "duologue");
         spans.extend(resource["scopeSpans"][0]["spans"].as_array().expect("spans").iter().cloned());
     }
+    spans
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_arrives_as_a_span_of_its_calls_trace_without_a_word_of_it() {
+    let (address, mut received) = collector().await;
+    let house = House::scripted_with(&format!("[traces]\nendpoint = {address:?}\n")).await;
+    typed_call(&house.server, "?caller=Ada", &["What time do you close?"]).await;
+    let spans = spans_of_a_call(&mut received).await;
     let trace = &spans[0]["traceId"];
     assert!(spans.iter().all(|span| span["traceId"] == *trace), "one call, one trace");
     let turn = spans.iter().find(|span| span["name"] == "turn").expect("an answer");
@@ -51,6 +57,27 @@ async fn an_answer_arrives_as_a_span_of_its_calls_trace_without_a_word_of_it() {
     assert!(spans.iter().any(|span| span["name"].as_str().is_some_and(|name| name.starts_with("chat "))));
     let all = serde_json::to_string(&spans).expect("JSON");
     assert!(!all.contains("Ada") && !all.contains("close") && !all.contains("pii."), "{all}");
+    house.server.stop().await;
+}
+
+/// A collector takes them out by the beginning of their names, and nothing of what was said is left then.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_goes_along_where_it_is_wanted_and_under_names_that_say_so() {
+    let (address, mut received) = collector().await;
+    let house = House::scripted_with(&format!("[traces]\nendpoint = {address:?}\ncontent = true\n")).await;
+    let answers = typed_call(&house.server, "?caller=Ada", &["What time do you close?"]).await;
+    let mut spans = spans_of_a_call(&mut received).await;
+    let mut private = Vec::new();
+    for span in &mut spans {
+        let of_one = span["attributes"].as_array_mut().expect("attributes");
+        private.extend(of_one.extract_if(.., |one| one["key"].as_str().is_some_and(|key| key.starts_with("pii."))));
+    }
+    let said =
+        |key: &str, text: &str| private.iter().any(|one| one["key"] == key && one["value"]["stringValue"] == text);
+    assert!(said("pii.caller", "Ada") && said("pii.caller_said", "What time do you close?"), "{private:?}");
+    assert!(said("pii.agent_heard", &answers[0]), "{answers:?} {private:?}");
+    let rest = serde_json::to_string(&spans).expect("JSON");
+    assert!(!rest.contains("Ada") && !rest.contains("close") && !rest.contains(&answers[0]), "{rest}");
     house.server.stop().await;
 }
 

@@ -21,7 +21,7 @@ use duologue_core::journal::{Entry, Speaker, WordFate, WordState};
 use duologue_core::media::far_ear::PlayoutReport;
 use duologue_core::memory::Party;
 use duologue_core::memory::calendar::Day;
-use duologue_core::memory::recollection::Open;
+use duologue_core::memory::recollection::{Known, Open};
 use duologue_signaling::event::Event;
 use stage::{Line, Record, Script, Sound, Told, play, stretches};
 
@@ -261,7 +261,7 @@ fn happening(script: &mut Script, at: u64, rest: &str) -> Option<()> {
             let (who, what) = rest.split_once(' ')?;
             let who = if who == "agent" { Party::Agent } else { Party::Caller };
             let today = Day::of(2026, 11, 25)?;
-            let open = Open { who, what: what.into(), due: Some(today), made: today.plus(-1) };
+            let open = Open { who, what: what.into(), due: Some(today), made: today.plus(-1), persona: None };
             errand(script, at, 0, Errand::promise(open, today));
         }
         "news" | "news-quietly" => {
@@ -280,6 +280,14 @@ fn happening(script: &mut Script, at: u64, rest: &str) -> Option<()> {
             let (turn, ms) = rest.split_once(' ')?;
             let played = Duration::from_millis(ms.parse().ok()?);
             script.inputs.push((at, Input::Truncated { turn: turn.parse().ok()?, played }));
+        }
+        // `0 remembers 2026-11-24: went to the lighthouse`: on the 25th, all in one moment
+        "remembers" => {
+            if !matches!(script.inputs.last(), Some((_, Input::Remembered(_)))) {
+                script.inputs.push((at, Input::Remembered(Box::default())));
+            }
+            let Some((_, Input::Remembered(mind))) = script.inputs.last_mut() else { return None };
+            mind.facts.push(Known { id: 1, line: rest.into(), identity: !rest.starts_with("20") });
         }
         "mutes" => script.inputs.push((at, Input::Muted(true))),
         "unmutes" => script.inputs.push((at, Input::Muted(false))),

@@ -1,10 +1,22 @@
-//! Any bytes as a datagram on the SIP port: one of the four, and no answer that would be answered.
+//! Any bytes as a datagram on the SIP port: one of the four, and no answer that would be answered. And as what comes over a connection: an
+//! end that every reader finds at the same place, or none.
 
 use duologue_signaling::sip_datagram::{Look, MESSAGE_MOST, look, unreadable};
+use duologue_signaling::sip_stream::{Front, front, plain};
 
 /// One datagram.
 pub fn run(bytes: &[u8]) {
     let from = "[2001:db8::1]:5060".parse().expect("an address");
+    match front(bytes, from) {
+        Front::Message(length) => {
+            assert!(length <= bytes.len().min(MESSAGE_MOST));
+            let plain = plain(&bytes[..length]);
+            assert_eq!(front(&plain, from), Front::Message(plain.len()));
+        }
+        Front::Blank(length) | Front::Ping(length) => assert!((1..=bytes.len()).contains(&length)),
+        Front::Broken { answer: Some(answer), .. } => assert!(answer.starts_with(b"SIP/2.0 ")),
+        Front::More | Front::Broken { answer: None, .. } => {}
+    }
     for looked in [look(bytes, from), unreadable(bytes, from)] {
         match looked {
             Look::Message(read) => {

@@ -11,6 +11,7 @@ pub mod phone_sdp;
 pub mod problem;
 pub mod realtime;
 pub mod sip_datagram;
+pub mod sip_stream;
 pub mod twilio;
 pub mod webhook;
 pub mod whip;

@@ -1,11 +1,15 @@
-//! SDP as telephones speak it (RFC 8866, RFC 3264): one stream of sound over plain RTP. What an offer asks for, and the answer to
-//! it; no socket, no clock.
+//! SDP as telephones speak it (RFC 8866, RFC 3264): one stream of sound over RTP, or over SRTP with keys that stand in the SDP. What an
+//! offer asks for, and the answer to it; no socket, no clock.
 //!
 //! An answer names one codec, so that the other side sends only that: a telephone that changes its codec says so with a new
 //! offer. Other streams (video, fax) are refused one by one, as RFC 3264, section 6, wants it.
 
 use core::net::{IpAddr, SocketAddr};
 use std::fmt::Write as _;
+
+mod crypto;
+
+pub use crypto::{Crypto, KEY_BYTES, Key, Suite};
 
 /// A codec that is spoken with telephones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -106,8 +110,14 @@ pub enum PhoneSdpFault {
     NotSdp,
     #[error("there is no stream of sound in it (m=audio)")]
     NoAudio,
-    #[error("sound over {0} is not spoken here: RTP/AVP is")]
+    #[error("sound over {0} is not spoken here: RTP/AVP and RTP/SAVP are")]
     Transport(String),
+    #[error(
+        "RTP/SAVP without a key that can be used here: a=crypto with AES_CM_128_HMAC_SHA1_80 or AES_CM_128_HMAC_SHA1_32, one key, no MKI"
+    )]
+    NoKey,
+    #[error("the sound is protected (RTP/SAVP), and would be in the clear (RTP/AVP)")]
+    InTheClear,
     #[error("the address for the sound is no IP address")]
     Address,
     #[error("no codec in common: {0} are spoken here")]
@@ -136,6 +146,12 @@ pub struct PhoneSdp {
     pub direction: Direction,
     /// Of those that are known here, in its order, with their payload types.
     pub codecs: Vec<(PhoneCodec, u8)>,
+    /// How its packets are protected (RTP/SAVP); of several ways the first that is known here.
+    pub crypto: Option<Crypto>,
+    /// RTCP can come and go with the sound (RFC 5761).
+    pub mux: bool,
+    /// Where it wants RTCP otherwise (RFC 3605).
+    pub rtcp: SocketAddr,
     keys: Vec<KeyPackets>,
     /// Its `m=` lines: media, transport and formats as they stood; the answer needs one for each.
     streams: Vec<(String, String, String)>,
@@ -160,6 +176,9 @@ struct Lines<'a> {
     address: Option<&'a str>,
     direction: Option<Direction>,
     rtpmaps: Vec<(u8, &'a str)>,
+    crypto: Option<Crypto>,
+    mux: bool,
+    rtcp: Option<&'a str>,
 }
 
 impl<'a> Lines<'a> {
@@ -171,11 +190,44 @@ impl<'a> Lines<'a> {
                 if let (Ok(payload_type), true) = (payload_type.trim().parse(), self.rtpmaps.len() < 128) {
                     self.rtpmaps.push((payload_type, map.trim()));
                 }
+            } else if let Some(line) = attribute.strip_prefix("crypto:") {
+                self.crypto = self.crypto.or_else(|| Crypto::read(line));
+            } else if let Some(place) = attribute.strip_prefix("rtcp:") {
+                self.rtcp = Some(place);
+            } else if attribute.trim() == "rtcp-mux" {
+                self.mux = true;
             } else if let Some(direction) = Direction::of(attribute.trim()) {
                 self.direction = Some(direction);
             }
         }
     }
+}
+
+impl Lines<'_> {
+    /// Where RTCP goes: as `a=rtcp` says, "PORT" or "PORT IN IP4 ADDRESS"; else one port above the sound (RFC 3550, section 11).
+    fn rtcp_of(&self, sound: SocketAddr) -> SocketAddr {
+        let next = SocketAddr::new(sound.ip(), sound.port().saturating_add(1));
+        let Some(place) = self.rtcp else { return next };
+        let mut words = place.split_whitespace();
+        let Some(port) = words.next().and_then(|port| port.parse().ok()).filter(|port| *port != 0) else { return next };
+        let ip = words.nth(2).and_then(|ip| ip.parse().ok()).unwrap_or(sound.ip());
+        SocketAddr::new(ip, port)
+    }
+}
+
+/// What this side says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Ours {
+    /// Where our sound is.
+    pub here: SocketAddr,
+    /// A number for this call.
+    pub session: u64,
+    /// Rises with everything that is said in it.
+    pub version: u32,
+    /// What our packets are protected with, where they are.
+    pub key: Option<Key>,
+    /// The way in which they are protected already: nothing else is offered again. `None`: any.
+    pub suite: Option<Suite>,
 }
 
 impl PhoneSdp {
@@ -221,9 +273,11 @@ impl PhoneSdp {
             streams.push((media.to_owned(), transport.to_owned(), formats.join(" ")));
         }
         let (sound, port, transport, formats, lines) = sound.ok_or(PhoneSdpFault::NoAudio)?;
-        if !["RTP/AVP", "RTP/AVPF"].contains(&transport) {
-            return Err(PhoneSdpFault::Transport(transport.chars().take(40).collect()));
-        }
+        let crypto = match transport {
+            "RTP/AVP" | "RTP/AVPF" => None,
+            "RTP/SAVP" | "RTP/SAVPF" => Some(lines.crypto.ok_or(PhoneSdpFault::NoKey)?),
+            other => return Err(PhoneSdpFault::Transport(other.chars().take(40).collect())),
+        };
         let address: IpAddr =
             lines.address.or(session.address).and_then(|at| at.parse().ok()).ok_or(PhoneSdpFault::Address)?;
         let direction = lines.direction.or(session.direction).unwrap_or_default();
@@ -246,7 +300,9 @@ impl PhoneSdp {
                 keys.extend(clock_hz.map(|clock_hz| KeyPackets { payload_type, clock_hz }));
             }
         }
-        Ok(Self { address: SocketAddr::new(address, port), direction, codecs, keys, streams, sound })
+        let (address, mux) = (SocketAddr::new(address, port), lines.mux);
+        let rtcp = lines.rtcp_of(address);
+        Ok(Self { address, direction, codecs, crypto, mux, rtcp, keys, streams, sound })
     }
 
     /// What comes of it, where these codecs are spoken here. Of those the other side's order decides (RFC 3264, section 6.1).
@@ -264,13 +320,20 @@ impl PhoneSdp {
         Ok(PhoneAgreed { codec, payload_type, keys, direction: self.direction.seen_from_there() })
     }
 
-    /// The answer: one codec, sound to `here`, every other stream refused. `session` is a number for this call, `version` rises with
-    /// every answer in it.
-    pub fn answer(&self, agreed: &PhoneAgreed, here: SocketAddr, session: u64, version: u32) -> String {
-        let mut sdp = head(here, session, version);
+    /// The answer: one codec, and every other stream refused. Protected is answered in kind, by the same line, and RTCP where it
+    /// was asked for.
+    pub fn answer(&self, agreed: &PhoneAgreed, ours: &Ours) -> String {
+        let mut sdp = head(ours);
         for (n, (media, transport, formats)) in self.streams.iter().enumerate() {
             if n == self.sound {
-                sound(&mut sdp, here.port(), transport, &[(agreed.codec, agreed.payload_type)], agreed.keys);
+                let codecs = [(agreed.codec, agreed.payload_type)];
+                sound(&mut sdp, ours.here.port(), transport, &codecs, agreed.keys);
+                if let Some((theirs, key)) = self.crypto.zip(ours.key) {
+                    let _ = write!(sdp, "{}\r\n", Crypto { key, ..theirs }.write());
+                }
+                if self.mux {
+                    sdp.push_str(MUX);
+                }
                 let _ = write!(sdp, "a={}\r\n", agreed.direction.name());
             } else {
                 let _ = write!(sdp, "m={media} 0 {transport} {formats}\r\n");
@@ -287,21 +350,32 @@ pub fn promised(codec: PhoneCodec) -> PhoneAgreed {
     PhoneAgreed { codec, payload_type, keys, direction: Direction::Both }
 }
 
-/// An offer of our own: all that is spoken here, for a telephone that asks without offering.
-pub fn offer(here: SocketAddr, ours: &[PhoneCodec], session: u64, version: u32) -> String {
-    let mut sdp = head(here, session, version);
+/// An offer of our own: all that is spoken here, for a telephone that is called, or asks without offering.
+pub fn offer(ours: &Ours, codecs: &[PhoneCodec]) -> String {
+    let mut sdp = head(ours);
     let codecs: Vec<(PhoneCodec, u8)> =
-        ours.iter().map(|codec| (*codec, codec.usual_type().unwrap_or(OPUS_TYPE))).collect();
-    sound(&mut sdp, here.port(), "RTP/AVP", &codecs, Some(KeyPackets { payload_type: KEYS_TYPE, clock_hz: 8_000 }));
+        codecs.iter().map(|codec| (*codec, codec.usual_type().unwrap_or(OPUS_TYPE))).collect();
+    let transport = if ours.key.is_some() { "RTP/SAVP" } else { "RTP/AVP" };
+    let keys = Some(KeyPackets { payload_type: KEYS_TYPE, clock_hz: 8_000 });
+    sound(&mut sdp, ours.here.port(), transport, &codecs, keys);
+    // One key in both ways: the other side takes one of them (RFC 4568, section 5.1.1), and the key is used in that one alone.
+    for (tag, suite) in (1..).zip(Suite::ALL) {
+        if let Some(key) = ours.key.filter(|_| ours.suite.is_none_or(|used| used == suite)) {
+            let _ = write!(sdp, "{}\r\n", Crypto { tag, suite, key }.write());
+        }
+    }
+    sdp.push_str(MUX);
     sdp.push_str("a=sendrecv\r\n");
     sdp
 }
 
+const MUX: &str = "a=rtcp-mux\r\n";
 /// Payload types of ours in the free range.
 const OPUS_TYPE: u8 = 96;
 const KEYS_TYPE: u8 = 101;
 
-fn head(here: SocketAddr, session: u64, version: u32) -> String {
+fn head(ours: &Ours) -> String {
+    let Ours { here, session, version, .. } = ours;
     let (kind, ip) = (if here.is_ipv4() { "IP4" } else { "IP6" }, here.ip());
     format!("v=0\r\no=- {session} {version} IN {kind} {ip}\r\ns=-\r\nc=IN {kind} {ip}\r\nt=0 0\r\n")
 }

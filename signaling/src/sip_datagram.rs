@@ -156,6 +156,14 @@ pub fn unreadable(bytes: &[u8], from: SocketAddr) -> Look<'_> {
     refused(&message, fault, "the message cannot be read", from)
 }
 
+/// The answer to a message of which no more than this could be taken, for a reason that was found elsewhere.
+pub fn refuse(bytes: &[u8], fault: Fault, why: &str, from: SocketAddr) -> Option<Vec<u8>> {
+    match refused(&Message::read(bytes)?, fault, why, from) {
+        Look::Refused { answer, .. } => answer,
+        _ => None,
+    }
+}
+
 fn refused<'a>(message: &Message<'_>, fault: Fault, why: &str, from: SocketAddr) -> Look<'a> {
     // What is wrong with a response is told nobody (RFC 3261, section 18.1.2), nor what is wrong with an ACK.
     let answered = matches!(&message.start, Start::Request(line) if !line.starts_with("ACK "));

@@ -10,6 +10,7 @@
 //! | peer events | RTP, messages, state | `peer`, one a peer | `peer::EVENTS_WAITING` | the newest packet is dropped and counted | stays |
 //! | peer messages | events for the data channel | `peer`, one a peer | `peer::MESSAGES_WAITING` | dropped and counted | stays |
 //! | leg events | as peer events, of a leg that is no peer | [`leg_events`], one a leg | `peer::EVENTS_WAITING` | the newest packet is dropped and counted | stays |
+//! | looked at | what came over one TCP connection of SIP, for the stack | `sip`, one a connection | a pair of sockets' buffers | nothing more is read: the telephone's TCP waits | stays |
 //! | said | the agent's sound and the events of a call, for a door | [`said`], one a door's leg | [`SAID_WAITING`] | dropped: a client that does not read loses sound, and is gone after 10 s | stays: what is on its way is the client's |
 //! | relay back | datagrams on their way back through `duologue relay` | `peer`, one a relay | 512 | the socket's own buffer fills, then drops | stays |
 //! | entries | rows for SQLite | `store`, one a process | `store::ENTRIES_WAITING` | dropped and counted: the call goes on | stays |

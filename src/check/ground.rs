@@ -101,6 +101,9 @@ pub(super) fn ports(config: &Config, served: bool) -> Vec<Finding> {
     if let Some(sip) = config.sip.listen {
         findings.push(port("UDP", "sip.listen", sip, UdpSocket::bind(sip).map(drop), served));
         findings.push(port("TCP", "sip.listen", sip, TcpListener::bind(sip).map(drop), served));
+        if let Some(tls) = config.sip.tls_listen {
+            findings.push(port("TCP", "sip.tls_listen", tls, TcpListener::bind(tls).map(drop), served));
+        }
     }
     if let Some(asterisk) = config.doors.audio_socket {
         findings.push(port("TCP", "doors.audio_socket", asterisk, TcpListener::bind(asterisk).map(drop), served));
@@ -136,6 +139,13 @@ fn telephony(config: &Config, settings: &SipSettings, personas: &[&str]) -> Find
     if let Some(trunk) = settings.outbound.registered().find(|trunk| !answers(&trunk.ours.user)) {
         let way_out = format!("add \"{}=PERSONA\" to sip.numbers", trunk.ours.user);
         return Finding::warn(format!("telephones: nobody answers what comes from trunk '{}'", trunk.name), way_out);
+    }
+    if settings.outbound.has_secured_trunk() && settings.tls.is_none() {
+        let way_out = "set sip.tls_listen, sip.tls_certificate and sip.tls_key: some exchanges hang up over a connection of their own";
+        return Finding::warn(
+            "telephones: a trunk is called over TLS and cannot call back over it".to_owned(),
+            way_out,
+        );
     }
     let registers: Vec<&str> = settings.outbound.registered().map(|trunk| trunk.name.as_str()).collect();
     let registers =

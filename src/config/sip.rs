@@ -1,16 +1,26 @@
 //! The section about telephones.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 use super::values::{Secret, SecretError, SipDigest, SpokenCodec};
 
 section! {
-    /// Telephones: calls over SIP, by UDP and TCP, from a phone, an exchange or a trunk. Off until an address is given. See
+    /// Telephones: calls over SIP, by UDP, TCP and TLS, from a phone, an exchange or a trunk. Off until an address is given. See
     /// docs/TELEPHONY.md.
     pub struct Sip in "sip" {
         /// Address and port for SIP, as "0.0.0.0:5060". Whoever reaches it may call, unless `users` names
         /// who may: let only your exchange through the firewall.
         listen: Option<SocketAddr> = None, Optional { each: (), example: "\"0.0.0.0:5060\"" }, "";
+        /// Address and port for SIP over TLS, beside `listen`. The certificate and the key are needed too.
+        tls_listen: Option<SocketAddr> = None, Optional { each: (), example: "\"0.0.0.0:5061\"" }, "";
+        /// PEM file with the certificate that telephones see, and behind it those that vouch for it. Read when the server starts.
+        tls_certificate: Option<PathBuf> = None, Optional { each: (), example: "\"/etc/duologue/sip.pem\"" }, "";
+        /// PEM file with its key, without a password.
+        tls_key: Option<PathBuf> = None, Optional { each: (), example: "\"/etc/duologue/sip-key.pem\"" }, "";
+        /// PEM file with the certificates that are believed where the server calls over TLS (`sips:`, `;transport=tls`). Unset: those that
+        /// the system trusts. The other side has to show a certificate for the host that stands in its address.
+        tls_ca: Option<PathBuf> = None, Optional { each: (), example: "\"/etc/duologue/pbx-ca.pem\"" }, "";
         /// The address under which telephones reach this machine, where it differs from its own (NAT, cloud). It stands in what the
         /// server sends as the address of SIP and of the sound.
         public_address: Option<IpAddr> = None, Optional { each: (), example: "\"203.0.113.7\"" }, "";
@@ -50,6 +60,11 @@ section! {
         /// Those of `trunks`, by name, that the server registers with (REGISTER): it is then called under its address there, the user part of which stands
         /// in `numbers`. Calls from there need no password of `users`.
         register: Vec<String> = Vec::new(), ListOf { most: 20, each: Text { most: 60 } }, "";
+        /// Those of `trunks`, by name, that sound is offered to protected (SRTP, with keys in the SDP: RFC 4568). One that answers in the clear
+        /// gets no call. Who offers protected sound himself is answered in kind, whatever stands here.
+        srtp: Vec<String> = Vec::new(), ListOf { most: 20, each: Text { most: 60 } }, "";
+        /// Whether such keys may travel without TLS, where whoever is on the way can read them. false: who offers them so is refused (488).
+        srtp_in_clear: bool = false, (), "";
         /// How long they are asked to keep it; it asks again at three quarters of what they grant.
         register_s: u32 = 3_600, 60..=86_400, "s";
         /// Calls that the server may have made at once.
@@ -61,11 +76,11 @@ section! {
         /// SIP messages over UDP that one address may send within a second (an IPv6 address counts with its /64); what is more is passed
         /// over. An exchange sends some ten for each call.
         messages_a_second: u32 = 2_000, 10..=100_000, "";
-        /// TCP connections to the SIP port, of all telephones together. Each takes some 130 kB.
+        /// TCP and TLS connections to the SIP ports, of all telephones together. Each takes some 150 kB.
         tcp_most: u32 = 500, 1..=10_000, "";
-        /// TCP connections of one address (an IPv6 address counts with its /64). Telephones behind one router share its address.
+        /// Such connections of one address (an IPv6 address counts with its /64). Telephones behind one router share its address.
         tcp_most_per_address: u32 = 50, 1..=10_000, "";
-        /// A TCP connection over which nothing comes for so long is closed.
+        /// Such a connection over which nothing comes for so long is closed.
         tcp_idle_s: u32 = 300, 5..=86_400, "s";
         /// How long a call lasts when neither side says that it is still there (session timers, RFC 4028); one of them does at half of it.
         /// 0: the server asks for no such time, and keeps those that telephones ask for.

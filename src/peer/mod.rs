@@ -12,7 +12,7 @@ pub mod net;
 mod port;
 mod pumps;
 pub mod relay;
-mod reports;
+pub(crate) mod reports;
 mod runtime;
 mod session;
 mod stack;

@@ -22,7 +22,7 @@ use super::session::Signal;
 
 /// Sender reports remembered; one a second leaves, and an answer comes within seconds.
 const REMEMBERED: usize = 16;
-/// Opus counts time in 48 kHz whatever it carries (RFC 7587, section 4.1).
+/// A browser's: Opus counts time in 48 kHz whatever it carries (RFC 7587, section 4.1).
 const CLOCK_HZ: f64 = 48_000.0;
 
 /// More packets than this between two reports (twenty minutes' worth) are a counter that began anew, or a false one.
@@ -30,7 +30,7 @@ const MOST_EXPECTED: u32 = 60_000;
 
 /// Our stream as it left, and as it was last reported.
 #[derive(Debug, Default)]
-struct Sent {
+pub(crate) struct Sent {
     /// Sender reports, by the middle 32 bits of their NTP time.
     reports: VecDeque<(u32, Instant)>,
     /// Up to where the other side has counted: the packet before our first, then what its last report says.
@@ -45,7 +45,7 @@ struct Counted {
 }
 
 impl Sent {
-    fn remember(&mut self, ntp_time: u64, at: Instant) {
+    pub(crate) fn remember(&mut self, ntp_time: u64, at: Instant) {
         self.reports.push_back(((ntp_time >> 16) as u32, at));
         if self.reports.len() > REMEMBERED {
             self.reports.pop_front();
@@ -53,12 +53,12 @@ impl Sent {
     }
 
     /// A packet of ours leaves.
-    fn leaves(&mut self, sequence: u16) {
+    pub(crate) fn leaves(&mut self, sequence: u16) {
         self.counted.get_or_insert(Counted { highest: u32::from(sequence).wrapping_sub(1), lost: 0 });
     }
 
-    /// What a reception report that arrives `now` says in units; `None` where it counts nothing new.
-    fn read(&mut self, report: &ReceptionReport, now: Instant) -> Option<LinkReport> {
+    /// What a reception report that arrives `now` says in units; `None` where it counts nothing new. Its jitter is of this clock.
+    pub(crate) fn read(&mut self, report: &ReceptionReport, now: Instant, clock_hz: f64) -> Option<LinkReport> {
         let answered = |(middle, at): &(u32, Instant)| {
             // Units of 1/65536 s.
             let held = Duration::from_secs_f64(f64::from(report.delay) / 65_536.0);
@@ -78,7 +78,7 @@ impl Sent {
             return None;
         }
         let lost = counted.lost.saturating_sub(before.lost).clamp(0, expected as i32) as u32;
-        Some(LinkReport { expected, lost, jitter: Duration::from_secs_f64(f64::from(report.jitter) / CLOCK_HZ), rtt })
+        Some(LinkReport { expected, lost, jitter: Duration::from_secs_f64(f64::from(report.jitter) / clock_hz), rtt })
     }
 }
 
@@ -116,7 +116,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Tap {
                     .or_else(|| part.downcast_ref::<SenderReport>().map(|sender| &sender.reports));
                 let about_us = reports.into_iter().flatten().filter(|report| report.ssrc == self.ssrc);
                 for report in about_us {
-                    if let Some(report) = self.sent.read(report, packet.now) {
+                    if let Some(report) = self.sent.read(report, packet.now, CLOCK_HZ) {
                         // Full means that nobody looks; the next report is a second away.
                         let _ = self.out.try_send(Signal::Report(report));
                     }
@@ -180,7 +180,7 @@ mod tests {
         sent.remember(0x1111_2222_3333_4444, begun);
         let report =
             ReceptionReport { last_sender_report: 0x2222_3333, delay: 65_536 / 2, jitter: 480, ..counts(1_099, 25) };
-        let read = sent.read(&report, begun + Duration::from_millis(580)).expect("a report");
+        let read = sent.read(&report, begun + Duration::from_millis(580), CLOCK_HZ).expect("a report");
         assert_eq!(read.rtt, Some(Duration::from_millis(80)));
         assert_eq!(read.jitter, Duration::from_millis(10));
         assert_eq!((read.expected, read.lost), (100, 25));
@@ -192,7 +192,7 @@ mod tests {
         let mut sent = Sent::default();
         sent.leaves(0);
         sent.remember(0, begun);
-        let rtt = |sent: &mut Sent, report: &ReceptionReport| sent.read(report, begun).expect("a report").rtt;
+        let rtt = |sent: &mut Sent, report: &ReceptionReport| sent.read(report, begun, CLOCK_HZ).expect("a report").rtt;
         assert_eq!(rtt(&mut sent, &counts(10, 0)), None, "zero means: none received yet");
         for n in 1..=40_u64 {
             sent.remember(n << 16, begun);
@@ -207,7 +207,7 @@ mod tests {
         let mut sent = Sent::default();
         sent.leaves(65_500);
         // The report at 65,549 is lost; its five losses are in the next one's count.
-        let read = sent.read(&counts(65_599, 20), Instant::now()).expect("a report");
+        let read = sent.read(&counts(65_599, 20), Instant::now(), CLOCK_HZ).expect("a report");
         assert_eq!((read.expected, read.lost), (100, 20));
     }
 
@@ -215,13 +215,13 @@ mod tests {
     fn told_twice_or_in_another_order_counts_once() {
         let (mut sent, now) = (Sent::default(), Instant::now());
         sent.leaves(0);
-        assert!(sent.read(&counts(99, 10), now).is_some());
-        assert_eq!(sent.read(&counts(99, 10), now), None);
-        assert_eq!(sent.read(&counts(49, 5), now), None, "an older one");
-        let read = sent.read(&counts(199, 8), now).expect("a report");
+        assert!(sent.read(&counts(99, 10), now, CLOCK_HZ).is_some());
+        assert_eq!(sent.read(&counts(99, 10), now, CLOCK_HZ), None);
+        assert_eq!(sent.read(&counts(49, 5), now, CLOCK_HZ), None, "an older one");
+        let read = sent.read(&counts(199, 8), now, CLOCK_HZ).expect("a report");
         assert_eq!((read.expected, read.lost), (100, 0), "duplicates: fewer lost than before");
-        assert_eq!(sent.read(&counts(4_000_000, 9), now), None, "a count that cannot be");
-        let negative = sent.read(&counts(4_000_100, 0x00ff_ffff), now).expect("a report");
+        assert_eq!(sent.read(&counts(4_000_000, 9), now, CLOCK_HZ), None, "a count that cannot be");
+        let negative = sent.read(&counts(4_000_100, 0x00ff_ffff), now, CLOCK_HZ).expect("a report");
         assert_eq!(negative.lost, 0, "minus one of 24 bits");
     }
 }

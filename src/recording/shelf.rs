@@ -137,19 +137,27 @@ impl RecordingShelf {
         length_in(&mut *self.sound(&at.into())?)
     }
 
-    /// Puts a recording of ours here, sealed where there is a key; gives what [`Self::length_of`] would, and the id of the key.
+    /// Puts a recording of ours here, sealed where there is a key; gives what [`Self::length_of`] would, and the id of the key. It is here
+    /// whole or not at all. The same sound may be here already: whoever put it there was stopped before its row was written.
     ///
     /// # Errors
-    /// When it is none of ours, is here already, or the disk does not take it.
+    /// When it is none of ours, another one is here under that name, or the disk does not take it.
     pub fn put(&self, file: &str, bytes: &[u8]) -> io::Result<((u64, u64, String), Option<String>)> {
         pages(bytes)?;
         let length = length_in(&mut Cursor::new(bytes))?;
         let (kept, key_id) = self.to_keep(bytes, None)?;
-        let mut there = std::fs::OpenOptions::new().create_new(true).write(true).open(self.path(file))?;
-        there.write_all(&kept).and_then(|()| there.sync_all()).inspect_err(|_| {
-            // Half a recording is none.
-            let _ = std::fs::remove_file(self.path(file));
-        })?;
+        let (there, beside) = (self.path(file), self.path(&format!("{file}.incoming")));
+        let whole = std::fs::File::create(&beside).and_then(|mut to| to.write_all(&kept).and_then(|()| to.sync_all()));
+        let placed = whole.and_then(|()| match std::fs::hard_link(&beside, &there) {
+            Err(why) if why.kind() == io::ErrorKind::AlreadyExists => match self.length_of(file) {
+                Ok(same) if same == length => std::fs::rename(&beside, &there),
+                _ => Err(why),
+            },
+            linked => linked,
+        });
+        // Half a recording is none.
+        let _ = std::fs::remove_file(&beside);
+        placed.and_then(|()| std::fs::File::open(&self.folder)?.sync_all())?;
         Ok((length, key_id))
     }
 

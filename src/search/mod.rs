@@ -30,6 +30,8 @@ pub enum SearchFault {
     Late { provider: &'static str, within: Duration },
     #[error("{provider} has answered with something else than its JSON: {why}")]
     NotUnderstood { provider: &'static str, why: String },
+    #[error("{provider} has no answer from the engines that it asks: {engines}")]
+    Deaf { provider: &'static str, engines: String },
     #[error(transparent)]
     Secret(#[from] SecretError),
 }

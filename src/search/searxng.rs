@@ -20,6 +20,9 @@ pub struct SearxNg(Asking);
 #[derive(Deserialize)]
 struct Answer {
     results: Vec<Hit>,
+    /// Each a name and what went wrong there.
+    #[serde(default)]
+    unresponsive_engines: Vec<Vec<serde_json::Value>>,
 }
 
 #[derive(Deserialize)]
@@ -56,6 +59,20 @@ impl SearchProvider for SearxNg {
             let text = hit.content.as_deref().unwrap_or_default();
             page(&hit.url, hit.title.as_deref().unwrap_or_default(), text, hit.score.unwrap_or_default())
         };
+        if answer.results.is_empty() && !answer.unresponsive_engines.is_empty() {
+            // It says 200 and finds nothing where nobody could be asked; to the caller the difference matters.
+            return Err(SearchFault::Deaf { provider: NAME, engines: engines(&answer.unresponsive_engines) });
+        }
         Ok(answer.results.iter().filter_map(told).take(most).collect())
     }
+}
+
+/// `google (timeout), bing (access denied)`.
+fn engines(silent: &[Vec<serde_json::Value>]) -> String {
+    let words = |engine: &[serde_json::Value]| {
+        let mut words = engine.iter().filter_map(serde_json::Value::as_str);
+        let name = words.next().unwrap_or("one without a name").to_owned();
+        words.next().map_or(name.clone(), |why| format!("{name} ({why})"))
+    };
+    silent.iter().take(8).map(|engine| words(engine)).collect::<Vec<_>>().join(", ")
 }

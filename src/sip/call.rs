@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use duologue_signaling::phone_sdp::{self, PhoneAgreed, PhoneSdp};
+use bytes::BytesMut;
+use duologue_signaling::phone_sdp::{self, Key, PhoneAgreed, PhoneSdp};
 use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
 use rsipstack::dialog::invite_dialog::InviteDialog;
-use rsipstack::sip::{Header, Request, StatusCode};
+use rsipstack::sip::{Header, Request, StatusCode, Transport};
 use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -19,13 +19,14 @@ use super::ending::{gone, status_of};
 use super::line::{Latch, RtpLine, Wire};
 use super::offers::{cseq, is_sdp};
 use super::refresh::{Agreed, SessionTimer, TooBrief, reads_update};
+use super::rtcp::Rtcp;
+use super::srtp::Opener;
 use super::transfer::{Asked, Referred, answered};
 use super::{Exchange, answer, request, sdp, what_is_spoken};
 use crate::call::leg::{Echoes, Leg};
 use crate::call::registry::{self, Admitted};
 use crate::call::wire;
 use crate::media::keys::KeyReader;
-use crate::media::rtp::RtpPacket;
 use crate::peer::{Ending, GoneWhy, PeerEvent};
 use crate::time::CallTime;
 
@@ -68,7 +69,8 @@ impl Exchange {
         if let Err(TooBrief(least)) = Agreed::by_request(&invite.original, self.settings.session) {
             return answer(&mut invite, TooBrief::STATUS, vec![least]).await;
         }
-        let ringing = match self.admit(&invite.original, came_from, name).await {
+        let transport = invite.connection.as_ref().map_or(Transport::Udp, |connection| connection.transport());
+        let ringing = match self.admit(&invite.original, transport, came_from, name).await {
             Ok(ringing) => ringing,
             Err(Refused(status, why)) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
@@ -78,7 +80,7 @@ impl Exchange {
                 return answer(&mut invite, status, vec![warning]).await;
             }
         };
-        let contact = request::contact(SocketAddr::new(ringing.here, self.address.port()), &invite);
+        let contact = request::contact(SocketAddr::new(ringing.here, self.port(transport)), &invite);
         let (states_in, states) = self.dialogs.new_dialog_state_channel();
         let dialog = match self.dialogs.get_or_create_server_invite(&invite, states_in, None, Some(contact)) {
             Ok(dialog) => dialog,
@@ -99,13 +101,23 @@ impl Exchange {
     }
 
     /// Whether the call is taken, and how.
-    async fn admit(&self, invite: &Request, came_from: IpAddr, name: Option<String>) -> Result<Ringing, Refused> {
+    async fn admit(
+        &self,
+        invite: &Request,
+        transport: Transport,
+        came_from: IpAddr,
+        name: Option<String>,
+    ) -> Result<Ringing, Refused> {
         let spoken_here = &self.settings.codecs;
         let theirs = if invite.body.is_empty() {
             None
         } else {
             let not_here = |why: phone_sdp::PhoneSdpFault| Refused(StatusCode::NotAcceptableHere, why.to_string());
             let theirs = PhoneSdp::read(&invite.body).map_err(not_here)?;
+            if theirs.crypto.is_some() && transport != Transport::Tls && !self.settings.srtp_in_clear {
+                let why = "the keys of RTP/SAVP came in the clear: call over TLS, or offer RTP/AVP";
+                return Err(Refused(StatusCode::NotAcceptableHere, why.into()));
+            }
             let agreed = theirs.agree(spoken_here).map_err(not_here)?;
             Some((theirs, agreed))
         };
@@ -193,9 +205,14 @@ impl Exchange {
         held.offered = theirs.is_none().then(|| cseq(&invite)).flatten();
         held.timer.by_update = reads_update(invite.headers.iter());
         held.timer.begin(agreed_time);
-        let body = match &theirs {
-            Some((theirs, agreed)) => held.answer(theirs, agreed),
-            None => held.offer(),
+        let secured = theirs.as_ref().map_or(Ok(()), |(theirs, _)| held.secure(theirs));
+        let body = match (&theirs, secured) {
+            (_, Err(why)) => {
+                let _ = dialog.reject(Some(StatusCode::NotAcceptableHere), Some(why.to_string()));
+                return held.end(GoneWhy::Failed(why.to_string()), finished).await;
+            }
+            (Some((theirs, agreed)), Ok(())) => held.answer(theirs, agreed),
+            (None, Ok(())) => held.offer(),
         };
         let mut headers = is_sdp();
         headers.extend(agreed_time.into_iter().flat_map(|time| time.headers(&invite)));
@@ -223,6 +240,13 @@ pub(super) struct Call<'a> {
     pub(super) wire: Arc<Wire>,
     pub(super) latch: Latch,
     pub(super) keys: KeyReader,
+    /// What our packets are protected with, and what the telephone's are. `None`: in the clear.
+    pub(super) key: Option<Key>,
+    pub(super) opener: Option<Opener>,
+    pub(super) rtcp: Rtcp,
+    /// Reports travel with the sound; else where the telephone says that it wants them.
+    pub(super) mux: bool,
+    pub(super) reports_said: SocketAddr,
     /// Where our sound is.
     pub(super) here: SocketAddr,
     pub(super) agreed: PhoneAgreed,
@@ -243,6 +267,8 @@ pub(super) struct Call<'a> {
     pub(super) timer: SessionTimer,
     /// Packets of others.
     pub(super) strangers: u64,
+    /// Packets that did not prove themselves.
+    pub(super) unopened: u64,
     /// Packets that the call did not take in time.
     pub(super) untaken: u64,
 }
@@ -258,6 +284,11 @@ impl<'a> Call<'a> {
             wire,
             latch,
             keys: KeyReader::new(agreed.keys.map_or(8_000, |keys| keys.clock_hz)),
+            key: None,
+            opener: None,
+            rtcp: Rtcp::new(),
+            mux: false,
+            reports_said: here,
             here,
             agreed,
             // RFC 8866, section 5.2: a number that nobody else has.
@@ -273,6 +304,7 @@ impl<'a> Call<'a> {
             leaving: None,
             timer: SessionTimer::new(),
             strangers: 0,
+            unopened: 0,
             untaken: 0,
         }
     }
@@ -293,7 +325,7 @@ impl<'a> Call<'a> {
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let wire = self.wire.clone();
         let mut transfers = wire.transfers();
-        let mut datagram = BytesMut::with_capacity(DATAGRAM);
+        let (mut datagram, mut report) = (BytesMut::with_capacity(DATAGRAM), BytesMut::with_capacity(DATAGRAM));
         loop {
             tokio::select! {
                 biased;
@@ -325,21 +357,30 @@ impl<'a> Call<'a> {
                     }
                     datagram.reserve(DATAGRAM);
                 }
+                received = wire.reports.recv_buf_from(&mut report) => {
+                    if let Ok((_, from)) = received {
+                        self.on_report(from, report.split().freeze());
+                    }
+                    report.reserve(DATAGRAM);
+                }
                 _ = look.tick() => {
                     if let Some(why) = self.overdue().or_else(|| self.mind_session()) {
                         return why;
                     }
                     self.mind_transfer().await;
+                    self.mind_reports();
                 }
             }
         }
     }
 
     /// The goodbye: the call is told first, so that it need not wait for the network.
-    pub(super) async fn end(self, why: GoneWhy, finished: CancellationToken) {
-        if self.strangers + self.untaken + self.wire.unsent() + self.keys.ignored() > 0 {
+    pub(super) async fn end(mut self, why: GoneWhy, finished: CancellationToken) {
+        self.send_report(true);
+        if self.strangers + self.unopened + self.untaken + self.wire.unsent() + self.keys.ignored() > 0 {
             tracing::debug!(
                 strangers = self.strangers,
+                unopened = self.unopened,
                 untaken = self.untaken,
                 unsent = self.wire.unsent(),
                 no_keys = self.keys.ignored(),
@@ -392,30 +433,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn on_datagram(&mut self, from: SocketAddr, datagram: Bytes) {
-        let Some(packet) = RtpPacket::read(&datagram) else { return };
-        let keys = self.agreed.keys.filter(|keys| keys.payload_type == packet.payload_type);
-        if packet.payload_type != self.agreed.payload_type && keys.is_none() {
-            return;
-        }
-        if !self.latch.hears(from) {
-            self.strangers += 1;
-            return;
-        }
-        self.wire.aim(self.latch.target());
-        let at = Instant::now();
-        self.heard = at;
-        if keys.is_some()
-            && let Some(key) = self.keys.packet(self.now(), packet.timestamp, &packet.payload)
-        {
-            self.press(key.key, key.held);
-        }
-        if self.events.try_send(PeerEvent::Rtp { packet, at }).is_err() {
-            self.untaken += 1;
-        }
-    }
-
-    fn press(&mut self, key: char, held: Duration) {
+    pub(super) fn press(&mut self, key: char, held: Duration) {
         if self.events.try_send(PeerEvent::Key { key, held }).is_err() {
             self.untaken += 1;
         }
@@ -430,7 +448,7 @@ impl<'a> Call<'a> {
         silent.filter(|silent| self.heard.elapsed() >= *silent).map(|_| GoneWhy::Silent)
     }
 
-    fn now(&self) -> CallTime {
+    pub(super) fn now(&self) -> CallTime {
         CallTime::ZERO + self.began.elapsed()
     }
 }

@@ -78,7 +78,7 @@ impl Datagrams {
 }
 
 /// The stack will read it once more and then say nothing of what it finds wrong.
-fn the_stack_reads(message: &[u8]) -> bool {
+pub(super) fn the_stack_reads(message: &[u8]) -> bool {
     match SipMessage::try_from(message) {
         Ok(SipMessage::Request(request)) => {
             request.top_via_header().is_ok_and(|via| via.typed().is_ok())

@@ -1,17 +1,17 @@
 //! A call that the server makes: from the question whether it may, over the ringing, to the answer or what came instead.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use duologue_signaling::phone_sdp::{self, PhoneSdp};
+use duologue_signaling::phone_sdp::{self, Key, Ours, PhoneSdp, PhoneSdpFault};
 use rsipstack::dialog::authenticate::Credential;
 use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
 use rsipstack::dialog::invitation::{InviteAsyncResult, InviteOption};
 use rsipstack::dialog::invite_dialog::InviteDialog;
-use rsipstack::sip::{Host, HostWithPort, Param, Response, StatusCodeKind, Transport, Uri};
+use rsipstack::sip::{Host, HostWithPort, Param, Response, Scheme, StatusCodeKind, Uri};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -20,9 +20,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::call::{Call, Parties};
 use super::line::{Latch, RtpLine, Wire};
 use super::refresh::{self, Agreed, wanted};
-use super::target::{Target, TargetFault, Trunk};
-use super::way::Way;
-use super::{Exchange, PhoneShown, sdp};
+use super::route::Route;
+use super::target::{Target, TargetFault, Trunk, Way};
+use super::{Exchange, PhoneShown, sdp, sound, srtp};
 use crate::call::leg::{Echoes, Leg, NotTransferred, Onto};
 use crate::call::registry::{Asked, OpenError};
 use crate::call::wire;
@@ -67,9 +67,13 @@ pub struct Dialler(pub(super) Arc<Exchange>);
 struct Placed {
     call: CallId,
     invite: InviteOption,
-    there: IpAddr,
+    /// To whom a connection is made before; a telephone that is registered has one.
+    connects: Option<Target>,
+    there: SocketAddr,
     here: SocketAddr,
     session: u64,
+    /// Sound is offered protected, with this key.
+    key: Option<Key>,
     wire: Arc<Wire>,
     events: mpsc::Sender<PeerEvent>,
     hang_up: CancellationToken,
@@ -116,17 +120,19 @@ impl Dialler {
         let one_of = one_of.map_err(|_| NotDialled::AtOnce(settings.outbound_most))?;
         let minute = exchange.minute.clone().try_acquire_owned();
         let minute = minute.map_err(|_| NotDialled::TooFast(settings.outbound_a_minute))?;
-        let way = exchange.way(allowed).await?;
-        let asked = Asked { caller: asked.caller.or_else(|| Some(way.name.clone())), ..asked };
+        let route = exchange.route(allowed).await?;
+        let asked = Asked { caller: asked.caller.or_else(|| Some(route.name.clone())), ..asked };
         let admitted = exchange.registry.admit(asked).await?;
-        let here = exchange.here(way.there.ip());
-        let from = from(way.trunk, admitted.persona(), SocketAddr::new(here, exchange.address.port()));
+        let here = exchange.here(route.there.ip());
+        let ours = SocketAddr::new(here, exchange.port(route.hop.way.transport()));
+        let from = from(route.trunk, admitted.persona(), ours, &route.hop);
         let wire = exchange.wire(here, None).await.map_err(NotDialled::NoPort)?;
         let (events, received) = wire::leg_events();
         let (hang_up, finished) = (CancellationToken::new(), CancellationToken::new());
         let session = rand::random::<u64>() >> 2;
         let sound = SocketAddr::new(here, wire.port());
-        let invite = exchange.invite(&way, from, session, sound);
+        let key = route.trunk.filter(|trunk| trunk.protects).map(|_| sound::new_key());
+        let invite = exchange.invite(&route, from, &Ours { here: sound, session, version: 1, key, suite: None });
         let leg = Leg {
             events: received,
             line: Arc::new(RtpLine(wire.clone())),
@@ -142,9 +148,11 @@ impl Dialler {
         let placed = Placed {
             call: call.clone(),
             invite,
-            there: way.there.ip(),
+            connects: route.connects.then(|| route.hop.clone()),
+            there: route.there,
             here: sound,
             session,
+            key,
             wire,
             events,
             hang_up,
@@ -201,19 +209,20 @@ impl Exchange {
         });
     }
 
-    fn invite(&self, way: &Way<'_>, from: Uri, session: u64, sound: SocketAddr) -> InviteOption {
-        let here = SocketAddr::new(sound.ip(), self.address.port());
-        let credential = way.trunk.and_then(|trunk| {
+    fn invite(&self, route: &Route<'_>, from: Uri, ours: &Ours) -> InviteOption {
+        let here = SocketAddr::new(ours.here.ip(), self.port(route.hop.way.transport()));
+        let credential = route.trunk.and_then(|trunk| {
             let password = trunk.password.as_ref()?.reveal().to_owned();
             Some(Credential { username: trunk.ours.user.clone(), password, ..Credential::default() })
         });
+        let hop = Target { sips: route.sips, ..route.hop.clone() };
         InviteOption {
-            callee: way.callee.clone(),
-            contact: address(from.user().unwrap_or("duologue"), here, way.transport == Transport::Tcp),
+            callee: route.callee.clone(),
+            contact: address(from.user().unwrap_or("duologue"), here, &hop),
             caller: from,
-            destination: Some(way.address()),
+            destination: Some(route.address()),
             content_type: Some("application/sdp".into()),
-            offer: Some(phone_sdp::offer(sound, &self.settings.codecs, session, 1).into_bytes()),
+            offer: Some(phone_sdp::offer(ours, &self.settings.codecs).into_bytes()),
             credential,
             headers: Some(wanted(self.settings.session, 0)),
             // An INVITE that is sent again after 422 has the same one (RFC 4028, section 7.3).
@@ -226,6 +235,20 @@ impl Exchange {
 
     /// From the INVITE to the end of the call.
     async fn place(self: Arc<Self>, mut placed: Placed) {
+        let connect = async {
+            match &placed.connects {
+                Some(hop) => self.connect(hop, placed.there).await,
+                None => Ok(()),
+            }
+        };
+        let connected = placed.hang_up.run_until_cancelled(connect).await;
+        match connected {
+            Some(Ok(())) => {}
+            Some(Err(why)) => {
+                return placed.tell(GoneWhy::NotTaken(EndReason::Unreachable, why.to_string())).await;
+            }
+            None => return placed.tell(GoneWhy::ClosedHere).await,
+        }
         let again = placed.invite.clone();
         if let Some(least) = self.place_once(&mut placed).await {
             // It wants to be asked less often whether it is there (422).
@@ -326,24 +349,25 @@ impl Exchange {
         placed: &Placed,
         answer: &Response,
     ) {
-        let read = PhoneSdp::read(&answer.body).and_then(|sdp| Ok((sdp.agree(&self.settings.codecs)?, sdp)));
+        let read = PhoneSdp::read(&answer.body).and_then(|sdp| {
+            srtp::in_kind(&sdp, placed.key)?;
+            Ok((sdp.agree(&self.settings.codecs)?, sdp))
+        });
         let (agreed, theirs) = match read {
             Ok(read) => read,
-            Err(why) => {
-                placed.tell(GoneWhy::NotTaken(EndReason::Unreachable, format!("its answer is of no use: {why}"))).await;
-                if let Err(fault) = dialog.bye().await {
-                    tracing::debug!(%fault, "a BYE was not answered");
-                }
-                return;
-            }
+            Err(why) => return placed.useless(dialog, why).await,
         };
-        let latch = Latch::called(theirs.address, placed.there);
+        let latch = Latch::called(theirs.address, placed.there.ip());
         placed.wire.aim(latch.target());
         let parties = Parties { exchange: self, dialog, events: placed.events.clone(), wire: placed.wire.clone() };
         let mut held =
             Call::new(parties, latch, phone_sdp::promised(self.first_codec()), placed.here).in_session(placed.session);
         held.timer.by_update = refresh::reads_update(answer.headers.iter());
         held.timer.begin(Agreed::by_answer(answer));
+        held.key = placed.key;
+        if let Err(why) = held.secure(&theirs) {
+            return placed.useless(dialog, why).await;
+        }
         held.follow(&theirs, agreed).await;
         held.on_ack().await;
         let why = held.run(states, &placed.hang_up).await;
@@ -352,6 +376,14 @@ impl Exchange {
 }
 
 impl Placed {
+    /// It was answered with something that no call can be held over.
+    async fn useless(&self, dialog: &InviteDialog, why: PhoneSdpFault) {
+        self.tell(GoneWhy::NotTaken(EndReason::Unreachable, format!("its answer is of no use: {why}"))).await;
+        if let Err(fault) = dialog.bye().await {
+            tracing::debug!(%fault, "a BYE was not answered");
+        }
+    }
+
     /// The call is over before it began.
     async fn tell(&self, why: GoneWhy) {
         tracing::info!(call = self.call, %why, "a call of ours was not answered");
@@ -362,19 +394,20 @@ impl Placed {
 }
 
 /// Who calls: ourselves at the trunk, or a persona here, so that the number that is shown can be called back.
-fn from(trunk: Option<&Trunk>, persona: &str, here: SocketAddr) -> Uri {
+fn from(trunk: Option<&Trunk>, persona: &str, here: SocketAddr, hop: &Target) -> Uri {
     trunk
-        .and_then(|trunk| Target { port: None, tcp: false, ..trunk.ours.clone() }.uri().ok())
-        .unwrap_or_else(|| address(persona, here, false))
+        .and_then(|trunk| Target { port: None, way: Way::Udp, sips: false, ..trunk.ours.clone() }.uri().ok())
+        .unwrap_or_else(|| address(persona, here, hop))
 }
 
-pub(super) fn address(user: &str, at: SocketAddr, tcp: bool) -> Uri {
+pub(super) fn address(user: &str, at: SocketAddr, hop: &Target) -> Uri {
     let user: String = user.chars().filter(|c| c.is_ascii_alphanumeric() || "+-._".contains(*c)).collect();
     Uri {
-        scheme: Some(rsipstack::sip::Scheme::Sip),
+        // RFC 3261, section 8.1.1.8: who is called by a sips address is told one. Some telephones (baresip 1.0.0) cannot call one back.
+        scheme: Some(if hop.sips { Scheme::Sips } else { Scheme::Sip }),
         auth: Some(user.into()),
         host_with_port: HostWithPort { host: Host::IpAddr(at.ip()), port: Some(at.port().into()) },
-        params: if tcp { vec![Param::Transport(Transport::Tcp)] } else { Vec::new() },
+        params: if hop.way == Way::Udp { Vec::new() } else { vec![Param::Transport(hop.way.transport())] },
         ..Uri::default()
     }
 }
@@ -429,6 +462,8 @@ mod tests {
     #[test]
     fn a_persona_s_name_is_an_address_whatever_is_in_it() {
         let at = "192.0.2.1:5060".parse().expect("an address");
-        assert_eq!(address("night \"porter\"<x>", at, false).to_string(), "sip:nightporterx@192.0.2.1:5060");
+        let of = |hop: &str| address("night \"porter\"<x>", at, &Target::read(hop).expect("an address")).to_string();
+        assert_eq!(of("sip:a@x"), "sip:nightporterx@192.0.2.1:5060");
+        assert_eq!(of("sips:a@x"), "sips:nightporterx@192.0.2.1:5060;transport=TLS");
     }
 }

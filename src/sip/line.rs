@@ -1,19 +1,19 @@
-//! A telephone's sound: one UDP socket a call, plain RTP both ways to and from one address (symmetric RTP, RFC 4961).
-//!
-//! There is no RTCP: how our packets arrive is not known, and what cannot be known is not guessed at.
+//! A telephone's sound: one UDP socket a call, RTP both ways to and from one address (symmetric RTP, RFC 4961), plain or protected, and
+//! beside it one for reports.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use duologue_signaling::phone_sdp::KeyPackets;
+use duologue_signaling::phone_sdp::{Key, KeyPackets, Suite};
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::srtp::Sealer;
 use crate::call::leg::{Line, NotTransferred, Onto, Outgoing};
 use crate::media::lateness::{self, BUCKETS_MS, Lateness};
 use crate::media::rtp::RtpPacket;
@@ -63,6 +63,20 @@ impl Latch {
         }
     }
 
+    /// Whether a packet from there could be the telephone's. What has yet to prove itself is asked this way: it changes nothing.
+    pub(super) fn would_hear(&self, from: SocketAddr) -> bool {
+        let mut latch = *self;
+        latch.hears(from)
+    }
+
+    /// Whether the telephone is at this address, behind whatever port.
+    pub(super) fn knows(&self, ip: IpAddr) -> bool {
+        match self.taken {
+            Some(taken) => taken.ip() == ip || self.said.ip() == ip,
+            None => self.said.ip() == ip || self.signalled == ip,
+        }
+    }
+
     /// A new offer names another address, or the same again.
     pub(super) fn moved(&mut self, said: SocketAddr) {
         if said != self.said {
@@ -77,9 +91,32 @@ impl Latch {
     }
 }
 
+/// Our packets on their way out.
+#[derive(Default)]
+struct Out {
+    /// `None`: in the clear.
+    sealer: Option<Sealer>,
+    departed: Departed,
+}
+
+/// What has left so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Departed {
+    /// The number of the first packet.
+    pub(super) first: Option<u16>,
+    /// The stamp of the last one, and when that was.
+    pub(super) last: Option<(u32, Instant)>,
+    pub(super) packets: u32,
+    /// Of sound, without headers.
+    pub(super) octets: u32,
+}
+
 /// What both ends of the socket share.
 pub(super) struct Wire {
     pub(super) socket: UdpSocket,
+    /// That of the reports, one port above (RFC 3550, section 11), for whom they do not travel with the sound.
+    pub(super) reports: UdpSocket,
+    out: Mutex<Out>,
     /// `None`: nowhere yet.
     target: watch::Sender<Option<SocketAddr>>,
     ssrc: u32,
@@ -108,12 +145,12 @@ impl Wire {
         let mut refused = std::io::ErrorKind::AddrInUse.into();
         for _ in 0..TRIES {
             let port = ports.start() + 2 * (rand::random::<u16>() % pairs);
-            match UdpSocket::bind((on, port)).await {
-                Ok(socket) => {
-                    // Known to be ready once, it can be sent to without waiting.
-                    socket.writable().await?;
+            match pair(on, port).await {
+                Ok((socket, reports)) => {
                     return Ok(Arc::new(Self {
                         socket,
+                        reports,
+                        out: Mutex::default(),
                         target: watch::Sender::new(target),
                         ssrc: rand::random(),
                         keys: watch::Sender::new(None),
@@ -160,10 +197,67 @@ impl Wire {
         self.unsent.load(Ordering::Relaxed)
     }
 
+    fn out(&self) -> MutexGuard<'_, Out> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Our packets are protected like this from here on. One key in the same way goes on where it was. False: the key is none.
+    pub(super) fn protect(&self, suite: Suite, key: &Key) -> bool {
+        let mut out = self.out();
+        if out.sealer.as_ref().is_none_or(|sealer| sealer.suite != suite) {
+            out.sealer = Sealer::new(suite, key);
+        }
+        out.sealer.is_some()
+    }
+
+    /// How our packets are protected.
+    pub(super) fn suite(&self) -> Option<Suite> {
+        self.out().sealer.as_ref().map(|sealer| sealer.suite)
+    }
+
+    pub(super) fn departed(&self) -> Departed {
+        self.out().departed
+    }
+
+    /// Our source in RTP.
+    pub(super) const fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// Whether the network has taken it; what was to be protected and cannot be does not leave.
+    fn depart(&self, datagram: &Bytes, target: SocketAddr) -> bool {
+        match &mut self.out().sealer {
+            None => self.socket.try_send_to(datagram, target).is_ok(),
+            Some(sealer) => {
+                sealer.seal(datagram, false).is_some_and(|sealed| self.socket.try_send_to(&sealed, target).is_ok())
+            }
+        }
+    }
+
+    /// A report leaves, from the socket of the sound or its own.
+    pub(super) fn send_report(&self, report: &Bytes, to: SocketAddr, with_the_sound: bool) {
+        let sealed = match &mut self.out().sealer {
+            Some(sealer) => sealer.seal(report, true).map(Bytes::from),
+            None => Some(report.clone()),
+        };
+        let socket = if with_the_sound { &self.socket } else { &self.reports };
+        if !sealed.is_some_and(|sealed| socket.try_send_to(&sealed, to).is_ok()) {
+            self.unsent.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// The port that the socket has.
     pub(super) fn port(&self) -> u16 {
         self.socket.local_addr().map_or(0, |at| at.port())
     }
+}
+
+/// The sockets of one even port and the next, known to be ready once: then they can be sent to without waiting.
+async fn pair(on: IpAddr, port: u16) -> std::io::Result<(UdpSocket, UdpSocket)> {
+    let (socket, reports) = (UdpSocket::bind((on, port)).await?, UdpSocket::bind((on, port + 1)).await?);
+    socket.writable().await?;
+    reports.writable().await?;
+    Ok((socket, reports))
 }
 
 /// The way out.
@@ -174,10 +268,17 @@ impl Line for RtpLine {
     fn send(&self, packet: Outgoing) -> bool {
         let wire = &self.0;
         let Outgoing { payload_type, sequence, timestamp, marker, payload, due } = packet;
+        let octets = payload.len() as u32;
         let datagram: Bytes = RtpPacket { payload_type, sequence, timestamp, ssrc: wire.ssrc, marker, payload }.write();
         let target = *wire.target.borrow();
-        let sent = target.is_some_and(|target| wire.socket.try_send_to(&datagram, target).is_ok());
-        if !sent {
+        let sent = target.is_some_and(|target| wire.depart(&datagram, target));
+        if sent {
+            let departed = &mut wire.out().departed;
+            departed.first.get_or_insert(sequence);
+            departed.last = Some((timestamp, Instant::now()));
+            departed.packets = departed.packets.wrapping_add(1);
+            departed.octets = departed.octets.wrapping_add(octets);
+        } else {
             wire.unsent.fetch_add(1, Ordering::Relaxed);
             return false;
         }

@@ -19,10 +19,17 @@ mod phones;
 mod refresh;
 mod register;
 mod request;
+mod route;
+mod rtcp;
 mod sdp;
+mod seam;
+mod secure;
+mod sound;
+mod srtp;
+mod stream;
 mod target;
+mod tls;
 mod transfer;
-mod way;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
@@ -34,11 +41,12 @@ use duologue_signaling::bindings::Times;
 use duologue_signaling::phone_sdp::PhoneCodec;
 use rsipstack::EndpointBuilder;
 use rsipstack::dialog::dialog_layer::DialogLayer;
-use rsipstack::sip::{Header, HeadersExt as _, Method, StatusCode};
-use rsipstack::transaction::endpoint::EndpointInnerRef;
+use rsipstack::sip::{Header, HeadersExt as _, Method, StatusCode, Transport};
+use rsipstack::transaction::endpoint::{Endpoint, EndpointInnerRef};
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::TransportLayer;
 use rsipstack::transport::udp::UdpConnection;
+use rustls::{ClientConfig, ServerConfig};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -46,7 +54,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::call::registry::Registry;
 use crate::config::{Secret, SecretError, Sip};
-use connections::{Connections, Leaving};
+use connections::{Connections, Door};
 use datagrams::Datagrams;
 pub use dial::{Dialler, NotDialled};
 pub use dialled::{Dialled, NumbersFault};
@@ -56,7 +64,9 @@ use phones::Phones;
 pub use phones::{ContactShown, PhoneShown};
 pub use refresh::SessionTimes;
 use register::Registrar;
-pub use target::{Outbound, Target, TargetFault, Trunk};
+use secure::Secured;
+pub use target::{Outbound, Target, TargetFault, Trunk, Way};
+pub use tls::TlsFault;
 
 /// What is understood here, as `Allow` has it.
 const ALLOWED: [Method; 8] = [
@@ -77,9 +87,9 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// Why no telephone can call.
 #[derive(Debug, thiserror::Error)]
 pub enum SipError {
-    #[error("cannot listen for SIP on {listen}: {why}; set sip.listen in duologue.toml")]
-    Listen { listen: SocketAddr, why: String },
-    #[error("sip.rtp_last is below sip.rtp_first, or leaves no even port")]
+    #[error("cannot listen for SIP on {listen}: {why}; set {key} in duologue.toml")]
+    Listen { key: &'static str, listen: SocketAddr, why: String },
+    #[error("sip.rtp_last is below sip.rtp_first, or leaves no even port with one above it")]
     Ports,
     #[error("sip.numbers: {0}")]
     Numbers(#[from] NumbersFault),
@@ -95,6 +105,8 @@ pub enum SipError {
     Password(#[from] SecretError),
     #[error("sip.outbound and sip.trunks: {0}")]
     Outbound(#[from] TargetFault),
+    #[error(transparent)]
+    Tls(#[from] TlsFault),
     #[error("SIP: {0}")]
     Stack(String),
 }
@@ -103,6 +115,12 @@ pub enum SipError {
 #[derive(Clone, Debug)]
 pub struct SipSettings {
     pub listen: SocketAddr,
+    /// Where TLS is listened for, and as whom.
+    pub tls: Option<(SocketAddr, Arc<ServerConfig>)>,
+    /// Whose certificates are believed. `None`: nobody's, and nobody is called over TLS.
+    pub believed: Option<Arc<ClientConfig>>,
+    /// Keys for the sound are taken and offered where whoever is on the way can read them.
+    pub srtp_in_clear: bool,
     pub public: Option<IpAddr>,
     pub ports: RangeInclusive<u16>,
     pub codecs: Vec<PhoneCodec>,
@@ -140,7 +158,8 @@ impl SipSettings {
     /// When the section contradicts itself.
     pub fn of(sip: &Sip) -> Result<Option<Self>, SipError> {
         let Some(listen) = sip.listen else { return Ok(None) };
-        let ports = sip.rtp_first.next_multiple_of(2)..=sip.rtp_last;
+        // Each call has the port after its own for reports.
+        let ports = sip.rtp_first.next_multiple_of(2)..=sip.rtp_last.saturating_sub(1);
         if ports.is_empty() {
             return Err(SipError::Ports);
         }
@@ -150,11 +169,21 @@ impl SipSettings {
         if sip.digests.is_empty() {
             return Err(SipError::Digests);
         }
+        let outbound = Outbound::read(&sip.outbound, sip.trunk_passwords()?)?.register(&sip.register)?;
+        let outbound = outbound.protect(&sip.srtp, sip.srtp_in_clear)?;
+        let believed = match tls::client(sip) {
+            // Nobody misses it who calls nobody over TLS.
+            Err(_) if sip.tls_ca.is_none() && !outbound.has_secured_trunk() => None,
+            believed => Some(believed?),
+        };
         let guard = Guard::new(sip.passwords()?, sip.digests.clone());
         let phones = sip.phone_passwords()?;
         let names = phone_names(&guard, &phones)?;
         Ok(Some(Self {
             listen,
+            tls: sip.tls_listen.zip(tls::server(sip)?),
+            believed,
+            srtp_in_clear: sip.srtp_in_clear,
             public: sip.public_address,
             ports,
             codecs: sip.codecs.iter().copied().map(sdp::codec_of).collect(),
@@ -169,7 +198,7 @@ impl SipSettings {
             tcp_most_per_address: sip.tcp_most_per_address,
             tcp_idle: Duration::from_secs(u64::from(sip.tcp_idle_s)),
             session: SessionTimes { ours_s: sip.session_s, least_s: sip.session_least_s },
-            outbound: Outbound::read(&sip.outbound, sip.trunk_passwords()?)?.register(&sip.register)?,
+            outbound,
             register_s: sip.register_s,
             outbound_most: sip.outbound_most,
             outbound_a_minute: sip.outbound_a_minute,
@@ -208,6 +237,8 @@ pub struct SipCounts {
 pub struct Switchboard {
     /// Where SIP is listened for, UDP and TCP alike.
     pub address: SocketAddr,
+    /// Where it is over TLS.
+    pub secure_address: Option<SocketAddr>,
     exchange: Arc<Exchange>,
     stop: CancellationToken,
 }
@@ -216,6 +247,9 @@ pub struct Switchboard {
 struct Exchange {
     settings: SipSettings,
     address: SocketAddr,
+    secure_address: Option<SocketAddr>,
+    /// The TLS connections that were made from here.
+    secured: Secured,
     registry: Arc<Registry>,
     /// Shared with what the stack does in the background.
     dialogs: Arc<DialogLayer>,
@@ -242,51 +276,54 @@ impl Switchboard {
     /// # Errors
     /// When the address cannot be had.
     pub async fn start(settings: SipSettings, registry: Arc<Registry>) -> Result<Self, SipError> {
-        let listen = settings.listen;
-        let refused = |why: String| SipError::Listen { listen, why };
         let stop = CancellationToken::new();
-        let tcp = TcpListener::bind(listen).await.map_err(|why| refused(format!("TCP: {why}")))?;
-        let port = tcp.local_addr().map_or(listen.port(), |at| at.port());
-        let address = SocketAddr::new(listen.ip(), port);
-        let public = settings.public.map(|ip| SocketAddr::new(ip, port));
+        let (tcp, address) = bind("sip.listen", settings.listen).await?;
+        let secure = match &settings.tls {
+            Some((listen, config)) => Some((bind("sip.tls_listen", *listen).await?, config.clone())),
+            None => None,
+        };
+        let secure_address = secure.as_ref().map(|((_, address), _)| *address);
+        let public = |port: u16| settings.public.map(|ip| SocketAddr::new(ip, port));
         let meters = registry.recorder().meters().clone();
+        let refused = |why: String| SipError::Listen { key: "sip.listen", listen: address, why };
         let datagrams = Datagrams::bind(address, settings.messages_a_second, meters.clone())
             .map_err(|why| refused(format!("UDP: {why}")))?;
-        let udp = UdpConnection::from_socket(Arc::new(datagrams), public, Some(stop.child_token()))
+        let udp = UdpConnection::from_socket(Arc::new(datagrams), public(address.port()), Some(stop.child_token()))
             .await
             .map_err(|why| refused(format!("UDP: {why}")))?;
         let transports = TransportLayer::new(stop.clone());
         transports.set_stream_idle_timeout(settings.tcp_idle);
+        let told = udp.get_addr().get_socketaddr().map_err(|why| SipError::Stack(why.to_string()))?;
         transports.add_transport(udp.into());
-        let connections = Arc::new(Connections::new(settings.tcp_most, settings.tcp_most_per_address, meters));
+        if let Some(at) = secure_address {
+            let told = SocketAddr::new(told.ip(), at.port());
+            let told = secure::told(told, &stop, &meters).await.map_err(|why| SipError::Stack(why.to_string()))?;
+            transports.add_transport(told);
+        }
+        let connections = Connections::new(settings.tcp_most, settings.tcp_most_per_address, settings.tcp_idle, meters);
         let endpoint = EndpointBuilder::new()
             .with_user_agent(concat!("duologue/", env!("CARGO_PKG_VERSION")))
             .with_transport_layer(transports)
-            .with_transport_inspector(Box::new(Leaving(connections.clone())))
             .with_inspector(Box::new(Spelling))
             .with_cancel_token(stop.clone())
             .with_allows(ALLOWED.to_vec())
             .build();
         let mut incoming = endpoint.incoming_transactions().map_err(|why| SipError::Stack(why.to_string()))?;
-        let exchange = Arc::new(Exchange {
-            address,
-            dialogs: Arc::new(DialogLayer::new(endpoint.inner.clone())),
+        let tasks = TaskTracker::new();
+        let door = Door {
+            connections: Arc::new(connections),
+            public: public(address.port()),
             endpoint: endpoint.inner.clone(),
-            registrar: Registrar::new(settings.outbound.registered().count()),
-            phones: Phones::new(settings.phones.iter().cloned(), settings.phones_kept),
-            places: Arc::new(Semaphore::new(registry.lines() * 2 + STRANGERS_MOST)),
-            tasks: TaskTracker::new(),
-            outbound: Arc::new(Semaphore::new(settings.outbound_most as usize)),
-            minute: Arc::new(Semaphore::new(settings.outbound_a_minute as usize)),
+            tasks: tasks.clone(),
             stop: stop.clone(),
-            dialled: AtomicU64::new(0),
-            settings,
-            registry,
-            answered: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-            flooded: AtomicU64::new(0),
-        });
-        exchange.tasks.spawn(connections.serve(tcp, public, endpoint.inner.clone(), stop.clone()));
+            tls: None,
+        };
+        if let Some(((listener, at), config)) = secure {
+            tasks.spawn(Door { public: public(at.port()), tls: Some(config), ..door.clone() }.serve(listener));
+        }
+        tasks.spawn(door.serve(tcp));
+        let addresses = (address, secure_address);
+        let exchange = Arc::new(Exchange::new(settings, registry, addresses, &endpoint, (tasks, stop.clone())));
         exchange.tasks.spawn(async move { endpoint.serve().await });
         let taking = exchange.clone();
         let stopped = stop.clone();
@@ -296,7 +333,7 @@ impl Switchboard {
             }
         });
         exchange.register_all();
-        Ok(Self { address, exchange, stop })
+        Ok(Self { address, secure_address, exchange, stop })
     }
 
     /// Who makes calls.
@@ -326,7 +363,50 @@ impl Switchboard {
     }
 }
 
+/// A listener, and where it is.
+async fn bind(key: &'static str, listen: SocketAddr) -> Result<(TcpListener, SocketAddr), SipError> {
+    let refused = |why: std::io::Error| SipError::Listen { key, listen, why: format!("TCP: {why}") };
+    let tcp = TcpListener::bind(listen).await.map_err(refused)?;
+    let port = tcp.local_addr().map_or(listen.port(), |at| at.port());
+    Ok((tcp, SocketAddr::new(listen.ip(), port)))
+}
+
 impl Exchange {
+    fn new(
+        settings: SipSettings,
+        registry: Arc<Registry>,
+        (address, secure_address): (SocketAddr, Option<SocketAddr>),
+        endpoint: &Endpoint,
+        (tasks, stop): (TaskTracker, CancellationToken),
+    ) -> Self {
+        Self {
+            address,
+            secure_address,
+            secured: Secured::default(),
+            dialogs: Arc::new(DialogLayer::new(endpoint.inner.clone())),
+            endpoint: endpoint.inner.clone(),
+            registrar: Registrar::new(settings.outbound.registered().count()),
+            phones: Phones::new(settings.phones.iter().cloned(), settings.phones_kept),
+            places: Arc::new(Semaphore::new(registry.lines() * 2 + STRANGERS_MOST)),
+            tasks,
+            outbound: Arc::new(Semaphore::new(settings.outbound_most as usize)),
+            minute: Arc::new(Semaphore::new(settings.outbound_a_minute as usize)),
+            stop,
+            dialled: AtomicU64::new(0),
+            settings,
+            registry,
+            answered: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            flooded: AtomicU64::new(0),
+        }
+    }
+
+    /// The port that the other side is told for requests of its own. Where no TLS is listened for, it has our connection.
+    fn port(&self, transport: Transport) -> u16 {
+        let secure = self.secure_address.filter(|_| transport == Transport::Tls);
+        secure.unwrap_or(self.address).port()
+    }
+
     async fn take(self: &Arc<Self>, mut request: Transaction) {
         let Ok(place) = self.places.clone().try_acquire_owned() else {
             self.flooded.fetch_add(1, Ordering::Relaxed);

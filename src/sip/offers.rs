@@ -1,7 +1,7 @@
 //! Offers and answers within a call (RFC 3264): what is sent where, on hold or not, in which codec. And what the other side's are
 //! besides: a sign that it is still there.
 
-use duologue_signaling::phone_sdp::{self, PhoneAgreed, PhoneSdp};
+use duologue_signaling::phone_sdp::{self, Ours, PhoneAgreed, PhoneSdp, PhoneSdpFault};
 use rsipstack::dialog::dialog::TransactionHandle;
 use rsipstack::sip::{Header, HeadersExt as _, Method, Request, Response, StatusCode};
 use tokio::time::Instant;
@@ -36,7 +36,7 @@ impl Call<'_> {
             return;
         };
         self.offered = None;
-        match self.read(&ack.body) {
+        match self.read(&ack.body).and_then(|read| self.secure(&read.1).map(|()| read)) {
             Ok((agreed, theirs)) => self.follow(&theirs, agreed).await,
             Err(why) => {
                 tracing::info!(%why, "an ACK without a usable answer: the telephone hears what it heard before")
@@ -64,7 +64,7 @@ impl Call<'_> {
             let _ = handle.respond(StatusCode::OK, Some(headers), offer).await;
             return self.timer.begin(agreed);
         }
-        match self.read(&request.body) {
+        match self.read(&request.body).and_then(|read| self.secure(&read.1).map(|()| read)) {
             Ok((found, theirs)) => {
                 let body = self.answer(&theirs, &found);
                 headers.extend(is_sdp());
@@ -83,12 +83,13 @@ impl Call<'_> {
     pub(super) async fn on_offer_answered(&mut self, answer: &Response) {
         if !answer.body.is_empty()
             && let Ok((agreed, theirs)) = self.read(&answer.body)
+            && self.secure(&theirs).is_ok()
         {
             self.follow(&theirs, agreed).await;
         }
     }
 
-    fn read(&self, body: &[u8]) -> Result<(PhoneAgreed, PhoneSdp), phone_sdp::PhoneSdpFault> {
+    fn read(&self, body: &[u8]) -> Result<(PhoneAgreed, PhoneSdp), PhoneSdpFault> {
         PhoneSdp::read(body).and_then(|sdp| Ok((sdp.agree(&self.exchange.settings.codecs)?, sdp)))
     }
 
@@ -98,6 +99,7 @@ impl Call<'_> {
         if !theirs.address.ip().is_unspecified() {
             self.latch.moved(theirs.address);
             self.wire.aim(self.latch.target());
+            (self.mux, self.reports_said) = (theirs.mux, theirs.rtcp);
         }
         if sdp::spoken(&agreed) != sdp::spoken(&self.agreed) {
             self.tell(PeerEvent::Speaks(sdp::spoken(&agreed))).await;
@@ -121,13 +123,21 @@ impl Call<'_> {
     }
 
     pub(super) fn answer(&mut self, theirs: &PhoneSdp, agreed: &PhoneAgreed) -> String {
-        self.version += 1;
-        theirs.answer(agreed, self.here, self.session, self.version)
+        // What the answer says of reports holds from it on.
+        (self.mux, self.reports_said) = (theirs.mux, theirs.rtcp);
+        let ours = self.ours();
+        theirs.answer(agreed, &ours)
     }
 
     pub(super) fn offer(&mut self) -> String {
+        let ours = self.ours();
+        phone_sdp::offer(&ours, &self.exchange.settings.codecs)
+    }
+
+    fn ours(&mut self) -> Ours {
         self.version += 1;
-        phone_sdp::offer(self.here, &self.exchange.settings.codecs, self.session, self.version)
+        let (here, session, version) = (self.here, self.session, self.version);
+        Ours { here, session, version, key: self.key, suite: self.wire.suite() }
     }
 }
 

@@ -128,9 +128,10 @@ impl Exchange {
         for_s: u32,
     ) -> Result<Registered, NotRegistered> {
         let there = self.find(&trunk.ours).await.map_err(|why| NotRegistered::Failed(why.to_string()))?;
-        let here = SocketAddr::new(self.here(there.ip()), self.address.port());
+        self.connect(&trunk.ours, there).await.map_err(|why| NotRegistered::Failed(why.to_string()))?;
+        let here = SocketAddr::new(self.here(there.ip()), self.port(trunk.ours.way.transport()));
         registration.outbound_proxy = Some(there);
-        let uri = address(&trunk.ours.user, here, trunk.ours.tcp);
+        let uri = address(&trunk.ours.user, here, &trunk.ours);
         registration.contact = Some(typed::Contact { display_name: None, uri, params: Vec::new() });
         let answer = registration.register(server(&trunk.ours)?, Some(for_s)).await;
         let answer = answer.map_err(|fault| NotRegistered::Failed(fault.to_string()))?;

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use rsipstack::sip::Uri;
+use rsipstack::sip::{Param, Transport, Uri};
 
 use crate::config::Secret;
 
@@ -11,13 +11,43 @@ use crate::config::Secret;
 const USER_MOST: usize = 128;
 /// Longest host name (RFC 1035, section 2.3.4).
 const HOST_MOST: usize = 253;
-/// SIP's own port.
+
+/// SIP's own port without TLS (RFC 3261, section 19.1.2).
 pub(super) const USUAL_PORT: u16 = 5_060;
+
+/// How a request travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    Udp,
+    Tcp,
+    Tls,
+}
+
+impl Way {
+    /// SIP's own ports (RFC 3261, section 19.1.2).
+    const fn usual_port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => USUAL_PORT,
+            Self::Tls => 5_061,
+        }
+    }
+
+    /// As the stack names it.
+    pub(super) const fn transport(self) -> Transport {
+        match self {
+            Self::Udp => Transport::Udp,
+            Self::Tcp => Transport::Tcp,
+            Self::Tls => Transport::Tls,
+        }
+    }
+}
 
 /// Why an address or a rule cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetFault {
-    #[error("'{0}' is no address to call: it is written sip:user@host, with a port or ;transport=tcp behind it")]
+    #[error(
+        "'{0}' is no address to call: it is written sip:user@host or sips:user@host, with a port, ;transport=tcp or ;transport=tls behind it"
+    )]
     Form(String),
     #[error(
         "'{0}' is no rule: it is written user@host, user@host:port or user@host:*, with \"via TRUNK\" behind it where calls go through one"
@@ -27,6 +57,10 @@ pub enum TargetFault {
     Trunk(String),
     #[error("there is no trunk '{0}' in sip.trunks")]
     NoTrunk(String),
+    #[error(
+        "trunk '{0}' stands in sip.srtp and is not called over TLS, so that the keys of the sound would be read on the way: write sips: in its address, or set sip.srtp_in_clear = true"
+    )]
+    KeysInClear(String),
 }
 
 /// Where a call is to go.
@@ -36,7 +70,9 @@ pub struct Target {
     /// In small letters; an IPv6 address in its brackets.
     pub host: String,
     pub port: Option<u16>,
-    pub tcp: bool,
+    pub way: Way,
+    /// Written with `sips:`, which wants TLS on every further hop as well (RFC 3261, section 26.2.2).
+    pub sips: bool,
 }
 
 impl Target {
@@ -47,14 +83,19 @@ impl Target {
     /// When it is none.
     pub fn read(text: &str) -> Result<Self, TargetFault> {
         let fault = || TargetFault::Form(text.chars().take(80).collect());
-        let rest = text.trim().strip_prefix("sip:").ok_or_else(fault)?;
-        let (address, tcp) = match rest.split_once(';') {
-            None => (rest, false),
-            Some((address, params)) => match params.to_ascii_lowercase().as_str() {
-                "transport=udp" => (address, false),
-                "transport=tcp" => (address, true),
-                _ => return Err(fault()),
-            },
+        let (scheme, rest) = text.trim().split_once(':').ok_or_else(fault)?;
+        let sips = match scheme {
+            "sip" => false,
+            "sips" => true,
+            _ => return Err(fault()),
+        };
+        let (address, param) = rest.split_once(';').map_or((rest, None), |(address, param)| (address, Some(param)));
+        // With sips, "tcp" is the standard's word for TLS over it.
+        let way = match (sips, param.map(str::to_ascii_lowercase).as_deref()) {
+            (false, None | Some("transport=udp")) => Way::Udp,
+            (false, Some("transport=tcp")) => Way::Tcp,
+            (false, Some("transport=tls")) | (true, None | Some("transport=tls" | "transport=tcp")) => Way::Tls,
+            _ => return Err(fault()),
         };
         let (user, host) = address.split_once('@').ok_or_else(fault)?;
         let user_ok = |c: char| c.is_ascii_alphanumeric() || "+*-._~!$&'()=".contains(c);
@@ -66,12 +107,17 @@ impl Target {
         if port == Some(0) {
             return Err(fault());
         }
-        Ok(Self { user: user.to_owned(), host, port, tcp })
+        Ok(Self { user: user.to_owned(), host, port, way, sips })
     }
 
     /// The address as the stack has it.
     pub(super) fn uri(&self) -> Result<Uri, rsipstack::sip::Error> {
-        Uri::try_from(self.to_string().as_str())
+        let mut uri = Uri::try_from(self.to_string().as_str())?;
+        // The stack knows the way by this alone.
+        if self.sips {
+            uri.params.push(Param::Transport(Transport::Tls));
+        }
+        Ok(uri)
     }
 
     /// As memory names whom it knows.
@@ -81,17 +127,25 @@ impl Target {
 
     /// As a look-up wants it.
     pub(super) fn place(&self) -> (&str, u16) {
-        (self.host.trim_matches(['[', ']']), self.port.unwrap_or(USUAL_PORT))
+        (self.host.trim_matches(['[', ']']), self.port())
+    }
+
+    fn port(&self) -> u16 {
+        self.port.unwrap_or(self.way.usual_port())
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "sip:{}@{}", self.user, self.host)?;
+        write!(out, "{}:{}@{}", if self.sips { "sips" } else { "sip" }, self.user, self.host)?;
         if let Some(port) = self.port {
             write!(out, ":{port}")?;
         }
-        if self.tcp { out.write_str(";transport=tcp") } else { Ok(()) }
+        match self.way {
+            Way::Tcp => out.write_str(";transport=tcp"),
+            Way::Tls if !self.sips => out.write_str(";transport=tls"),
+            Way::Udp | Way::Tls => Ok(()),
+        }
     }
 }
 
@@ -117,6 +171,8 @@ pub struct Trunk {
     pub password: Option<Secret>,
     /// It is told where to call us.
     pub registers: bool,
+    /// Calls through it are offered protected sound (SRTP), and not held in the clear.
+    pub protects: bool,
 }
 
 /// One line of `sip.outbound`.
@@ -124,9 +180,17 @@ pub struct Trunk {
 struct Rule {
     user: String,
     host: String,
-    /// `None`: any.
-    port: Option<u16>,
+    port: Ports,
     trunk: Option<usize>,
+}
+
+/// Which ports of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ports {
+    /// SIP's own.
+    Usual,
+    This(u16),
+    Any,
 }
 
 impl Rule {
@@ -141,13 +205,13 @@ impl Rule {
             }
             _ => return Err(fault()),
         };
-        let address = address.strip_prefix("sip:").unwrap_or(address);
+        let address = ["sip:", "sips:"].iter().find_map(|scheme| address.strip_prefix(scheme)).unwrap_or(address);
         let (user, host) = address.split_once('@').filter(|(user, _)| !user.is_empty()).ok_or_else(fault)?;
         let (host, port) = host_and_port(host).ok_or_else(fault)?;
         let port = match port {
-            Some("*") => None,
-            Some(port) => Some(port.parse().map_err(|_| fault())?),
-            None => Some(USUAL_PORT),
+            Some("*") => Ports::Any,
+            Some(port) => Ports::This(port.parse().map_err(|_| fault())?),
+            None => Ports::Usual,
         };
         Ok(Self { user: user.to_owned(), host, port, trunk })
     }
@@ -155,7 +219,11 @@ impl Rule {
     fn allows(&self, target: &Target) -> bool {
         fits(&self.user, &target.user)
             && fits(&self.host, &target.host)
-            && self.port.is_none_or(|port| port == target.port.unwrap_or(USUAL_PORT))
+            && match self.port {
+                Ports::Usual => target.port() == target.way.usual_port(),
+                Ports::This(port) => target.port() == port,
+                Ports::Any => true,
+            }
     }
 }
 
@@ -192,7 +260,13 @@ impl Outbound {
             if words.nth(1).is_some() || name.is_empty() || read.iter().any(|trunk: &Trunk| trunk.name == name) {
                 return Err(fault());
             }
-            read.push(Trunk { name: name.to_owned(), ours: Target::read(ours)?, password, registers: false });
+            read.push(Trunk {
+                name: name.to_owned(),
+                ours: Target::read(ours)?,
+                password,
+                registers: false,
+                protects: false,
+            });
         }
         let rules = rules.iter().map(|line| Rule::read(line, &read)).collect::<Result<_, _>>()?;
         Ok(Self { rules, trunks: read })
@@ -217,9 +291,30 @@ impl Outbound {
         Ok(self)
     }
 
+    /// Has these trunks offered protected sound.
+    ///
+    /// # Errors
+    /// The first name that is no trunk's, or that of one to which the keys would go in the clear, where they may not.
+    pub fn protect(mut self, names: &[String], in_clear: bool) -> Result<Self, TargetFault> {
+        for name in names {
+            let trunk = self.trunks.iter_mut().find(|trunk| trunk.name == *name);
+            let trunk = trunk.ok_or_else(|| TargetFault::NoTrunk(name.clone()))?;
+            if trunk.ours.way != Way::Tls && !in_clear {
+                return Err(TargetFault::KeysInClear(name.clone()));
+            }
+            trunk.protects = true;
+        }
+        Ok(self)
+    }
+
     /// The trunks that we are to be registered with.
     pub fn registered(&self) -> impl Iterator<Item = &Trunk> {
         self.trunks.iter().filter(|trunk| trunk.registers)
+    }
+
+    /// Whether a trunk is reached over TLS.
+    pub fn has_secured_trunk(&self) -> bool {
+        self.trunks.iter().any(|trunk| trunk.ours.way == Way::Tls)
     }
 
     /// How many rules there are.
@@ -261,7 +356,8 @@ mod tests {
     fn an_address_has_nothing_in_it_but_an_address() {
         for bad in [
             "anna@x",
-            "sips:anna@x",
+            "sips:anna@x;transport=udp",
+            "sip:anna@x;transport=ws",
             "tel:123",
             "sip:x",
             "sip:@x",
@@ -284,6 +380,24 @@ mod tests {
     }
 
     #[test]
+    fn tls_is_asked_for_in_either_way_and_has_a_port_of_its_own() {
+        for (written, shown, stack) in [
+            ("sips:a@x", "sips:a@x", "sips:a@x;transport=TLS"),
+            ("sips:a@x;transport=tcp", "sips:a@x", "sips:a@x;transport=TLS"),
+            ("sip:a@x;transport=TLS", "sip:a@x;transport=tls", "sip:a@x;transport=TLS"),
+        ] {
+            let target = Target::read(written).expect("an address");
+            assert_eq!((target.way, target.place()), (Way::Tls, ("x", 5_061)), "{written}");
+            assert_eq!(target.to_string(), shown);
+            assert_eq!(target.uri().expect("an address").to_string(), stack);
+        }
+        let house = outbound(&["anna@x", "bert@x:5060"]);
+        assert_eq!(may(&house, "sips:anna@x"), Some(None), "TLS's own port");
+        assert_eq!(may(&house, "sip:anna@x:5061"), None, "which is not SIP's over UDP");
+        assert_eq!(may(&house, "sips:bert@x"), None);
+    }
+
+    #[test]
     fn a_line_that_is_none_is_named() {
         let read = |rule: &str| Outbound::read(&[rule.to_owned()], Vec::new()).map(|_| ());
         assert_eq!(read("anna"), Err(TargetFault::Rule("anna".into())));
@@ -303,6 +417,18 @@ mod tests {
         assert_eq!(office.registered().map(|trunk| trunk.ours.user.as_str()).collect::<Vec<_>>(), ["4711"]);
         assert_eq!(office.register(&["home".into()]).map(|_| ()), Err(TargetFault::NoTrunk("home".into())));
         assert_eq!(outbound(&[]).registered().count(), 0);
+    }
+
+    #[test]
+    fn keys_for_the_sound_go_over_tls_unless_it_is_said_that_they_need_not() {
+        let names = ["office".to_owned()];
+        let clear = TargetFault::KeysInClear("office".into());
+        assert_eq!(outbound(&[]).protect(&names, false).map(|_| ()), Err(clear));
+        assert!(outbound(&[]).protect(&names, true).is_ok());
+        assert_eq!(outbound(&[]).protect(&["x".into()], true).map(|_| ()), Err(TargetFault::NoTrunk("x".into())));
+        let trunk = ("office=sips:4711@pbx.example.org".to_owned(), None);
+        let secured = Outbound::read(&[], vec![trunk]).and_then(|outbound| outbound.protect(&names, false));
+        assert!(secured.is_ok_and(|outbound| outbound.has_secured_trunk()));
     }
 
     #[test]

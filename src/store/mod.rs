@@ -52,7 +52,7 @@ pub use opening::{Probe, probe};
 pub use read::{CallSummary, CallView, MediaView, MemoryView, Reader, TurnView};
 pub use recordings::RecordingView;
 pub use recover::{RecoverFault, Recovered, RecoveredTable, recover};
-pub use redact::{REDACTED, Redacted, SoundGone, Span, redact};
+pub use redact::{REDACTED, Redacted, SoundGone, Span, redact, tidy_redacted};
 pub use remembered::{CallerMemory, CallerSummary, CommitmentView, FactView, SummaryView};
 
 /// Entries that may wait for the disk: some 10 s of the events of 100 calls, at most some 4 MiB.

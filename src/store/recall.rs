@@ -189,20 +189,25 @@ async fn recollect(connection: &mut SqliteConnection, name: &str, today: Day) ->
 }
 
 async fn promises(connection: &mut SqliteConnection, caller: i64, today: Day) -> Result<Vec<Open>, sqlx::Error> {
-    let rows: Vec<(String, String, Option<String>, i64)> = sqlx::query_as(
-        "SELECT who, what, due, made_utc_ms FROM commitments
-         WHERE caller_id = ?1 AND state = 'open' AND coalesce(due, date(made_utc_ms / 1000.0, 'unixepoch')) >= ?2
+    // Somebody else may have answered when it was made than at the beginning of that call.
+    let rows: Vec<(String, String, Option<String>, i64, Option<String>)> = sqlx::query_as(
+        "SELECT who, what, due, made_utc_ms,
+                coalesce((SELECT json ->> 'name' FROM events WHERE events.call = turns.call AND type = 'persona' AND at_ms <= turns.ended_ms
+                          ORDER BY at_ms DESC LIMIT 1), calls.persona)
+         FROM commitments LEFT JOIN turns ON turns.id = source_turn_id LEFT JOIN calls ON calls.id = turns.call
+         WHERE commitments.caller_id = ?1 AND state = 'open' AND coalesce(due, date(made_utc_ms / 1000.0, 'unixepoch')) >= ?2
          ORDER BY due IS NULL, due, made_utc_ms DESC LIMIT 8",
     )
     .bind(caller)
     .bind(today.plus(-PROMISES_TOLD).to_string())
     .fetch_all(connection)
     .await?;
-    let open = rows.into_iter().map(|(who, what, due, made)| Open {
+    let open = rows.into_iter().map(|(who, what, due, made, persona)| Open {
         who: if who == "agent" { Party::Agent } else { Party::Caller },
         what,
         due: due.as_deref().and_then(Day::parse),
         made: Day::of_utc_ms(made),
+        persona,
     });
     Ok(open.collect())
 }

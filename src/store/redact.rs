@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use super::erase::{AskedBy, leave_nothing};
@@ -111,19 +112,34 @@ const STEPS: &[&str] = &[
             OR json ->> 'rests_on' IN (SELECT text FROM redacted_facts))",
 ];
 
-/// Takes the span out; `None` where there is no such call. The recording's file is not touched: `sound` is what is to become of it.
+/// Takes the span out of the rows; `None` where there is no such call. The recording's file is not touched: `sound` is what is to become
+/// of it. [`tidy_redacted`] is to follow, once the file is in its place.
 ///
 /// # Errors
-/// When the file cannot be written. Nothing is taken out then, or all of it: then only the tidying up has failed, and the error
-/// says so.
+/// When the file cannot be written. Nothing is taken out then.
 pub async fn redact(path: &Path, span: &Span, sound: Option<&SoundGone>) -> Result<Option<Redacted>, StoreError> {
     let of = |error: sqlx::Error| StoreError::of(path, &error);
-    let options = options(path).busy_timeout(PATIENCE).pragma("secure_delete", "ON");
-    let mut connection = options.connect().await.map_err(of)?;
-    let Some(redacted) = redact_rows(&mut connection, span, sound).await.map_err(of)? else { return Ok(None) };
-    leave_nothing(&mut connection, path, "the span is taken out", "do it again").await?;
+    let mut connection = secretly(path).connect().await.map_err(of)?;
+    let redacted = redact_rows(&mut connection, span, sound).await.map_err(of)?;
     connection.close().await.map_err(of)?;
-    Ok(Some(redacted))
+    Ok(redacted)
+}
+
+/// What was taken out leaves the index and the pages of the file, too. All of it is written anew, which takes seconds where it is
+/// large.
+///
+/// # Errors
+/// When the file cannot be written; the text says what is so all the same.
+pub async fn tidy_redacted(path: &Path) -> Result<(), StoreError> {
+    let of = |error: sqlx::Error| StoreError::of(path, &error);
+    let mut connection = secretly(path).connect().await.map_err(of)?;
+    leave_nothing(&mut connection, path, "the span is taken out", "do it again").await?;
+    connection.close().await.map_err(of)
+}
+
+/// Freed pages are overwritten at once.
+fn secretly(path: &Path) -> SqliteConnectOptions {
+    options(path).busy_timeout(PATIENCE).pragma("secure_delete", "ON")
 }
 
 async fn redact_rows(

@@ -29,7 +29,25 @@ impl Drop for Killed {
 
 /// The program itself, serving with these variables besides ours, and where.
 pub fn serving(config: &Path, env: &[(&str, &str)]) -> (Killed, SocketAddr) {
-    let mut server = Command::new(env!("CARGO_BIN_EXE_duologue"))
+    served(&mut Command::new(env!("CARGO_BIN_EXE_duologue")), config, env)
+}
+
+/// The same for a limit on the size of files that is to stand for a full disk: writes fail, and no signal ends the program, as with a
+/// real one.
+pub fn serving_past_limits(config: &Path) -> (Killed, SocketAddr) {
+    let mut shell = Command::new("bash");
+    shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_duologue")]);
+    served(&mut shell, config, &[])
+}
+
+/// Sets that limit for a process, in bytes as `prlimit` takes them.
+pub fn limit_files(process: u32, soft: &str) {
+    let limit = [format!("--fsize={soft}:unlimited"), "--pid".into(), process.to_string()];
+    assert!(Command::new("prlimit").args(limit).status().expect("prlimit of util-linux").success());
+}
+
+fn served(program: &mut Command, config: &Path, env: &[(&str, &str)]) -> (Killed, SocketAddr) {
+    let mut server = program
         .arg("--config")
         .arg(config)
         .arg("serve")

@@ -79,6 +79,22 @@ async fn one_of_ours_has_the_same_turns_words_and_sound_elsewhere() {
     assert_eq!(marked, [[json!(64), json!(1)]], "it is marked as one that came in");
     let facts = asked(there.path(), "duologue.db", "SELECT count(*) FROM facts WHERE ?1 IS NOT NULL", &id).await;
     assert_eq!(facts, [[json!(0)]], "nothing is remembered of a caller because of a file");
+
+    // An import that was killed leaves the sound and no row: the next one takes it in. Another sound of that name is not touched.
+    let whole = std::fs::read(here.path().join(&sound)).expect("readable");
+    for (left, taken) in [(whole.as_slice(), true), (&whole[..whole.len() / 2], false)] {
+        let third = another_server().await;
+        std::fs::write(third.path().join("call.vcon.json"), &bytes).expect("sent");
+        std::fs::create_dir(third.path().join("recordings")).expect("a folder");
+        std::fs::write(third.path().join(&sound), left).expect("written");
+        std::fs::write(third.path().join(format!("{sound}.incoming")), &whole[..99]).expect("written");
+        let done = duologue(third.path(), &["import", "call.vcon.json"]);
+        assert!(done.status.success() && said(&done).contains("left out") != taken, "{}", said(&done));
+        assert_eq!(std::fs::read(third.path().join(&sound)).expect("readable"), left);
+        let row = Reader::of(&third.path().join("duologue.db")).recording(&id).await.expect("readable");
+        assert_eq!(row.is_some(), taken);
+        assert_eq!(std::fs::read_dir(third.path().join("recordings")).expect("a folder").count(), 1);
+    }
 }
 
 /// With a WAV, as telephone systems write them: both sides, 8 kHz.

@@ -32,17 +32,30 @@ pub struct Baresip {
     pub sip: u16,
 }
 
+/// What else it is told.
+#[derive(Clone, Copy, Default)]
+pub struct More<'a> {
+    /// Lines of its configuration.
+    pub config: &'a str,
+    /// Parameters of its account, each with its semicolon.
+    pub account: &'a str,
+}
+
 impl Baresip {
     pub fn start(server: u16, sounds: Sounds<'_>) -> Self {
-        Self::start_as(server, None, sounds)
+        Self::start_as(server, None, sounds, More::default())
+    }
+
+    pub fn start_with(server: u16, sounds: Sounds<'_>, more: More<'_>) -> Self {
+        Self::start_as(server, None, sounds, more)
     }
 
     /// It registers with the server, by this name and password, for a minute at a time.
     pub fn registering(server: u16, name: &str, password: &str, sounds: Sounds<'_>) -> Self {
-        Self::start_as(server, Some((name, password)), sounds)
+        Self::start_as(server, Some((name, password)), sounds, More::default())
     }
 
-    fn start_as(server: u16, registers: Option<(&str, &str)>, sounds: Sounds<'_>) -> Self {
+    fn start_as(server: u16, registers: Option<(&str, &str)>, sounds: Sounds<'_>, more: More<'_>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
         std::fs::create_dir(at("heard")).expect("a folder");
@@ -67,7 +80,8 @@ impl Baresip {
              ausrc_srate {rate}\nauplay_srate {rate}\nausrc_channels {channels}\nauplay_channels {channels}\n\
              rtp_ports 30000-31000\nrtp_stats no\njitter_buffer_delay 5-10\nnet_interface 127.0.0.1\n\
              module_path {modules}\nmodule {codec}\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\n\
-             module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen {control}\nsnd_path {heard}\n",
+             module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen {control}\nsnd_path {heard}\n{more}",
+            more = more.config,
             voice = at("voice.wav").display(),
             rate = sounds.rate_hz,
             channels = sounds.channels,
@@ -78,7 +92,8 @@ impl Baresip {
             Some((name, password)) => format!("<sip:{name}@127.0.0.1:{server}>;auth_pass={password};regint=60"),
             None => format!("<sip:anna@127.0.0.1:{sip}>;regint=0"),
         };
-        let account = format!("{address};audio_codecs={};dtmfmode=rtpevent;answermode=auto\n", sounds.codec);
+        let account =
+            format!("{address};audio_codecs={};dtmfmode=rtpevent;answermode=auto{}\n", sounds.codec, more.account);
         std::fs::write(at("accounts"), account).expect("a file");
         std::fs::write(at("contacts"), "").expect("a file");
         let log = File::create(at("log")).expect("a file");
@@ -106,7 +121,12 @@ impl Baresip {
 
     /// Calls this persona.
     pub fn dial(&mut self, user: &str) {
-        let to = format!("sip:{user}@127.0.0.1:{}", self.server);
+        self.dial_as(user, "");
+    }
+
+    /// The same, with parameters of the address, each with its semicolon.
+    pub fn dial_as(&mut self, user: &str, params: &str) {
+        let to = format!("sip:{user}@127.0.0.1:{}{params}", self.server);
         self.command("dial", &to);
     }
 
@@ -170,6 +190,21 @@ impl Baresip {
         }
         all
     }
+}
+
+/// The share of these words that were heard, in their order.
+pub fn share(heard: &[WordCode], said: &str) -> f32 {
+    let said = WordCode::of_text(said);
+    let mut longest = vec![0_usize; heard.len() + 1];
+    for word in &said {
+        let mut corner = 0;
+        for (n, heard) in heard.iter().enumerate() {
+            let above = longest[n + 1];
+            longest[n + 1] = if heard == word { corner + 1 } else { above.max(longest[n]) };
+            corner = above;
+        }
+    }
+    longest[heard.len()] as f32 / said.len() as f32
 }
 
 impl Drop for Baresip {

@@ -25,10 +25,13 @@ pub fn of(messages: &[Message], open_reply: bool) -> (Vec<Message>, String) {
     let mut lines = String::new();
     let mut before = "";
     for message in &messages[known..] {
-        let said = message.content.split_whitespace().collect::<Vec<_>>().join(" ");
+        let said = one_line(&message.content);
         let line = match message.role.as_str() {
-            "assistant" if before == "assistant" => format!("\n{OPENS} {said}\n"),
-            "assistant" => format!("{OPENS} {said}\n"),
+            "assistant" => {
+                let (said, remark) = remarked(&said);
+                let call_begins = if before == "assistant" { "\n" } else { "" };
+                format!("{call_begins}{OPENS} {said}\n{remark}")
+            }
             "user" => format!("Caller: {said}\n"),
             _ => format!("({said})\n"),
         };
@@ -41,11 +44,24 @@ pub fn of(messages: &[Message], open_reply: bool) -> (Vec<Message>, String) {
     (head, lines)
 }
 
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A remark in brackets at the end of the agent's line, as where the caller cut in, is a line of its own: the model would write it
+/// at the end of its own line, and a voice would read it out.
+fn remarked(said: &str) -> (&str, String) {
+    let bracketed = said.strip_suffix(']').and_then(|open| open.rsplit_once('['));
+    bracketed
+        .map_or((said, String::new()), |(said, remark)| (said.trim_end_matches([' ', '—']), format!("({remark})\n")))
+}
+
 /// What the agent has said, and the caller last: what a reply should not be a copy of.
 pub fn said(messages: &[Message]) -> String {
     let last = messages.iter().rposition(|message| message.role == "user");
     let told = |(at, message): (usize, &Message)| {
-        (message.role == "assistant" || Some(at) == last).then(|| format!(" {}\n", message.content))
+        (message.role == "assistant" || Some(at) == last)
+            .then(|| format!(" {}\n", remarked(&one_line(&message.content)).0))
     };
     messages.iter().enumerate().filter_map(told).collect()
 }
@@ -80,6 +96,17 @@ mod tests {
         );
         assert!(lines.starts_with(&of(&chat[..4], false).1), "what is primed is the beginning of what is asked");
         assert_eq!(said(&chat), " Good morning, Mister Berry.\n Mill Lane Surgery.\n What may I eat?\n");
+    }
+
+    #[test]
+    fn where_the_caller_cut_in_is_no_words_of_the_agents() {
+        let chat = [
+            message("assistant", "The kitchen is — [interrupted by the caller here]"),
+            message("user", "And the bar?"),
+        ];
+        let (_, lines) = of(&chat, true);
+        assert_eq!(lines, "You: The kitchen is\n(interrupted by the caller here)\nCaller: And the bar?\nYou:");
+        assert_eq!(said(&chat), " The kitchen is\n And the bar?\n");
     }
 
     #[test]

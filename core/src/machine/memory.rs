@@ -32,6 +32,9 @@ pub struct MemorySettings {
     pub digest_chars: usize,
     /// Facts and earlier words that are recalled for a turn: 0..=16.
     pub recalled: u32,
+    /// A question that a remembered fact answers by itself is answered with it.
+    #[serde(default)]
+    pub answers: bool,
     /// The language model is asked for facts as well.
     pub asks_model: bool,
 }
@@ -55,7 +58,7 @@ struct Asking {
 impl CallMemory {
     pub fn new(settings: MemorySettings, began_utc_ms: i64, conversation: &mut Conversation) -> Self {
         let today = Day::of_utc_ms(began_utc_ms);
-        conversation.give_memory(today, settings.digest_chars);
+        conversation.give_memory(today, settings.digest_chars, settings.answers);
         Self { settings, notebook: Notebook::new(today), waiting: VecDeque::new(), running: None }
     }
 
@@ -179,7 +182,7 @@ impl CallMachine {
 fn due_soon(taken_on: Vec<Commitment>, today: Day) -> Vec<(Errand, Duration)> {
     let timed = taken_on.into_iter().filter_map(|promise| {
         let after = soon(&promise.what)?;
-        let open = Open { who: promise.who, what: promise.what, due: promise.due, made: today };
+        let open = Open { who: promise.who, what: promise.what, due: promise.due, made: today, persona: None };
         Some((Errand::promise(open, today), after))
     });
     timed.collect()

@@ -12,6 +12,7 @@ pub mod parrot;
 pub mod playout;
 pub mod quality;
 pub mod receiver;
+pub mod reception;
 pub mod recording;
 pub mod red;
 pub mod rtp;

@@ -277,7 +277,7 @@ mod tests {
     use super::*;
 
     fn open(who: Party, what: &str, due: Option<Day>) -> Open {
-        Open { who, what: what.into(), due, made: today().plus(-1) }
+        Open { who, what: what.into(), due, made: today().plus(-1), persona: None }
     }
 
     fn today() -> Day {

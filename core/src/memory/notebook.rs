@@ -83,6 +83,7 @@ impl Notebook {
             what: promise.what.clone(),
             due: promise.due,
             made: self.today,
+            persona: None,
         }));
         if self.open.len() > OPEN_MOST {
             self.open.drain(..self.open.len() - OPEN_MOST);

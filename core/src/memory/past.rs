@@ -15,18 +15,26 @@ const PASTS: &[&str] = &[
     "sat", "stood",
 ];
 
+/// Verbs of which a recogniser drops the -ed where the next word begins with a "t": "I walk to the harbour yesterday."
+const CLIPPED: &[&str] = &[
+    "walk", "talk", "visit", "call", "cook", "watch", "work", "help", "book", "order", "start", "stay", "play",
+    "clean", "travel", "return", "drop", "listen", "move",
+];
+
 /// The event that a clause tells: `rest` are the words after the subject, the day may stand anywhere in the clause.
 pub(super) fn past(subject: &str, rest: &[Word], clause: &Clause, today: Day) -> Option<Fact> {
     let low: Vec<&str> = rest.iter().map(|word| word.low.as_str()).collect();
     let was = clause.low().iter().any(|word| matches!(*word, "was" | "were"));
     let verb =
         low.iter().position(|word| !matches!(*word, "just" | "also" | "only" | "already" | "finally" | "even"))?;
-    let tells = PASTS.contains(&low[verb]) || (low[verb].len() > 3 && low[verb].ends_with("ed")) || was;
+    let clipped = CLIPPED.contains(&low[verb]);
+    let tells = clipped || PASTS.contains(&low[verb]) || (low[verb].len() > 3 && low[verb].ends_with("ed")) || was;
     if !tells || low.iter().any(|word| matches!(*word, "not" | "never" | "didn't" | "wasn't")) {
         return None;
     }
     let (day, _) = find_day(&clause.low(), today, Towards::Past)?;
-    if day > today {
+    // "I work today" is no past.
+    if day > today || (clipped && day == today) {
         return None;
     }
     // The day's own name goes: the fact has it as a date.
@@ -40,8 +48,20 @@ pub(super) fn past(subject: &str, rest: &[Word], clause: &Clause, today: Day) ->
     let told = value_with(kept, 24)?;
     let said_of_being = was && !PASTS.contains(&low[verb]) && !low[verb].ends_with("ed");
     let value = if said_of_being { format!("was {told}") } else { told };
-    let value = own_words(&value);
+    let value = own_words(&if clipped { unclipped(&value) } else { value });
     Some(Fact { subject: subject.into(), predicate: Predicate::Did, value, day: Some(day), confidence: 0.7 })
+}
+
+/// "walk to the harbour" -> "walked to the harbour"
+fn unclipped(text: &str) -> String {
+    let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let ending = match verb {
+        "move" => "d",
+        "drop" => "ped",
+        "travel" => "led",
+        _ => "ed",
+    };
+    format!("{verb}{ending} {rest}").trim_end().to_owned()
 }
 
 /// "with my sister" is said by the caller; read by somebody else it is the caller's.
@@ -55,4 +75,23 @@ fn own_words(text: &str) -> String {
         })
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::glean;
+
+    #[test]
+    fn a_past_that_lost_its_ending_is_a_past_where_a_day_says_so() {
+        let lines = |text| {
+            let facts = glean(text, None, Day::of(2026, 11, 25).expect("a day")).facts;
+            facts.iter().map(Fact::line).collect::<Vec<_>>()
+        };
+        assert_eq!(lines("I walk to the harbour yesterday."), ["2026-11-24: walked to the harbour"]);
+        assert_eq!(lines("Yesterday I visit my aunt."), ["2026-11-24: visited their aunt"]);
+        for no in ["I work today.", "I walk to the harbour on most days.", "I walk to the harbour tomorrow."] {
+            assert!(lines(no).iter().all(|line| !line.contains("ed ")), "{no}");
+        }
+    }
 }

@@ -53,6 +53,9 @@ pub struct Open {
     pub due: Option<Day>,
     /// When it was made.
     pub made: Day,
+    /// The persona in whose call it was made; `None`: not known, or the one that answers now.
+    #[serde(default)]
+    pub persona: Option<String>,
 }
 
 /// A value that was said to be another one before.
@@ -86,14 +89,15 @@ impl Recollection {
         self.facts.is_empty() && self.open.is_empty() && self.last_call.is_none()
     }
 
-    /// The digest for the language model, in at most `budget` characters: whole lines, the most telling first.
-    pub fn digest(&self, today: Day, budget: usize) -> String {
+    /// The digest for the language model that speaks as `persona`, in at most `budget` characters: whole lines, the most telling
+    /// first.
+    pub fn digest(&self, today: Day, persona: &str, budget: usize) -> String {
         let mut lines = Vec::new();
         if self.relation != Relation::Stranger {
             lines.push(format!("You have talked before: {}.", self.relation.as_str()));
         }
         lines.extend(self.facts.iter().filter(|fact| fact.identity).map(|fact| told(&fact.line, today)));
-        lines.extend(self.open.iter().map(|open| open.told(today)));
+        lines.extend(self.open.iter().map(|open| open.told(today, persona)));
         lines.extend(self.facts.iter().filter(|fact| !fact.identity).map(|fact| told(&fact.line, today)));
         if let Some((day, about)) = &self.last_call {
             lines.push(format!("Last call ({}): {about}", day.told(today)));
@@ -122,10 +126,16 @@ impl Recollection {
 }
 
 impl Open {
-    fn told(&self, today: Day) -> String {
-        let who = match self.who {
-            Party::Agent => "You promised to",
-            Party::Caller => "The caller promised to",
+    /// Is it a promise that `persona` has given or was given? Nobody keeps what another one promised.
+    pub fn is_of(&self, persona: &str) -> bool {
+        self.persona.as_deref().is_none_or(|made_by| made_by == persona)
+    }
+
+    fn told(&self, today: Day, persona: &str) -> String {
+        let who = match (self.who, &self.persona) {
+            (Party::Agent, Some(other)) if other != persona => format!("The {other} promised to"),
+            (Party::Agent, _) => "You promised to".into(),
+            (Party::Caller, _) => "The caller promised to".into(),
         };
         let due = match self.due {
             Some(due) if due < today => format!(", due {} and open", due.told(today)),
@@ -206,17 +216,23 @@ mod tests {
         let mut known_of_ada = Recollection {
             relation: Relation::Acquaintance,
             facts: vec![known(2, "2026-11-24: went to the lighthouse", false), known(1, "is called Ada", true)],
-            open: vec![Open { who: Party::Agent, what: "ask the cook".into(), due: Some(today), made: today.plus(-1) }],
+            open: vec![Open {
+                who: Party::Agent,
+                what: "ask the cook".into(),
+                due: Some(today),
+                made: today.plus(-1),
+                persona: None,
+            }],
             last_call: Some((today.plus(-1), "asked about dogs".into())),
             ..Recollection::default()
         };
-        let digest = known_of_ada.digest(today, 600);
+        let digest = known_of_ada.digest(today, "porter", 600);
         let lines: Vec<&str> = digest.lines().collect();
         assert_eq!(lines[1], "- is called Ada");
         assert!(lines[2].contains("You promised to ask the cook") && lines[2].contains("due today"), "{digest}");
         assert_eq!(lines[3], "- Yesterday, Tuesday 24 November 2026: went to the lighthouse");
         for budget in 0..600 {
-            assert!(known_of_ada.digest(today, budget).len() <= budget);
+            assert!(known_of_ada.digest(today, "porter", budget).len() <= budget);
         }
         known_of_ada.recalled = vec!["2026-11-24: went to the lighthouse".into(), "likes tea".into()];
         assert_eq!(

@@ -12,6 +12,7 @@ use duologue_core::dialogue::judge::{Action, Judge, Moment, RulesJudge, Situatio
 use duologue_core::dialogue::persona::Persona;
 use duologue_core::journal::{EndReason, Entry};
 use duologue_core::knowledge::Passage;
+use duologue_core::memory::calendar::Day;
 use duologue_core::time::{CallTime, TICK};
 use duologue_signaling::event::Stamped;
 
@@ -203,6 +204,9 @@ pub fn play(script: Script) -> Record {
         script,
     };
     let inputs = std::mem::take(&mut stage.script.inputs);
+    if inputs.iter().any(|(_, input)| matches!(input, Input::Remembered(_))) {
+        stage.talk.give_memory(Day::of(2026, 11, 25).expect("a day"), 600, true);
+    }
     for (at, input) in inputs {
         stage.later(at, input);
     }

@@ -10,6 +10,10 @@ fn here() -> SocketAddr {
     "198.51.100.3:40002".parse().unwrap()
 }
 
+fn ours(session: u64, version: u32) -> Ours {
+    Ours { here: here(), session, version, key: None, suite: None }
+}
+
 fn read(text: &str) -> PhoneSdp {
     PhoneSdp::read(text.as_bytes()).unwrap()
 }
@@ -28,7 +32,7 @@ fn a_desk_phone_is_answered_with_the_first_codec_it_likes_and_without_video() {
     let keys = Some(KeyPackets { payload_type: 101, clock_hz: 8_000 });
     assert_eq!(agreed, PhoneAgreed { codec: PhoneCodec::G722, payload_type: 9, keys, direction: Direction::Both });
     assert_eq!(
-        offer.answer(&agreed, here(), 7, 1),
+        offer.answer(&agreed, &ours(7, 1)),
         "v=0\r\no=- 7 1 IN IP4 198.51.100.3\r\ns=-\r\nc=IN IP4 198.51.100.3\r\nt=0 0\r\n\
          m=audio 40002 RTP/AVP 9 101\r\na=rtpmap:9 G722/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n\
          a=ptime:20\r\na=sendrecv\r\nm=video 0 RTP/AVP 96\r\n"
@@ -50,7 +54,7 @@ fn opus_is_known_by_its_map_and_has_keys_of_its_own_clock_where_there_are() {
     let agreed = offer.agree(&PhoneCodec::ALL).unwrap();
     assert_eq!((agreed.codec, agreed.payload_type), (PhoneCodec::Opus, 107));
     assert_eq!(agreed.keys, Some(KeyPackets { payload_type: 110, clock_hz: 48_000 }));
-    let answer = offer.answer(&agreed, "[2001:db8::2]:40000".parse().unwrap(), 1, 1);
+    let answer = offer.answer(&agreed, &Ours { here: "[2001:db8::2]:40000".parse().unwrap(), ..ours(1, 1) });
     assert!(answer.contains("m=audio 40000 RTP/AVPF 107 110\r\n"), "{answer}");
     assert!(answer.contains("c=IN IP6 2001:db8::2\r\n"), "{answer}");
 }
@@ -73,7 +77,7 @@ fn hold_is_answered_as_it_is_asked() {
         let offer = with("a=sendrecv", &format!("a={theirs}")).unwrap();
         assert_eq!(offer.direction.holds(), holds, "{theirs}");
         let agreed = offer.agree(&PhoneCodec::ALL).unwrap();
-        assert!(offer.answer(&agreed, here(), 1, 2).contains(&format!("a={ours}\r\n")), "{theirs}");
+        assert!(offer.answer(&agreed, &self::ours(1, 2)).contains(&format!("a={ours}\r\n")), "{theirs}");
     }
     let old = with("c=IN IP4 192.0.2.7", "c=IN IP4 0.0.0.0").unwrap();
     assert!(old.direction.holds(), "the hold of RFC 2543");
@@ -94,15 +98,68 @@ fn what_cannot_be_answered_is_named() {
     assert_eq!(PhoneSdp::read(&vec![b'v'; MOST_BYTES + 1]), Err(PhoneSdpFault::TooLong));
     assert_eq!(with("m=audio 5004", "m=audio 0"), Err(PhoneSdpFault::NoAudio));
     assert_eq!(with("m=audio", "m=image"), Err(PhoneSdpFault::NoAudio));
-    assert_eq!(with("5004 RTP/AVP", "5004 RTP/SAVP"), Err(PhoneSdpFault::Transport("RTP/SAVP".into())));
+    assert_eq!(with("5004 RTP/AVP", "5004 RTP/SAVP"), Err(PhoneSdpFault::NoKey));
+    assert_eq!(with("5004 RTP/AVP", "5004 UDP/TLS/RTP/SAVP"), Err(PhoneSdpFault::Transport("UDP/TLS/RTP/SAVP".into())));
     assert_eq!(with("c=IN IP4 192.0.2.7", "c=IN IP4 phone.example"), Err(PhoneSdpFault::Address));
     let many = format!("{DESK}{}", "m=video 1 RTP/AVP 96\r\n".repeat(MOST_STREAMS));
     assert_eq!(PhoneSdp::read(many.as_bytes()), Err(PhoneSdpFault::TooManyStreams));
 }
 
+/// The desk telephone, with sound that is protected.
+fn protected(lines: &str) -> Result<PhoneSdp, PhoneSdpFault> {
+    PhoneSdp::read(DESK.replace("RTP/AVP 9 8 0 101\r\n", &format!("RTP/SAVP 9 8 0 101\r\n{lines}")).as_bytes())
+}
+
+const THEIRS: &str = "d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj";
+
+#[test]
+fn protected_sound_is_answered_by_the_first_line_that_can_be_used_and_with_a_key_of_ours() {
+    let lines = format!(
+        "a=crypto:1 AEAD_AES_256_GCM inline:x\r\na=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:{THEIRS}\r\n\
+         a=crypto:3 AES_CM_128_HMAC_SHA1_80 inline:{THEIRS}\r\na=rtcp-mux\r\na=rtcp:5009 IN IP4 192.0.2.8\r\n"
+    );
+    let offer = protected(&lines).unwrap();
+    let crypto = offer.crypto.unwrap();
+    assert_eq!((crypto.tag, crypto.suite), (2, Suite::Sha1Of32));
+    assert!(offer.mux);
+    assert_eq!(offer.rtcp, "192.0.2.8:5009".parse().unwrap());
+    let agreed = offer.agree(&PhoneCodec::ALL).unwrap();
+    let answer = offer.answer(&agreed, &Ours { key: Some(Key([7; KEY_BYTES])), ..ours(7, 1) });
+    assert!(answer.contains("m=audio 40002 RTP/SAVP 9 101\r\n"), "{answer}");
+    assert_eq!(answer.matches("a=crypto:").count(), 1, "{answer}");
+    assert!(answer.contains("a=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:BwcH"), "{answer}");
+    assert!(answer.contains("a=rtcp-mux\r\n"), "{answer}");
+    assert_eq!(protected("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:short\r\n"), Err(PhoneSdpFault::NoKey));
+}
+
+#[test]
+fn rtcp_is_one_port_above_the_sound_unless_it_is_said_where() {
+    let of = |line: &str| with("a=ptime:20\r\n", &format!("{line}\r\n")).unwrap().rtcp.to_string();
+    assert_eq!(of("a=ptime:20"), "192.0.2.7:5005");
+    assert_eq!(of("a=rtcp:5010"), "192.0.2.7:5010");
+    for nonsense in ["a=rtcp:", "a=rtcp:0", "a=rtcp:70000", "a=rtcp:x IN IP4 192.0.2.9"] {
+        assert_eq!(of(nonsense), "192.0.2.7:5005", "{nonsense}");
+    }
+}
+
+#[test]
+fn our_offer_of_protected_sound_has_both_ways() {
+    let text = offer(&Ours { key: Some(Key([7; KEY_BYTES])), ..ours(1, 1) }, &PhoneCodec::ALL);
+    assert!(
+        text.contains("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:")
+            && text.contains("a=crypto:2 AES_CM_128_HMAC_SHA1_32")
+    );
+    let again =
+        offer(&Ours { key: Some(Key([7; KEY_BYTES])), suite: Some(Suite::Sha1Of32), ..ours(1, 2) }, &PhoneCodec::ALL);
+    assert!(again.contains("a=crypto:2 ") && !again.contains("a=crypto:1 "), "{again}");
+    let offer = read(&text);
+    assert_eq!(offer.crypto.map(|crypto| crypto.key), Some(Key([7; KEY_BYTES])));
+    assert!(offer.mux);
+}
+
 #[test]
 fn our_own_offer_can_be_read_and_answered() {
-    let ours = read(&offer(here(), &PhoneCodec::ALL, 5, 1));
+    let ours = read(&offer(&self::ours(5, 1), &PhoneCodec::ALL));
     assert_eq!(ours.codecs.len(), 4);
     assert_eq!(ours.address, here());
     assert!(ours.agree(&[PhoneCodec::Pcma]).unwrap().keys.is_some());
@@ -119,7 +176,7 @@ fn no_bytes_are_more_than_a_fault() {
             if let Ok(sdp) = PhoneSdp::read(&bytes)
                 && let Ok(agreed) = sdp.agree(&PhoneCodec::ALL)
             {
-                assert!(!sdp.answer(&agreed, here(), 1, 1).is_empty());
+                assert!(!sdp.answer(&agreed, &ours(1, 1)).is_empty());
             }
         }
     }

@@ -89,8 +89,9 @@ impl Waiting {
 
 /// Errands that may wait for a free floor; more is more than anybody wants to hear at once.
 const WAITING_MOST: usize = 16;
-/// A promise is raised when nobody has spoken for so long: the greeting is the caller's to answer.
-const PAUSE: Duration = Duration::from_millis(1_500);
+/// A promise is raised when nobody has spoken for so long, times the patience that the persona has now: the greeting is the
+/// caller's to answer. People begin to answer one within two seconds.
+const PAUSE: Duration = Duration::from_millis(2_500);
 /// A caller who goes first so often does not want to hear it.
 const REVOKED_MOST: u32 = 5;
 
@@ -163,7 +164,7 @@ impl Conversation {
             return;
         }
         let Some(next) = self.initiative.waiting.front() else { return };
-        if next.errand.is_judged() && at.since(self.floor.since()) < PAUSE {
+        if next.errand.is_judged() && at.since(self.floor.since()) < PAUSE.mul_f32(self.patience()) {
             return;
         }
         let Some(mut waiting) = self.initiative.waiting.pop_front() else { return };

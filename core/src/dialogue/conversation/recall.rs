@@ -3,6 +3,7 @@
 
 use super::{Conversation, Errand};
 use crate::backend::{ChatMessage, Role};
+use crate::memory::answering::answer;
 use crate::memory::calendar::Day;
 use crate::memory::keeping::is_due;
 use crate::memory::recollection::{Open, Recollection};
@@ -21,13 +22,19 @@ pub(super) struct Mind {
     today: Option<Day>,
     digest: String,
     budget_chars: usize,
+    answers: bool,
 }
 
+/// Why a turn was answered as it was, where a fact was the answer: `turns.reason` in SQL.
+pub(super) const REMEMBERED: &str = "remembered";
+
 impl Conversation {
-    /// Callers have a past: what is told of it may take so many characters of the prompt.
-    pub fn give_memory(&mut self, today: Day, budget_chars: usize) {
+    /// Callers have a past: what is told of it may take so many characters of the prompt; `answers`: what a fact answers by
+    /// itself is answered with it.
+    pub fn give_memory(&mut self, today: Day, budget_chars: usize, answers: bool) {
         self.mind.today = Some(today);
         self.mind.budget_chars = budget_chars;
+        self.mind.answers = answers;
     }
 
     /// What is known of the caller.
@@ -49,7 +56,7 @@ impl Conversation {
     /// The caller is known: the model reads it at once, so that no turn waits for that.
     pub(super) fn remember(&mut self, at: CallTime, recollection: Recollection) {
         let Some(today) = self.mind.today else { return };
-        self.mind.digest = recollection.digest(today, self.mind.budget_chars);
+        self.mind.digest = recollection.digest(today, &self.persona.name, self.mind.budget_chars);
         self.mind.recollection = recollection;
         self.raise_promises(at, today);
         if self.reply.is_none() {
@@ -64,7 +71,7 @@ impl Conversation {
             .recollection
             .open
             .iter()
-            .filter(|open| is_due(open, today))
+            .filter(|open| is_due(open, today) && open.is_of(&self.persona.name))
             .take(PROMISES_RAISED)
             .cloned()
             .collect();
@@ -86,6 +93,23 @@ impl Conversation {
             }
             _ => prompt.clone(),
         }
+    }
+
+    /// A question that a remembered fact answers by itself needs no model. `false`: the model is to be asked.
+    pub(super) fn answer_from_memory(&mut self, at: CallTime) -> bool {
+        let Some(today) = self.mind.today.filter(|_| self.mind.answers) else { return false };
+        let Some(reply) = self.reply.as_ref().filter(|reply| reply.is_plain_answer()) else { return false };
+        let asked = reply.draft.as_deref().or_else(|| self.caller_words()).unwrap_or_default();
+        let Some(words) = answer(asked, &self.mind.recollection.facts, today) else { return false };
+        let Some(reply) = &mut self.reply else { return false };
+        reply.from_memory = true;
+        if reply.draft.is_none() {
+            reply.reason = REMEMBERED;
+        }
+        reply.take(at, &words);
+        reply.finish_text();
+        self.pump(at);
+        true
     }
 
     /// Puts what came to mind before the caller's last words.

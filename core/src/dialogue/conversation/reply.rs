@@ -10,6 +10,7 @@ use duologue_signaling::event::{Event, FloorState, LatencyParts};
 use super::express::Expressions;
 use super::initiative::Waiting;
 use super::manner::{manage, manner};
+use super::recall::REMEMBERED;
 use super::searching::{Searched, go_on};
 use super::sources::Quoted;
 use super::{Conversation, Effect};
@@ -52,6 +53,8 @@ pub(super) struct Reply {
     pub quoted: Quoted,
     /// The model may be asked once more, if it breaks off before its first word; never for fixed words.
     pub once_more: bool,
+    /// A remembered fact is the answer; no model was asked.
+    pub from_memory: bool,
     /// The text, and how far each word of it has come.
     pub ledger: Ledger,
     cutter: ClauseCutter,
@@ -98,6 +101,7 @@ impl Reply {
             searched: None,
             quoted: Quoted::default(),
             once_more: false,
+            from_memory: false,
             ledger: Ledger::default(),
             cutter: ClauseCutter::new(ClauseLimits::default()),
             waiting: VecDeque::new(),
@@ -123,11 +127,19 @@ impl Reply {
         fixed.then(|| Owed::Words { reason: self.reason, words: words(), hang_up: self.hang_up })
     }
 
+    /// The usual answer to what the caller said, of which nothing is there yet.
+    pub fn is_plain_answer(&self) -> bool {
+        self.action == Action::Respond
+            && self.manner.is_none()
+            && self.errand.is_none()
+            && self.ledger.text().is_empty()
+    }
+
     /// The draft is the answer.
     pub fn adopt(&mut self, verdict: &Verdict, latency: LatencyParts) {
         let LatencyParts { speech_end_ms, turn_end_ms, asr_ms, judge_ms, .. } = latency;
         self.draft = None;
-        (self.action, self.reason) = (verdict.action, verdict.reason);
+        (self.action, self.reason) = (verdict.action, if self.from_memory { REMEMBERED } else { verdict.reason });
         self.latency = LatencyParts { speech_end_ms, turn_end_ms, asr_ms, judge_ms, ..self.latency };
     }
 

@@ -142,6 +142,9 @@ impl Conversation {
 
     /// Has the model answer the caller's turn: now, or as soon as it is known what the answer may rest on.
     pub(super) fn ask_model(&mut self, at: CallTime) {
+        if self.answer_from_memory(at) {
+            return;
+        }
         let waits = self.waits_for_sources(at) || self.searching.is_some();
         let Some(mut reply) = self.reply.take() else { return };
         self.quote_files(&mut reply);

@@ -6,7 +6,7 @@ use rsipstack::sip::{HostWithPort, Transport, Uri};
 use rsipstack::transport::SipAddr;
 
 use super::phones::Reach;
-use super::target::{Target, TargetFault, Trunk, USUAL_PORT};
+use super::target::{Target, TargetFault, Trunk, Way};
 use super::{Exchange, NotDialled};
 
 /// Whom the server may call.
@@ -17,18 +17,23 @@ pub(super) enum Allowed<'a> {
 }
 
 /// How a call gets there.
-pub(super) struct Way<'a> {
+pub(super) struct Route<'a> {
     pub callee: Uri,
     /// As memory names whom it knows.
     pub name: String,
     pub trunk: Option<&'a Trunk>,
+    /// To whom it is sent first.
+    pub hop: Target,
     pub there: SocketAddr,
-    pub transport: Transport,
+    /// Whether a connection may have to be made; a registered telephone has made its own.
+    pub connects: bool,
+    /// The callee's address wants TLS on every hop.
+    pub sips: bool,
 }
 
-impl Way<'_> {
+impl Route<'_> {
     pub fn address(&self) -> SipAddr {
-        SipAddr::new(self.transport, HostWithPort::from(self.there))
+        SipAddr::new(self.hop.way.transport(), HostWithPort::from(self.there))
     }
 }
 
@@ -54,23 +59,30 @@ impl Exchange {
     fn is_ours(&self, target: &Target) -> bool {
         let ip = target.host.trim_matches(['[', ']']).parse::<IpAddr>();
         let ours = |ip: IpAddr| ip == self.settings.listen.ip() || self.here(ip) == ip;
-        target.port.unwrap_or(USUAL_PORT) == self.address.port() && ip.is_ok_and(ours)
+        target.place().1 == self.port(target.way.transport()) && ip.is_ok_and(ours)
     }
 
-    pub(super) async fn way<'a>(&self, allowed: Allowed<'a>) -> Result<Way<'a>, NotDialled> {
+    pub(super) async fn route<'a>(&self, allowed: Allowed<'a>) -> Result<Route<'a>, NotDialled> {
         match allowed {
             Allowed::Phone(name) => {
                 let (uri, reach) = self.phones.reach(&name).ok_or_else(|| NotDialled::NotRegistered(name.clone()))?;
                 let callee = Uri::try_from(uri.as_str()).map_err(|_| TargetFault::Form(uri))?;
                 let Reach { at, transport, .. } = reach;
-                Ok(Way { callee, name, trunk: None, there: at, transport })
+                let way = match transport {
+                    Transport::Tls => Way::Tls,
+                    Transport::Tcp => Way::Tcp,
+                    _ => Way::Udp,
+                };
+                let host = HostWithPort::from(at).host.to_string();
+                let hop = Target { user: name.clone(), host, port: Some(at.port()), way, sips: false };
+                Ok(Route { callee, name, trunk: None, hop, there: at, connects: false, sips: false })
             }
             Allowed::Address(target, trunk) => {
-                let hop = trunk.map_or(&target, |trunk| &trunk.ours);
-                let there = self.find(hop).await?;
-                let transport = if hop.tcp { Transport::Tcp } else { Transport::Udp };
+                let hop = trunk.map_or(&target, |trunk| &trunk.ours).clone();
+                let there = self.find(&hop).await?;
                 let callee = target.uri().map_err(|_| TargetFault::Form(target.to_string()))?;
-                Ok(Way { callee, name: target.name(), trunk, there, transport })
+                let (name, sips) = (target.name(), target.sips);
+                Ok(Route { callee, name, trunk, hop, there, connects: true, sips })
             }
         }
     }
