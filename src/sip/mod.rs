@@ -53,7 +53,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::call::registry::Registry;
-use crate::config::{Secret, SecretError, Sip};
+use crate::config::{SecretError, Sip};
 use connections::{Connections, Door};
 use datagrams::Datagrams;
 pub use dial::{Dialler, NotDialled};
@@ -178,7 +178,7 @@ impl SipSettings {
         };
         let guard = Guard::new(sip.passwords()?, sip.digests.clone());
         let phones = sip.phone_passwords()?;
-        let names = phone_names(&guard, &phones)?;
+        let names = phones::names(&guard, &phones)?;
         Ok(Some(Self {
             listen,
             tls: sip.tls_listen.zip(tls::server(sip)?),
@@ -205,19 +205,6 @@ impl SipSettings {
             answer: Duration::from_secs(u64::from(sip.answer_s)),
         }))
     }
-}
-
-/// The names of telephones; each stands in addresses, and there is one password for it.
-fn phone_names(guard: &Guard, phones: &[(String, Secret)]) -> Result<Vec<String>, SipError> {
-    let mut names: Vec<String> = Vec::with_capacity(phones.len());
-    for (name, _) in phones {
-        let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "+-._".contains(c));
-        if !plain || guard.has(name) || names.contains(name) {
-            return Err(SipError::Phone(name.clone()));
-        }
-        names.push(name.clone());
-    }
-    Ok(names)
 }
 
 /// What has come so far, and was no call.

@@ -12,11 +12,12 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::flood::Floods;
-use super::guard::Unproved;
+use super::guard::{Guard, Unproved};
 use super::offers::cseq;
 use super::request::{came_from, header, source};
 use super::target::USUAL_PORT;
-use super::{Exchange, answer};
+use super::{Exchange, SipError, answer};
+use crate::config::Secret;
 
 /// Wrong passwords that one address may show within a minute: a telephone with an old one tries twice or so.
 const WRONG_A_MINUTE: u32 = 10;
@@ -57,6 +58,19 @@ pub struct ContactShown {
     /// What is left of it, seconds.
     pub expires_s: u64,
     pub user_agent: String,
+}
+
+/// The names of telephones; each stands in addresses, and there is one password for it.
+pub(super) fn names(guard: &Guard, phones: &[(String, Secret)]) -> Result<Vec<String>, SipError> {
+    let mut names: Vec<String> = Vec::with_capacity(phones.len());
+    for (name, _) in phones {
+        let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "+-._".contains(c));
+        if !plain || guard.has(name) || names.contains(name) {
+            return Err(SipError::Phone(name.clone()));
+        }
+        names.push(name.clone());
+    }
+    Ok(names)
 }
 
 impl Phones {
