@@ -274,8 +274,7 @@ async fn what_i_did_yesterday_is_known_after_a_restart_and_to_nobody_else() {
     let known = call(&server, Some("ada"), "What did I do yesterday?").await;
     assert_eq!(known, "Yesterday you went to the lighthouse with your sister.", "in the very next call");
     // More than that is the model's to answer, which has the fact in its prompt.
-    let known =
-        call(&server, Some("ada"), "Tell me what it is that I did do, or where did I do yesterday's walk?").await;
+    let known = call(&server, Some("ada"), "So what did I do yesterday, and was it nice?").await;
     assert!(known.contains("went to the lighthouse with their sister"), "by the model: {known}");
     server.stop().await;
 
