@@ -4,7 +4,8 @@
 //! make one up where the fact stands in the prompt. Only a turn that is nothing but such a question is answered here.
 
 use super::calendar::{Day, Towards, find_day};
-use super::recollection::Known;
+use super::past::is_past;
+use super::recollection::{Known, capital};
 
 /// Words that a question may begin with, and that change nothing about it.
 const BEFORE: &[&str] =
@@ -82,7 +83,6 @@ const DAYS: &[(&str, bool)] = &[
 const WAYS: &[&str] = &[
     "went",
     "walked",
-    "walk",
     "drove",
     "flew",
     "rode",
@@ -138,15 +138,7 @@ fn of_a_day(question: &str, facts: &[Known], today: Day, said: &[&str]) -> Optio
     if range != (0..named.len()) {
         return None;
     }
-    let of_day = |fact: &Known| {
-        let (on, event) = fact.line.split_once(": ")?;
-        (Day::parse(on)? == day).then(|| event.to_owned())
-    };
-    // What others did begins with who they are; what the caller did begins with what was done.
-    let mut events: Vec<String> = facts.iter().filter_map(of_day).collect();
-    if *way {
-        events.retain(|event| event.split(' ').next().is_some_and(|verb| WAYS.contains(&verb)));
-    }
+    let mut events: Vec<&str> = facts.iter().filter_map(|fact| done_on(&fact.line, day, *way)).collect();
     events.truncate(MOST);
     // The newest facts come first; a day is told from its beginning.
     let told: Vec<String> = events.iter().rev().map(|event| to_the_caller(event)).collect();
@@ -155,6 +147,13 @@ fn of_a_day(question: &str, facts: &[Known], today: Day, said: &[&str]) -> Optio
         |low: &str| said.iter().find(|word| word.to_lowercase() == low).map_or(low.to_owned(), |word| (*word).into());
     let when = capital(&named.iter().map(|low| spelt(low)).collect::<Vec<String>>().join(" "));
     Some(format!("{when} you {}.", listed(&told)?))
+}
+
+/// What the caller did on the day, where the line is about that. What others did begins with who they are, and a plan is no past.
+fn done_on(line: &str, day: Day, way: bool) -> Option<&str> {
+    let (on, event) = line.split_once(": ")?;
+    let verb = event.split(' ').next()?;
+    (Day::parse(on)? == day && is_past(verb) && (!way || WAYS.contains(&verb))).then_some(event)
 }
 
 /// "went to the lake with their sister" is told to whose sister it is.
@@ -177,11 +176,6 @@ fn listed(parts: &[&str]) -> Option<String> {
     }
 }
 
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,6 +190,8 @@ mod tests {
             "2026-11-25: had soup with their sister",
             "2026-11-25: went to the lighthouse",
             "2026-11-20: was ill",
+            "2026-11-25: sister went to Leeds",
+            "2026-11-25: fly to Oslo",
         ]
         .map(|line| Known { id: 1, line: line.into(), identity: true })
         .into()

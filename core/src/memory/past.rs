@@ -21,6 +21,11 @@ const CLIPPED: &[&str] = &[
     "clean", "travel", "return", "drop", "listen", "move",
 ];
 
+/// Does this word tell of what has been done?
+pub(super) fn is_past(verb: &str) -> bool {
+    PASTS.contains(&verb) || (verb.len() > 3 && verb.ends_with("ed"))
+}
+
 /// The event that a clause tells: `rest` are the words after the subject, the day may stand anywhere in the clause.
 pub(super) fn past(subject: &str, rest: &[Word], clause: &Clause, today: Day) -> Option<Fact> {
     let low: Vec<&str> = rest.iter().map(|word| word.low.as_str()).collect();
@@ -28,7 +33,7 @@ pub(super) fn past(subject: &str, rest: &[Word], clause: &Clause, today: Day) ->
     let verb =
         low.iter().position(|word| !matches!(*word, "just" | "also" | "only" | "already" | "finally" | "even"))?;
     let clipped = CLIPPED.contains(&low[verb]);
-    let tells = clipped || PASTS.contains(&low[verb]) || (low[verb].len() > 3 && low[verb].ends_with("ed")) || was;
+    let tells = clipped || is_past(low[verb]) || was;
     if !tells || low.iter().any(|word| matches!(*word, "not" | "never" | "didn't" | "wasn't")) {
         return None;
     }
