@@ -106,10 +106,11 @@ impl Ledger {
         let before = self.heard;
         while self.heard < self.hearable.unwrap_or(usize::MAX)
             && let Some(mark) = self.marks.get_mut(self.heard)
-            && let Some((_, line)) = mark.sent
+            && let Some((left, line)) = mark.sent
             && ear.moment(line) <= at
         {
-            mark.heard = Some((ear.moment(line), ear.evidence(at)));
+            // A frame that left late, to a client that plays at once, is due at the ear before it left.
+            mark.heard = Some((ear.moment(line).max(left), ear.evidence(at)));
             self.heard += 1;
         }
         // A report may have moved the clock back between two words; what is told never goes back.
@@ -317,6 +318,19 @@ mod tests {
         send(&mut ledger, &mut ear, 9);
         ledger.hear(ms(2_000), &ear);
         assert_eq!(ledger.heard(), "We open at ten, always.");
+    }
+
+    #[test]
+    fn what_left_late_was_not_heard_before_it_left() {
+        let mut ledger = ledger();
+        let mut ear = FarEar::new(FarEarSettings { buffer_ms: 0 });
+        for (n, at) in [100, 175].into_iter().enumerate() {
+            ledger.send(ms(at), ear.line(), (n as u64 + 1) * FRAME);
+            ear.left(ms(at));
+        }
+        assert!(ledger.hear(ms(180), &ear));
+        let first = &ledger.words()[0];
+        assert_eq!((first.sent, first.heard.map(|(at, _)| at)), (Some(ms(175)), Some(ms(175))));
     }
 
     #[test]
