@@ -15,7 +15,7 @@ use duologue::memory::meaning::nearest;
 use duologue::memory::recollection::Relation;
 use duologue::memory::{CALLER, Fact, Gleanings, Predicate, Wish, glean};
 use duologue::serve::Server;
-use duologue::store::{AskedBy, Store, correct_fact, erase, forget_fact};
+use duologue::store::{AskedBy, Note, Store, correct_fact, erase, forget_fact, note};
 use duologue_signaling::event::Event;
 use house::config;
 use house::typed::typed_call;
@@ -157,6 +157,8 @@ async fn an_erased_caller_leaves_a_count_and_no_word() {
     entries.extend(said("two", 1, "Yesterday I went to the harbour."));
     entries.push(closed("one", 5_000));
     let store = kept(&path, entries).await;
+    let zeppelins = Note { call: "one".into(), at_ms: None, text: "Zeppelins again.".into(), by: "Grace".into() };
+    note(&path, &zeppelins).await.expect("noted");
     let erased = erase(&path, folder.path(), "ada-of-the-browser", AskedBy::Operator)
         .await
         .expect("erased")

@@ -103,6 +103,12 @@ async fn a_reviewer_finds_a_call_hears_it_and_asks_about_it() {
         rows(&database, "SELECT label, labelled_by FROM reviewed WHERE label IS NOT NULL").await,
         ["silence|Ada"]
     );
+    assert_eq!(seen["note"], "<i>Slow</i> here. Ada");
+    assert_eq!(
+        rows(&database, "SELECT text, by, at_ms BETWEEN 0 AND 60000 FROM notes").await,
+        ["<i>Slow</i> here.|Ada|1"],
+        "the other was taken away"
+    );
     assert!(seen["refusal"].as_str().is_some_and(|words| words.contains("DELETE")), "{seen}");
     house.server.stop().await;
 }

@@ -12,7 +12,7 @@ use duologue::memory::Predicate;
 use duologue::recording::{OggFile, file_of, length_of, page_hashes, read};
 use duologue::redaction::{RedactFault, take_out};
 use duologue::review::{Limits, SAID, ask, ask_with, match_all};
-use duologue::store::{AskedBy, Redacted, Span, Store};
+use duologue::store::{AskedBy, Note, Redacted, Span, Store, note};
 use duologue_signaling::event::Event;
 use serde_json::json;
 
@@ -76,6 +76,11 @@ async fn no_byte_of_the_span_is_left_and_the_rest_stays() {
     let file = folder.path().join("one.ogg");
     let pages = page_hashes(&std::fs::read(&file).expect("readable")).expect("pages");
 
+    for (at_ms, text) in [(2_000, "He says forty xylophones."), (500, "A calm voice.")] {
+        let about = Note { call: "one".into(), at_ms: Some(at_ms), text: text.into(), by: "Ada".into() };
+        note(&path, &about).await.expect("noted");
+    }
+
     let gone = take_out(&path, folder.path(), &span(1_900, 3_000)).await.expect("taken out");
     assert_eq!(gone, Redacted { turns: 1, words: 4, facts: 1 });
     // The agent's words "xylophone" and "forty," left at 4.4 and 4.6 s.
@@ -95,6 +100,8 @@ async fn no_byte_of_the_span_is_left_and_the_rest_stays() {
     assert_eq!(texts, ["Good morning to the lighthouse.", "[redacted]", answer]);
     assert_eq!(call.turns[2].heard.as_deref(), Some(answer));
     let rows = |sql: &'static str| ask(&path, sql, Limits::default());
+    let noted = rows("SELECT text FROM notes ORDER BY at_ms").await.expect("rows").rows;
+    assert_eq!(json!(noted), json!([["A calm voice."], ["[redacted]"]]));
     let kept =
         rows("SELECT type, json ->> 'turn', json ->> 'stable' FROM events WHERE type = 'partial'").await.expect("rows");
     assert_eq!(kept.rows[0], [json!("partial"), json!(3), json!(2)], "its numbers stay");

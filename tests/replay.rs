@@ -134,6 +134,8 @@ async fn a_journal_goes_with_the_callers_wish_and_is_not_begun_without_a_recordi
     let row = stage.store.reader().journal(&phone.call).await.expect("readable").expect("a row");
     assert_eq!((row.removed_why.as_deref(), row.bytes), (Some("opt-out"), None));
     gone(&path).await;
+    assert!(asked_for(&stage, &phone.call).contains("taken away with its recording (opt-out"));
+    assert!(asked_for(&stage, "nothing-of-ours").contains("there is no call nothing-of-ours"));
 
     let stage = recorded_stage("Good evening.", &[], Consent::Silent).await;
     let unrecorded = Asked { recorded: false, persona: Some("porter"), ..Asked::default() };
@@ -143,6 +145,22 @@ async fn a_journal_goes_with_the_callers_wish_and_is_not_begun_without_a_recordi
     stage.registry.shut_down().await;
     assert!(!stage.folder.path().join(journal_of(&phone.call)).exists());
     assert_eq!(stage.store.reader().journal(&phone.call).await.expect("readable"), None);
+    assert!(asked_for(&stage, &phone.call).contains("no input journal was kept"));
+}
+
+/// What `duologue replay` says where it cannot.
+fn asked_for(stage: &Stage, call: &str) -> String {
+    let folder = stage.folder.path().display();
+    let config = format!("[store]\npath = \"{folder}/calls.db\"\n[recording]\ndir = \"{folder}\"\n");
+    let file = stage.folder.path().join("replay.toml");
+    std::fs::write(&file, config).expect("written");
+    let replay = std::process::Command::new(env!("CARGO_BIN_EXE_duologue"))
+        .args(["replay", call, "--config"])
+        .arg(&file)
+        .output()
+        .expect("runs");
+    assert!(!replay.status.success());
+    String::from_utf8(replay.stderr).expect("UTF-8")
 }
 
 /// The thread that writes takes it away by itself.

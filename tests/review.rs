@@ -10,6 +10,8 @@ use common::morning::a_morning;
 use common::place;
 use duologue::review::{AskFault, Limits, QUERIES, ask};
 use duologue::store::Store;
+use house::rows::rows;
+use house::typed::typed_call;
 use house::{House, config};
 use reqwest::{Client, StatusCode, header};
 use serde_json::{Value, json};
@@ -233,5 +235,34 @@ async fn nothing_that_was_said_can_run_on_a_page_of_ours() {
     let shown = client.get(format!("{}/v1/calls/{id}", house.url)).send().await.expect("an answer");
     assert!(shown.headers()[header::CONTENT_TYPE].to_str().is_ok_and(|kind| kind.starts_with("application/json")));
     assert!(shown.text().await.expect("a body").contains("evil.example"), "it is told as it was said");
+    house.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_stays_with_its_call_until_it_is_taken_away() {
+    let house = House::scripted().await;
+    typed_call(&house.server, "?caller=Ada", &["Is breakfast included?"]).await;
+    let database = house.database();
+    let (call,): (String,) = rows(&house, "SELECT id FROM calls").await.remove(0);
+    let client = Client::new();
+    let notes = format!("{}/v1/calls/{call}/notes", house.url);
+    let written = |url: String, note: Value| client.post(url).json(&note).send();
+    let kept = written(notes.clone(), json!({"text": " Slow here. ", "by": "Ada", "at_ms": 40})).await.expect("an answer");
+    assert_eq!(kept.status(), StatusCode::CREATED);
+    let number = kept.json::<Value>().await.expect("JSON")["id"].as_i64().expect("a number");
+    for (url, note, problem) in [
+        (notes.clone(), json!({"text": "Late.", "by": "Ada", "at_ms": 3_600_000}), "bad-moment"),
+        (notes.clone(), json!({"text": "  ", "by": "Ada"}), "bad-text"),
+        (notes.clone(), json!({"text": "Who?", "by": ""}), "bad-text"),
+        (format!("{}/v1/calls/none/notes", house.url), json!({"text": "Late.", "by": "Ada"}), "no-such-call"),
+    ] {
+        let refused = written(url, note).await.expect("an answer").text().await.expect("a problem");
+        assert!(refused.contains(problem), "{refused}");
+    }
+    let told = ask(&database, "SELECT at_ms, text, by FROM notes", Limits::default()).await.expect("rows").rows;
+    assert_eq!(json!(told), json!([[40, "Slow here.", "Ada"]]));
+    let away = || client.delete(format!("{notes}/{number}")).send();
+    assert_eq!(away().await.expect("an answer").status(), StatusCode::NO_CONTENT);
+    assert_eq!(away().await.expect("an answer").status(), StatusCode::NOT_FOUND);
     house.server.stop().await;
 }

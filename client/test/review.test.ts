@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { barsOf } from "../src/review/chart.js";
 import { counted, listed } from "../src/review/list.js";
-import { decisionOf, inOrder, likelihoods, turnAt, turnOf } from "../src/review/script.js";
+import { decisionOf, inOrder, likelihoods, noteOf, turnAt, turnOf } from "../src/review/script.js";
 import { columns } from "../src/review/wave.js";
 
 const anything = { text: "", persona: "", ending: "", what: "" };
@@ -52,6 +52,19 @@ test("an answer with names and figures can be drawn, others cannot", () => {
   assert.deepEqual(barsOf(table), { title: "calls by persona", names: ["porter", "clinic"], values: [3, 5] });
   assert.equal(barsOf({ ...table, rows: [["porter", 3]] }), null);
   assert.equal(barsOf({ columns: ["a"], rows: [["x"], ["y"]], cut: false }), null);
+});
+
+test("bars are as tall as what counts, not as the number of a turn, and turns have names of their own", () => {
+  const columns = ["call", "turn", "response_ms", "slowest_step"];
+  const rows = [["01a21ace-2dd9-71b1-86ad-ec98084541a5", 3, 7760, "first token"], ["01a21ace-2dd9-71b1-86ad-ec98084541a5", 7, 3263, "asr"]];
+  assert.deepEqual(barsOf({ columns, rows, cut: false }), { title: "response_ms by call and turn", names: ["…4541a5 3", "…4541a5 7"], values: [7760, 3263] });
+  assert.equal(barsOf({ columns: ["call", "at_utc_ms"], rows: [["a", 1], ["b", 2]], cut: false }), null);
+});
+
+test("a note stands at its moment, and one about the whole call before its first word", () => {
+  const turn = turnOf({ turn: 1, speaker: "caller", started_ms: 0, ended_ms: 800, text: "When do you open?" });
+  const notes = [noteOf({ id: 1, at_ms: 500, text: "Slow here.", by: "Ada" }), noteOf({ id: 2, at_ms: null, text: "A good call.", by: "Ada" })];
+  assert.deepEqual(inOrder([turn], [], notes).map((item) => (item.kind === "note" ? item.words : item.kind)), ["A good call.", "turn", "Slow here."]);
 });
 
 test("the loudest of each stretch is what is drawn", () => {

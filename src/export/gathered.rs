@@ -25,6 +25,7 @@ const TABLES: &[(&str, &str)] = &[
         "labels",
         "SELECT labels.* FROM labels JOIN judgements ON judgements.id = judgement_id WHERE call = ?1 ORDER BY labels.id",
     ),
+    ("notes", "SELECT id, at_ms, text, by, at_utc_ms FROM notes WHERE call = ?1 ORDER BY at_ms, id"),
     ("events", "SELECT at_ms, type, json FROM events WHERE call = ?1 ORDER BY at_ms, id"),
     (
         "facts",

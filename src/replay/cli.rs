@@ -12,6 +12,7 @@ use super::settings::apply;
 use super::{into, journal_of};
 use crate::config::Config;
 use crate::dialogue::persona::Persona;
+use crate::store::{JournalView, Reader};
 
 /// A call again, in virtual time, from its journal
 #[derive(clap::Args, Debug)]
@@ -41,6 +42,9 @@ pub struct ReplayArguments {
 /// When there is no such journal, it is damaged, or something cannot be set.
 pub async fn run(config: &Config, arguments: ReplayArguments) -> anyhow::Result<ExitCode> {
     let path = place(config, &arguments.call);
+    if !path.is_file() {
+        anyhow::bail!(why_missing(config, &arguments.call).await);
+    }
     let keys = config.recording.shelf()?.keys;
     let opened = open(&path, &keys)?;
     let journal = opened.journal.clone();
@@ -77,6 +81,30 @@ pub async fn run(config: &Config, arguments: ReplayArguments) -> anyhow::Result<
 fn place(config: &Config, call: &str) -> PathBuf {
     let file = Path::new(call);
     if file.is_file() { file.to_path_buf() } else { config.recording.dir.join(journal_of(&call.to_owned())) }
+}
+
+/// What the database knows of a journal that is not there.
+async fn why_missing(config: &Config, call: &str) -> String {
+    let database = config.store.path.display();
+    let reader = Reader::of(&config.store.path);
+    match (reader.journal(call).await, reader.call(call).await) {
+        (Ok(Some(JournalView { removed_why: Some(why), .. })), _) => format!(
+            "the input journal of call {call} was taken away with its recording ({why}; tables journals, recordings, redactions in \
+             {database}): what is gone cannot be replayed"
+        ),
+        (Ok(Some(journal)), _) => format!(
+            "the input journal of call {call} is not in {}: it should be {}; set recording.dir to where it is",
+            config.recording.dir.display(),
+            journal.file
+        ),
+        (Ok(None), Ok(Some(_))) => format!(
+            "of call {call} no input journal was kept: it was not recorded, came by import, or journal.calls was \"off\""
+        ),
+        (Ok(None), Ok(None)) => {
+            format!("there is no call {call} in {database} and no such file; `duologue review run last-calls` shows the calls")
+        }
+        (Err(fault), _) | (_, Err(fault)) => format!("there is no file {call}, and what it could be is not known: {fault}"),
+    }
 }
 
 fn changed(journal: &Journal, arguments: &ReplayArguments) -> anyhow::Result<duologue_core::replay::Head> {

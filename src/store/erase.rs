@@ -45,6 +45,7 @@ const STEPS: &[&str] = &[
     "DELETE FROM call_summaries WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
     "DELETE FROM facts WHERE caller_id = ?1",
     "DELETE FROM judgements WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
+    "DELETE FROM notes WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
     "DELETE FROM retrievals WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
     "DELETE FROM searches WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
     "DELETE FROM blocks WHERE caller_id = ?1",

@@ -91,6 +91,7 @@ const STEPS: &[&str] = &[
                           OR at_ms >= ?3 AND ?2 <> '[]')",
     "UPDATE labels SET reason = '' WHERE judgement_id IN
          (SELECT id FROM judgements WHERE call = ?1 AND turn IN (SELECT value FROM json_each(?2)))",
+    "UPDATE notes SET text = '[redacted]' WHERE call = ?1 AND at_ms BETWEEN ?3 AND ?4",
     "DELETE FROM retrievals WHERE call = ?1
          AND (turn IN (SELECT value FROM json_each(?2)) OR caller_turn IN (SELECT value FROM json_each(?2)))",
     "DELETE FROM searches WHERE call = ?1

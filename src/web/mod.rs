@@ -8,6 +8,7 @@ mod events;
 mod export;
 mod health;
 mod ice;
+mod notes;
 mod outward;
 mod page;
 mod passes;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, Method, header};
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::call::registry::Registry;
@@ -117,6 +118,8 @@ fn reviewing(web: &Web) -> Router<Web> {
         .route("/v1/calls/{id}/recording", get(recordings::play).delete(recordings::remove).fallback(refusal::method))
         .route("/v1/calls/{id}/recording/peaks", get(recordings::peaks).fallback(refusal::method))
         .route("/v1/calls/{id}/export", get(export::export).fallback(refusal::method))
+        .route("/v1/calls/{id}/notes", post(notes::write).fallback(refusal::method))
+        .route("/v1/calls/{id}/notes/{note}", delete(notes::remove).fallback(refusal::method))
         .route("/v1/calls/{id}/redactions", post(export::redact).fallback(refusal::method))
         .route("/v1/phones", get(telephone::phones).fallback(refusal::method))
         .route("/v1/sql", post(review::sql).fallback(refusal::method))

@@ -114,7 +114,7 @@ pub struct Word {
 }
 
 /// Longest name and longest sentence of a reviewer's, characters.
-const BY_MAX_CHARS: usize = 60;
+pub(super) const BY_MAX_CHARS: usize = 60;
 const REASON_MAX_CHARS: usize = 500;
 
 /// A reviewer's word on a judgement: what the judge is trained on.

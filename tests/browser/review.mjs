@@ -48,6 +48,20 @@ export async function review(options) {
     await last.locator(".verdict select").selectOption("silence");
     await waitFor(page, "the label to be kept", () => [...document.querySelectorAll(".verdict .dim")].some((e) => e.innerText === "kept"), null, options.wait_ms);
 
+    // A note about the moment that is heard, by the same reviewer, and one that goes again.
+    await page.locator("#note-text").fill("<i>Slow</i> here.");
+    await page.locator("#note-keep").press("Enter");
+    await waitFor(page, "the note", () => document.querySelector("#script .note .said") !== null, null, options.wait_ms);
+    const note = await text(page, "#script .note .said");
+    if ((await page.locator("#script i").count()) > 0) throw new Error("a reviewer's words became markup");
+    await page.locator("#note-text").fill("Never mind.");
+    await page.locator("#note-moment").uncheck();
+    await page.locator("#note-keep").press("Enter");
+    await waitFor(page, "two notes", () => document.querySelectorAll("#script .note").length === 2, null, options.wait_ms);
+    await shot(page, options.out, "review-notes", { width: 1200 });
+    await page.locator("#script .note", { hasText: "Never mind." }).locator(".away").press("Enter");
+    await waitFor(page, "one note", () => document.querySelectorAll("#script .note").length === 1, null, options.wait_ms);
+
     await page.locator("#to-ask").press("Enter");
     await waitFor(page, "questions", () => document.querySelectorAll("#question-name option").length > 20, null, options.wait_ms);
     await page.locator("#question-name").selectOption("endings");
@@ -62,7 +76,7 @@ export async function review(options) {
     await waitFor(page, "the refusal", () => !document.getElementById("problem").hidden, null, options.wait_ms);
     const refusal = await text(page, "#problem");
     if (faults.length > 0) throw new Error(`the page had faults: ${faults.join("; ")}`);
-    return { all, script, now, answer, refusal, faults };
+    return { all, script, now, note, answer, refusal, faults };
   } finally {
     await close();
   }

@@ -73,6 +73,17 @@ export async function label(judgement: number, action: string, by: string): Prom
   await request(`/v1/judgements/${judgement}/label`, { method: "POST", headers, body: JSON.stringify({ action, by }) });
 }
 
+/** Writes a note down; `at_ms` is a moment of the call, null the whole of it. */
+export async function writeNote(call: string, text: string, by: string, at_ms: number | null): Promise<void> {
+  const headers = { "content-type": "application/json" };
+  const body = JSON.stringify(at_ms === null ? { text, by } : { text, by, at_ms });
+  await request(`/v1/calls/${encodeURIComponent(call)}/notes`, { method: "POST", headers, body });
+}
+
+export async function removeNote(call: string, id: number): Promise<void> {
+  await request(`/v1/calls/${encodeURIComponent(call)}/notes/${id}`, { method: "DELETE" });
+}
+
 /** How loud both sides were, 0 to 255, so many times a second. */
 export interface Peaks {
   per_second: number;

@@ -6,8 +6,9 @@ import { byId, clock, el } from "../view/dom.js";
 import { likeliest, reasonInWords } from "../view/mind.js";
 import { Refused } from "../microphone.js";
 import { label, peaks, type Row, rows, sound } from "./api.js";
+import { NoteForm, noteLine, reviewer } from "./notes.js";
 import { inks, penOf } from "./chart.js";
-import { type Decision, decisionOf, inOrder, type Item, legal, type Trouble, type Turn, turnAt, turnOf } from "./script.js";
+import { type Decision, decisionOf, inOrder, type Item, legal, noteOf, type Trouble, type Turn, turnAt, turnOf } from "./script.js";
 import { WaveView } from "./wave.js";
 
 /** Events that are shown at most: an hour of partials is no reading. */
@@ -36,6 +37,11 @@ export class CallView {
   /** Calls that were opened: what comes for an older one is not shown. */
   #opened = 0;
 
+  readonly #notes = new NoteForm(
+    () => (this.#sound.src === "" ? null : Math.round(this.#started_ms + this.#sound.currentTime * 1000)),
+    (call) => this.show(call),
+  );
+
   constructor() {
     this.#sound.addEventListener("timeupdate", () => this.#follow());
   }
@@ -52,16 +58,19 @@ export class CallView {
     const decisions = (await rows(DECISIONS, [call])).map(decisionOf);
     const events = await rows(`SELECT at_ms, type, json FROM events WHERE call = ?1 ORDER BY at_ms, id LIMIT ${EVENTS_MOST}`, [call]);
     const line = await rows("SELECT at_ms, packets_expected, packets_lost, rtt_ms FROM downlink_stats WHERE call = ?1 AND packets_expected > 0", [call]);
+    const notes = (await rows("SELECT * FROM notes WHERE call = ?1 ORDER BY id", [call])).map(noteOf);
     const [recording] = await rows("SELECT * FROM recordings WHERE call = ?1", [call]);
     if (opened !== this.#opened) return;
     this.#head(overview);
     this.#turns = turns;
     this.#lines.clear();
-    this.#script.replaceChildren(...inOrder(turns, decisions, troubles(events)).map((item) => this.#draw(item)));
+    this.#notes.about(call);
+    const items = inOrder(turns, decisions, [...troubles(events), ...notes]);
+    this.#script.replaceChildren(...items.map((item) => this.#draw(item, call)));
     const longest = Math.max(1500, ...turns.map((turn) => latencyOf(turn.latency)?.total_ms ?? 0));
     this.#script.style.setProperty("--scale-ms", String(longest));
     byId("events", HTMLOListElement).replaceChildren(
-      ...events.map((row) => el("li", "", `${clock(Number(row["at_ms"]))} ${String(row["json"])}`)),
+      ...events.map((row) => el("li", "", this.#when(Number(row["at_ms"])), ` ${String(row["json"])}`)),
     );
     strip(line, Number(overview["duration_s"] ?? 0) * 1000);
     await this.#sounds(call, recording, decisions, opened);
@@ -124,8 +133,11 @@ export class CallView {
     return made;
   }
 
-  #draw(item: Item): HTMLLIElement {
+  #draw(item: Item, call: string): HTMLLIElement {
     if (item.kind === "turn") return this.#turn(item);
+    if (item.kind === "note") {
+      return noteLine(item, item.about_ms === null ? null : this.#when(item.about_ms), () => this.#notes.remove(call, item.id));
+    }
     if (item.kind === "decision") return decision(item);
     return el("li", "line trouble", el("p", "said", item.words));
   }
@@ -187,13 +199,12 @@ function verdict(item: Decision): HTMLElement {
   told.role = "status";
   choice.addEventListener("change", () => {
     if (choice.value === "") return;
-    const by = sessionStorage.getItem("duologue.reviewer") ?? window.prompt("Who says so? (It stands beside the label.)", "") ?? "";
-    if (by.trim() === "") {
+    const by = reviewer();
+    if (by === null) {
       choice.value = item.label;
       return;
     }
-    sessionStorage.setItem("duologue.reviewer", by.trim());
-    label(item.id, choice.value, by.trim()).then(
+    label(item.id, choice.value, by).then(
       () => {
         told.textContent = "kept";
       },

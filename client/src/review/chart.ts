@@ -1,6 +1,6 @@
 // What can be drawn of an answer: bars, where it has names and figures. Pure but for the pen.
 
-import type { Table } from "./api.js";
+import type { Cell, Table } from "./api.js";
 
 export interface Bars {
   title: string;
@@ -11,19 +11,32 @@ export interface Bars {
 /** More bars than this cannot be told apart. */
 const MOST = 40;
 
-/** The first column that names and the first that counts; null where there is no such pair, or a single row. */
+/** Columns whose numbers are names: how tall they are says nothing. */
+const NUMBERED = /^(id|n|turn|caller_turn|judgement|at_ms)$|_id$|_utc_ms$/;
+
+/**
+ * The first column that counts, and what names its bars: the first column of words, with the turn where the bars are turns, so that each
+ * has a name of its own. Null where there is no such pair, or a single row.
+ */
 export function barsOf(table: Table): Bars | null {
-  const column = (is: (value: unknown) => boolean) =>
-    table.columns.findIndex((_, n) => table.rows.some((row) => row[n] !== null) && table.rows.every((row) => row[n] === null || is(row[n])));
+  const column = (is: (value: unknown, name: string) => boolean) =>
+    table.columns.findIndex((name, n) => table.rows.some((row) => row[n] !== null) && table.rows.every((row) => row[n] === null || is(row[n], name)));
   const names = column((value) => typeof value === "string");
-  const values = column((value) => typeof value === "number" && value >= 0);
+  const values = column((value, name) => typeof value === "number" && value >= 0 && !NUMBERED.test(name));
   if (names < 0 || values < 0 || table.rows.length < 2) return null;
+  const turn = table.columns.indexOf("turn");
   const shown = table.rows.slice(0, MOST);
+  const name = (row: Cell[]) => (turn < 0 ? String(row[names] ?? "") : `${short(String(row[names] ?? ""))} ${String(row[turn] ?? "")}`);
   return {
-    title: `${table.columns[values] ?? ""} by ${table.columns[names] ?? ""}`,
-    names: shown.map((row) => String(row[names] ?? "")),
+    title: `${table.columns[values] ?? ""} by ${table.columns[names] ?? ""}${turn < 0 ? "" : " and turn"}`,
+    names: shown.map(name),
     values: shown.map((row) => Number(row[values] ?? 0)),
   };
+}
+
+/** The end of a call's name is what tells it from others of the same hour. */
+function short(name: string): string {
+  return name.length > 12 ? `…${name.slice(-6)}` : name;
 }
 
 export interface Inks {

@@ -44,7 +44,18 @@ export interface Trouble {
   words: string;
 }
 
-export type Item = Turn | Decision | Trouble;
+/** What a reviewer has to say. */
+export interface Note {
+  kind: "note";
+  id: number;
+  /** Null: about the whole call. */
+  about_ms: number | null;
+  at_ms: number;
+  words: string;
+  by: string;
+}
+
+export type Item = Turn | Decision | Trouble | Note;
 
 const text = (row: Row, name: string) => (row[name] === null || row[name] === undefined ? "" : String(row[name]));
 const number = (row: Row, name: string) => Number(row[name] ?? 0);
@@ -101,6 +112,12 @@ export function decisionOf(row: Row): Decision {
   };
 }
 
+export function noteOf(row: Row): Note {
+  const about_ms = typeof row["at_ms"] === "number" ? row["at_ms"] : null;
+  // What is about the whole call stands before its first word.
+  return { kind: "note", id: number(row, "id"), about_ms, at_ms: about_ms ?? -1, words: text(row, "text"), by: text(row, "by") };
+}
+
 /** What a judge may choose, by who held the floor. */
 const LEGAL: Record<string, readonly string[]> = {
   caller: ["listen", "backchannel", "interrupt"],
@@ -113,9 +130,9 @@ export function legal(moment: string): readonly string[] {
 }
 
 /** All of it in the order of the clock; a decision comes after the turn that it is about, before the answer. */
-export function inOrder(turns: Turn[], decisions: Decision[], troubles: Trouble[]): Item[] {
-  const rank = { turn: 0, decision: 1, trouble: 2 };
-  return [...turns, ...decisions, ...troubles].sort((a, b) => a.at_ms - b.at_ms || rank[a.kind] - rank[b.kind]);
+export function inOrder(turns: Turn[], decisions: Decision[], others: (Trouble | Note)[]): Item[] {
+  const rank = { turn: 0, decision: 1, trouble: 2, note: 3 };
+  return [...turns, ...decisions, ...others].sort((a, b) => a.at_ms - b.at_ms || rank[a.kind] - rank[b.kind]);
 }
 
 /** The turn that is heard at a moment of the call: the last that has begun and is not long over. */
