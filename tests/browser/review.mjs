@@ -53,7 +53,7 @@ export async function review(options) {
     await page.locator("#note-keep").press("Enter");
     await waitFor(page, "the note", () => document.querySelector("#script .note .said") !== null, null, options.wait_ms);
     const note = await text(page, "#script .note .said");
-    if ((await page.locator("#script i").count()) > 0) throw new Error("a reviewer's words became markup");
+    if ((await page.locator("#script .note i").count()) > 0) throw new Error("a reviewer's words became markup");
     await page.locator("#note-text").fill("Never mind.");
     await page.locator("#note-moment").uncheck();
     await page.locator("#note-keep").press("Enter");
