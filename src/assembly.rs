@@ -16,7 +16,7 @@ use crate::backend::scripted_asr::{Lines, ScriptedAsr};
 use crate::backend::scripted_voice::ScriptedVoice;
 use crate::backend::smart_turn::{SmartTurn, SmartTurnFault};
 use crate::backend::whisper::{Whisper, WhisperConfig, WhisperFault};
-use crate::backend::{Asr, AsrError, Embedder, Judge, Llm, LlmError, Tts, TtsError, TurnModel};
+use crate::backend::{Asr, AsrError, ChatRequest, Embedder, Judge, Llm, LlmError, Tts, TtsError, TurnModel};
 use crate::call::engines::Engines;
 use crate::config::{
     AsrBackend, Config, JudgeKind, LlmBackend, LlmLayout, ModelRef, SecretError, TtsBackend, TurnKind,
@@ -58,14 +58,19 @@ pub enum AssemblyError {
     Loading(String),
 }
 
-/// Loads everything that the configuration names and runs each engine once.
+/// More beginnings than these are not kept read: each takes some 12 MB of the small model's cache.
+const KEPT_MOST: usize = 8;
+
+/// Loads everything that the configuration names and runs each engine once. `beginnings`: how the chats of the personas begin, those
+/// that come first in the order in which they are likely to be needed.
 ///
 /// # Errors
 /// The first engine that cannot be had, with the way out.
-pub async fn assemble(config: &Config) -> Result<Engines, AssemblyError> {
+pub async fn assemble(config: &Config, mut beginnings: Vec<ChatRequest>) -> Result<Engines, AssemblyError> {
+    beginnings.truncate(KEPT_MOST);
     let library = Library::open(config.models.dir.clone())?;
     let pool = pool(config);
-    let llm = language_model(config, &library, &pool).await?;
+    let llm = language_model(config, &library, &pool, beginnings).await?;
     let asr = recogniser(config, &library, &pool).await?;
     let vad = match config.asr.backend {
         AsrBackend::Whisper => Some(voice_detector(&library)?),
@@ -268,7 +273,12 @@ fn script(model: &ModelRef) -> Result<Script, AssemblyError> {
     Script::parse(&text).map_err(|fault| AssemblyError::Script(fault.to_string()))
 }
 
-async fn language_model(config: &Config, library: &Library, pool: &Pool) -> Result<Arc<dyn Llm>, AssemblyError> {
+async fn language_model(
+    config: &Config,
+    library: &Library,
+    pool: &Pool,
+    beginnings: Vec<ChatRequest>,
+) -> Result<Arc<dyn Llm>, AssemblyError> {
     let llm = &config.llm;
     let patience = Patience {
         first_token: Duration::from_millis(u64::from(llm.first_token_timeout_ms)),
@@ -281,13 +291,14 @@ async fn language_model(config: &Config, library: &Library, pool: &Pool) -> Resu
             let file = file_of(library, &llm.model, "qwen2.5-0.5b").await?;
             let mut settings = WorkerSettings::new(file, model.clone());
             settings.threads = Some(llm_threads());
+            settings.keeps = beginnings.len() as u32;
             settings.transcript = match llm.layout {
                 LlmLayout::Auto => library.manifest().model(&model).is_ok_and(|known| known.transcript),
                 layout => layout == LlmLayout::Transcript,
             };
             let worker = LlmWorker::start(settings, patience)?;
             worker.ready().await?;
-            Arc::new(worker.in_pool(pool.clone(), llm_threads()))
+            Arc::new(worker.in_pool(pool.clone(), llm_threads()).keeping(beginnings))
         }
         LlmBackend::Ollama => Arc::new(OllamaLlm::new(&url, &model, patience)?),
         LlmBackend::Openai => {

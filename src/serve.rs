@@ -110,7 +110,7 @@ impl Server {
         let port = Port::bind(media_port(config)).await?;
         let (store, tracing) = traced(config, Store::open(&config.store.path).await?)?;
         let (store, hooks) = told(config, store)?;
-        let engines = assembly::assemble(config).await?;
+        let engines = assembly::assemble(config, cast::beginnings(&personas, &config.personas.default)).await?;
         let (knowledge, learner) = knowing::house(config, &store, engines.embedder.clone());
         let shelves = shelves(&config.personas.dir, personas.iter().map(AsRef::as_ref));
         let shelf = config.recording.shelf()?;

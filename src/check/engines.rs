@@ -89,7 +89,7 @@ pub(super) fn not_tried() -> Finding {
 
 /// Loads every engine and holds it to its contract.
 pub(super) async fn back_ends(config: &Config) -> Vec<Finding> {
-    let engines = match assembly::assemble(config).await {
+    let engines = match assembly::assemble(config, Vec::new()).await {
         Ok(engines) => engines,
         Err(error) => return vec![Finding::error("back ends", error)],
     };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::ServeError;
 use crate::audio::resample::Resampler;
 use crate::audio::{LINE_RATE, wav};
+use crate::backend::ChatRequest;
 use crate::dialogue::persona::Persona;
 use crate::knowledge::missing_folders;
 
@@ -68,4 +69,11 @@ fn recording(path: &Path) -> Result<Arc<[f32]>, String> {
     resampler.push(&mono, &mut line);
     resampler.flush(&mut line);
     Ok(line.into())
+}
+
+/// How their chats begin, the default's first. Who only echoes has none.
+pub fn beginnings(personas: &[Arc<Persona>], default: &str) -> Vec<ChatRequest> {
+    let mut talking: Vec<&Arc<Persona>> = personas.iter().filter(|persona| !persona.echo).collect();
+    talking.sort_by_key(|persona| persona.name != default);
+    talking.into_iter().map(|persona| persona.beginning()).collect()
 }

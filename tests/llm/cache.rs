@@ -2,11 +2,14 @@
 
 use std::pin::pin;
 
+use duologue::backend::llm::WorkerState;
 use duologue::backend::{ChatMessage, ChatRequest, Llm, Role};
 use futures_util::future::{Either, join_all, select};
 use serde_json::{Value, json};
 
 use super::hello;
+#[cfg(target_os = "linux")]
+use super::supervised::kill_the_listener_of;
 use super::worker::{SMALL, ask, gauge, url, worker, worker_with};
 
 #[tokio::test]
@@ -50,6 +53,57 @@ async fn a_second_call_shares_the_system_prompt_and_leaves_the_first_its_history
     let history = vec![said("I am the first caller."), first["message"].clone(), said("Are you there?")];
     let (_, again) = ask(&url, "/api/chat", &chat(history)).await;
     assert!(again["prompt_eval_cached"].as_u64() >= first["prompt_eval_count"].as_u64(), "{first} then {again}");
+}
+
+/// What is kept is read before anybody calls, outlives more chats than there is room for, and is read again by the next worker.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_beginnings_of_personas_stay_read() {
+    let Some(worker) = worker_with(SMALL, |settings| (settings.slots, settings.keeps) = (Some(1), 2)).await else {
+        return;
+    };
+    let system = |name: &str| ChatMessage { role: Role::System, content: format!("You are {name}. ").repeat(16) };
+    let beginning = |name: &str| ChatRequest { messages: vec![system(name)], ..hello() };
+    let worker = worker.keeping(vec![beginning("Arthur"), beginning("Ruth")]);
+    let chat = |name: &str, caller: usize| {
+        let said = json!({ "role": "user", "content": format!("I am caller {caller}.") });
+        let messages = json!([{ "role": "system", "content": system(name).content }, said]);
+        json!({ "model": "embedded", "messages": messages, "stream": false, "options": { "num_predict": 2 } })
+    };
+    let before = url(&worker);
+    let mut now = before.clone();
+    for round in 0..2 {
+        both_are_read(&now).await;
+        for (caller, name) in ["Arthur", "Ruth", "Arthur", "Ruth"].into_iter().enumerate() {
+            let (_, answer) = ask(&now, "/api/chat", &chat(name, caller)).await;
+            let (all, cached) = (answer["prompt_eval_count"].as_u64(), answer["prompt_eval_cached"].as_u64());
+            assert!(all.zip(cached).is_some_and(|(all, cached)| cached > 50 && all - cached < 30), "{answer}");
+        }
+        if round == 0 {
+            let mut state = worker.state();
+            kill_the_listener_of(&before);
+            let ready = |state: &WorkerState| matches!(state, WorkerState::Ready { url } if *url != before);
+            state.wait_for(ready).await.expect("started again");
+            now = url(&worker);
+        }
+    }
+    let refused = json!({ "model": "embedded", "messages": [], "keep": true, "options": { "num_predict": 4 } });
+    let (status, why) = ask(&now, "/api/chat", &refused).await;
+    assert_eq!(status, 400);
+    assert!(why["error"].as_str().is_some_and(|why| why.contains("num_predict 0")), "{why}");
+}
+
+/// The one slot of chats comes first.
+#[cfg(target_os = "linux")]
+async fn both_are_read(url: &str) {
+    loop {
+        let gauge = gauge(url).await;
+        let kept = gauge["slots"].as_array().into_iter().flatten().skip(1).filter_map(Value::as_u64);
+        if gauge["running"] == 0 && kept.filter(|tokens| *tokens > 50).count() == 2 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]

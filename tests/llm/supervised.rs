@@ -32,7 +32,7 @@ async fn a_worker_that_dies_breaks_off_the_reply_and_is_started_again() {
 
 /// Kills the child of this process whose command line and socket belong to `url`: the worker under test, no other.
 #[cfg(target_os = "linux")]
-fn kill_the_listener_of(url: &str) {
+pub fn kill_the_listener_of(url: &str) {
     let port: u16 = url.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
     let table = std::fs::read_to_string("/proc/net/tcp").expect("readable");
     let local = format!("0100007F:{port:04X}");

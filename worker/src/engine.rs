@@ -32,6 +32,8 @@ pub struct Settings {
     pub cells: u32,
     /// Chats that can have their prefix in the cache and reply at once.
     pub slots: usize,
+    /// Beginnings of chats that stay in the cache, whatever comes.
+    pub keeps: usize,
     /// Requests that may wait for a slot.
     pub queue: usize,
     /// How a chat is put to the model.
@@ -155,12 +157,13 @@ fn new_context<'m>(
     model: &'m LlamaModel,
     settings: &Settings,
 ) -> anyhow::Result<LlamaContext<'m>> {
-    let batch = step::batch_capacity(settings.slots) as u32;
+    let sequences = settings.slots + settings.keeps;
+    let batch = step::batch_capacity(sequences) as u32;
     let params = LlamaContextParams::default()
         .with_n_ctx(NonZeroU32::new(settings.cells))
         .with_n_batch(batch)
         .with_n_ubatch(batch)
-        .with_n_seq_max(settings.slots as u32)
+        .with_n_seq_max(sequences as u32)
         // one cache for all slots: a shared beginning costs nothing, and one long chat may use what others leave
         .with_kv_unified(true)
         .with_n_threads(settings.threads as i32)

@@ -52,7 +52,10 @@ struct Args {
     /// Chats that keep their prefix in the cache and reply at once.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
     slots: u32,
-    /// Tokens of all chats that the cache holds together; twice `--ctx` by default.
+    /// Beginnings of chats (requests with `"keep": true` and no token to make) that stay in the cache, whatever comes.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=32))]
+    keeps: u32,
+    /// Tokens of all chats that the cache holds together; by default twice `--ctx`, and 1,024 for each of `--keeps`.
     #[arg(long)]
     cells: Option<u32>,
     /// Requests that may wait for a slot; about as many again may be on their way, others are turned away.
@@ -129,7 +132,8 @@ async fn serve(args: Args, parent_gone: oneshot::Receiver<()>) -> anyhow::Result
         threads,
         prefill_threads: args.prefill_threads.unwrap_or(threads),
         ctx: args.ctx,
-        cells: args.cells.unwrap_or(args.ctx * 2).max(args.ctx),
+        keeps: args.keeps as usize,
+        cells: args.cells.unwrap_or(args.ctx * 2 + args.keeps * 1_024).max(args.ctx),
         slots: args.slots as usize,
         queue: args.queue as usize,
         layout: args.layout,

@@ -26,6 +26,9 @@ pub struct ChatBody {
     pub format: Option<Value>,
     #[serde(default)]
     pub options: RawOptions,
+    /// Ours, not Ollama's: a beginning of chats that stays in the cache. Only where no token is to be made.
+    #[serde(default)]
+    pub keep: bool,
 }
 
 const fn yes() -> bool {
@@ -81,6 +84,8 @@ pub struct Ask {
     pub messages: Vec<Message>,
     pub options: Options,
     pub format: Option<Format>,
+    /// Stays in the cache.
+    pub keep: bool,
 }
 
 const ROLES: [&str; 4] = ["system", "user", "assistant", "tool"];
@@ -96,7 +101,11 @@ impl ChatBody {
         if let Some(message) = self.messages.iter().find(|message| !ROLES.contains(&message.role.as_str())) {
             return Err(format!("messages: unknown role '{}' (system, user, assistant, tool)", message.role));
         }
-        Ok(Ask { messages: self.messages, options: self.options.check()?, format: format(self.format)? })
+        let options = self.options.check()?;
+        if self.keep && options.num_predict != Some(0) {
+            return Err("keep: only with num_predict 0, for what is kept is a beginning".into());
+        }
+        Ok(Ask { messages: self.messages, options, format: format(self.format)?, keep: self.keep })
     }
 }
 

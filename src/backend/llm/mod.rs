@@ -2,6 +2,7 @@
 //! speaks Ollama's API too) and a script.
 
 mod http;
+mod keeping;
 mod lines;
 pub mod ollama;
 pub mod openai;

@@ -30,7 +30,8 @@ pub struct OllamaLlm {
     url: String,
     model: String,
     patience: Patience,
-    prime_tokens: i32,
+    /// The server is our worker: it only fills its prefix cache when asked for no token at all, and keeps beginnings.
+    of_a_worker: bool,
 }
 
 impl OllamaLlm {
@@ -43,19 +44,35 @@ impl OllamaLlm {
     }
 
     pub(super) fn with_client(http: Client, url: &str, model: &str, patience: Patience) -> Self {
-        // Ollama reads num_predict 0 as "no limit": one token is the least that can be asked for.
-        Self { http, url: url.trim_end_matches('/').to_owned(), model: model.to_owned(), patience, prime_tokens: 1 }
+        Self { http, url: url.trim_end_matches('/').to_owned(), model: model.to_owned(), patience, of_a_worker: false }
     }
 
-    /// The server only fills its prefix cache when asked for no token at all, as our worker does.
-    pub(super) fn priming_without_tokens(mut self) -> Self {
-        self.prime_tokens = 0;
+    /// The server is our worker.
+    pub(super) fn of_a_worker(mut self) -> Self {
+        self.of_a_worker = true;
         self
     }
 
-    async fn open(&self, request: &ChatRequest, num_predict: i32, by: Instant) -> Result<Response, LlmError> {
-        let body = body(&self.model, request, num_predict)?;
-        let sent = self.http.post(format!("{}/api/chat", self.url)).json(&body).send();
+    /// Has our worker read the request and keep what it has read.
+    pub(super) async fn keep(&self, request: &ChatRequest) -> Result<(), LlmError> {
+        let mut body = body(&self.model, request, 0)?;
+        body["keep"] = true.into();
+        self.read_through(&body).await
+    }
+
+    /// Nothing but reading: the answer has no words that matter.
+    async fn read_through(&self, body: &serde_json::Value) -> Result<(), LlmError> {
+        let by = Instant::now() + self.patience.first_token;
+        let response = self.open(body, by).await?;
+        let mut reply = Reply::new(response, self.patience, by);
+        while let Some(piece) = reply.next().await {
+            piece?;
+        }
+        Ok(())
+    }
+
+    async fn open(&self, body: &serde_json::Value, by: Instant) -> Result<Response, LlmError> {
+        let sent = self.http.post(format!("{}/api/chat", self.url)).json(body).send();
         let response = timeout_at(by, sent)
             .await
             .map_err(|_| LlmError::TimedOut(self.patience.first_token))?
@@ -86,19 +103,16 @@ impl OllamaLlm {
 impl Llm for OllamaLlm {
     async fn chat(&self, request: ChatRequest) -> Result<BoxStream<'static, Result<String, LlmError>>, LlmError> {
         let by = Instant::now() + self.patience.first_token;
-        let response = self.open(&request, i32::try_from(request.max_tokens).unwrap_or(i32::MAX), by).await?;
+        let body = body(&self.model, &request, i32::try_from(request.max_tokens).unwrap_or(i32::MAX))?;
+        let response = self.open(&body, by).await?;
         let reply = Reply::new(response, self.patience, by);
         Ok(stream::unfold(reply, |mut reply| async { reply.next().await.map(|piece| (piece, reply)) }).boxed())
     }
 
     async fn prime(&self, request: ChatRequest) -> Result<(), LlmError> {
-        let by = Instant::now() + self.patience.first_token;
-        let response = self.open(&request, self.prime_tokens, by).await?;
-        let mut reply = Reply::new(response, self.patience, by);
-        while let Some(piece) = reply.next().await {
-            piece?;
-        }
-        Ok(())
+        // Ollama reads num_predict 0 as "no limit": one token is the least that can be asked for.
+        let least = i32::from(!self.of_a_worker);
+        self.read_through(&body(&self.model, &request, least)?).await
     }
 
     fn name(&self) -> String {

@@ -16,6 +16,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::keeping::{self, Way};
 use super::{OllamaLlm, Patience, http};
 use crate::backend::pool::{Permit, Pool};
 use crate::backend::{ChatRequest, Llm, LlmError, Urgency};
@@ -51,6 +52,8 @@ pub struct WorkerSettings {
     pub ctx: Option<u32>,
     /// Chats that keep their prefix in the cache and reply at once; the worker's default (4) when `None`.
     pub slots: Option<u32>,
+    /// Beginnings of chats that can be kept read ([`LlmWorker::keeping`]): 0..=32.
+    pub keeps: u32,
     /// A chat is put to the model as the transcript of a call that it writes down.
     pub transcript: bool,
     /// 0..=19; how far the worker steps back behind the media threads.
@@ -68,6 +71,7 @@ impl WorkerSettings {
             prefill_threads: None,
             ctx: None,
             slots: None,
+            keeps: 0,
             transcript: false,
             nice: None,
         }
@@ -81,6 +85,7 @@ impl WorkerSettings {
             ("--prefill-threads", self.prefill_threads),
             ("--ctx", self.ctx),
             ("--slots", self.slots),
+            ("--keeps", Some(self.keeps)),
             ("--nice", self.nice.map(u32::from)),
         ];
         for (option, value) in options {
@@ -131,12 +136,13 @@ pub struct LlmWorker {
     patience: Patience,
     state: watch::Receiver<WorkerState>,
     keeper: JoinHandle<()>,
-    share: Option<Share>,
+    share: Option<Arc<Share>>,
+    keeping: Option<JoinHandle<()>>,
 }
 
 /// The worker's part of the pool. All chats run in one loop of the worker, so they share one permit.
 #[derive(Debug)]
-struct Share {
+pub(super) struct Share {
     pool: Pool,
     threads: u32,
     /// The permit of the chats that are running, if any are.
@@ -157,7 +163,7 @@ impl Share {
     }
 
     /// Reading ahead goes along with the chats that are running; alone, it stands back for everything.
-    async fn for_reading_ahead(&self) -> Arc<Permit> {
+    pub(super) async fn for_reading_ahead(&self) -> Arc<Permit> {
         let running = self.chats.try_lock().ok().and_then(|chats| chats.upgrade());
         match running {
             Some(permit) => permit,
@@ -169,6 +175,9 @@ impl Share {
 impl Drop for LlmWorker {
     fn drop(&mut self) {
         self.keeper.abort();
+        if let Some(keeping) = &self.keeping {
+            keeping.abort();
+        }
     }
 }
 
@@ -186,13 +195,22 @@ impl LlmWorker {
         let (told, state) = watch::channel(WorkerState::Starting { failures: 0 });
         let name = settings.name.clone();
         let keeper = tokio::spawn(keep(executable, settings, told));
-        Ok(Self { name, http, patience, state, keeper, share: None })
+        Ok(Self { name, http, patience, state, keeper, share: None, keeping: None })
     }
 
     /// Generates only with permits of this pool: one of `threads` for all chats together.
     #[must_use]
     pub fn in_pool(mut self, pool: Pool, threads: u32) -> Self {
-        self.share = Some(Share { pool, threads, chats: Mutex::default() });
+        self.share = Some(Arc::new(Share { pool, threads, chats: Mutex::default() }));
+        self
+    }
+
+    /// Keeps these beginnings of chats read, the first of them first, in each worker that is started, while nobody waits for
+    /// anything else; as many as [`WorkerSettings::keeps`] has room for.
+    #[must_use]
+    pub fn keeping(mut self, beginnings: Vec<ChatRequest>) -> Self {
+        let way = Way { http: self.http.clone(), name: self.name.clone(), patience: self.patience };
+        self.keeping = Some(tokio::spawn(keeping::keep(way, self.share.clone(), self.state.clone(), beginnings)));
         self
     }
 
@@ -231,7 +249,7 @@ impl LlmWorker {
     }
 
     fn client_at(&self, url: &str) -> OllamaLlm {
-        OllamaLlm::with_client(self.http.clone(), url, &self.name, self.patience).priming_without_tokens()
+        OllamaLlm::with_client(self.http.clone(), url, &self.name, self.patience).of_a_worker()
     }
 
     /// A worker that has just died still stands as ready until its end has been seen, and its socket may even take a

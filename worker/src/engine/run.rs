@@ -90,6 +90,11 @@ impl Prepared {
         self.prompt.len() + self.limit as usize
     }
 
+    /// It is a beginning that stays in the cache.
+    pub fn keep(&self) -> bool {
+        self.job.ask.keep
+    }
+
     /// The client went away.
     pub fn cancelled(&self) -> bool {
         self.job.events.is_closed()

@@ -66,8 +66,8 @@ impl<'m> Loop<'m> {
             model,
             prompter: Prompter::new(model, settings.layout),
             context,
-            batch: LlamaBatch::new(batch_capacity(settings.slots), 1),
-            slots: Slots::new(settings.slots),
+            batch: LlamaBatch::new(batch_capacity(settings.slots + settings.keeps), 1),
+            slots: Slots::new(settings.slots, settings.keeps),
             runs: Vec::new(),
             first: None,
             waiting: VecDeque::new(),
@@ -123,7 +123,11 @@ impl<'m> Loop<'m> {
     /// Gives slots to those that wait, in their order, as long as the cache can hold all replies to their ends: a reply
     /// that has begun is never given up for want of room.
     fn admit(&mut self) {
-        while self.slots.any_idle() {
+        loop {
+            let (chats, keeps) = (self.slots.any_idle(false), self.slots.any_idle(true));
+            if !chats && !keeps {
+                return;
+            }
             if self.first.is_none() {
                 let Some(job) = self.waiting.pop_front() else {
                     return;
@@ -131,14 +135,17 @@ impl<'m> Loop<'m> {
                 self.first = Prepared::new(job, &self.prompter, self.model, self.ctx);
             }
             let reserved: usize = self.runs.iter().map(Run::need).sum();
-            let fits = |prepared: &mut Prepared| self.runs.is_empty() || reserved + prepared.need() <= self.cells;
+            let fits = |prepared: &mut Prepared| {
+                let idle = if prepared.keep() { keeps } else { chats };
+                idle && (self.runs.is_empty() || reserved + prepared.need() <= self.cells)
+            };
             let Some(prepared) = self.first.take_if(fits) else {
                 if self.first.is_some() {
                     return;
                 }
                 continue;
             };
-            let Some(seat) = self.slots.seat(prepared.prompt()) else {
+            let Some(seat) = self.slots.seat(prepared.prompt(), prepared.keep()) else {
                 return;
             };
             self.furnish(seat);

@@ -16,7 +16,7 @@ pub use fault::{PersonaFault, What};
 
 use super::judge::Action;
 use super::ladder::{Patience, Rung};
-use crate::backend::{ChatMessage, Role};
+use crate::backend::{ChatMessage, ChatRequest, Role};
 
 /// A persona, checked.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -119,6 +119,13 @@ impl Persona {
     /// All faults of the file at once, each with its line.
     pub fn parse(file: &str) -> Result<Self, Vec<PersonaFault>> {
         head::read(file)
+    }
+
+    /// How each of this persona's chats with a language model begins, whoever calls.
+    pub fn beginning(&self) -> ChatRequest {
+        let system = ChatMessage { role: Role::System, content: self.prompt.clone() };
+        let messages = std::iter::once(system).chain(self.examples.iter().flat_map(Exchange::turns)).collect();
+        ChatRequest { messages, max_tokens: self.max_tokens, temperature: self.temperature, schema: None }
     }
 
     /// A persona with nothing but a name: no opening, no ladder, an empty prompt.
