@@ -211,6 +211,8 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
     case "hold":
     case "transfer":
     case "keys-sent":
+    // Whoever is connected hears it.
+    case "bridge":
       return state;
     case "citations":
       return withAgent(state, event.turn, at_ms, (line) => ({ ...line, citations: event.citations }));

@@ -1,5 +1,7 @@
 //! What is asked of a call over HTTP, and who can take it over.
 
+use duologue_signaling::event::BridgeState;
+
 use super::task::CallTask;
 use super::wire::Control;
 use crate::dialogue::conversation::Input;
@@ -16,6 +18,15 @@ impl CallTask {
             Control::Errand { errand, after } => Happening::Errand { errand, after },
             Control::Persona(persona) => Happening::Persona(persona),
             Control::Press(keys) => Happening::KeysSent { keys },
+            Control::Bridge { with, state, detail } => {
+                self.work.joint.take_if(|_| state == BridgeState::Parted);
+                Happening::Bridge { with, state, detail }
+            }
+            Control::Join { with, joint, detail } => {
+                self.work.joint = Some(joint);
+                Happening::Bridge { with, state: BridgeState::Joined, detail }
+            }
+            Control::Brief(answer) => return self.brief(answer),
             Control::Recollect => Happening::Recollect,
             Control::Stop => Happening::Input(Input::Stop),
             Control::Truncated { turn, played } => Happening::Input(Input::Truncated { turn, played }),

@@ -9,6 +9,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::bridging::Joint;
 use super::consulting::Aside;
 use super::engines::Engines;
 use super::judging;
@@ -77,6 +78,8 @@ pub struct Work {
     pub(super) held: Option<Instant>,
     /// Who hears the agent beside the caller.
     pub(super) listeners: Listeners,
+    /// The way to the call that this one is connected with.
+    pub(super) joint: Option<Box<Joint>>,
 }
 
 /// What a piece of work in [`Work::listening`] gave.
@@ -126,11 +129,13 @@ impl CallTask {
             return;
         }
         let (at, due_at) = (self.now(), self.since_began(due));
+        self.hear_other();
         let mut frame = [0.0; LINE_FRAME];
         let speech = self.machine.beat(at, due_at, None, &mut frame);
         if let Some(speech) = speech {
             self.mouth.send(&frame, speech, due, self.leg.line.as_ref());
             self.work.listeners.send(&frame, speech, due);
+            self.pass_on();
         }
         // What is kept comes after what is sent: it must not make the packet late.
         if let Some(journal) = self.journal.as_mut().filter(|_| speech.is_some() || self.machine.ended().is_some()) {

@@ -124,8 +124,8 @@ impl Exchange {
         let dialled = invite.uri.user().unwrap_or("").to_owned();
         let personas = self.registry.personas();
         let who = self.settings.dialled.who(&dialled, |name| personas.iter().any(|persona| persona.name == name));
-        let asked =
-            registry::Asked { persona: Some(who), caller: name.or_else(|| request::caller(invite)), recorded: true };
+        let caller = name.or_else(|| request::caller(invite));
+        let asked = registry::Asked { persona: Some(who), caller, ..registry::Asked::default() };
         let admitted = self.registry.admit(asked).await.map_err(|why| Refused(status_of(&why), why.to_string()))?;
         let here = self.here(came_from);
         let said = theirs.as_ref().map(|(theirs, _)| theirs.address);
