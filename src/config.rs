@@ -32,9 +32,9 @@ pub use sip::Sip;
 pub use traces::Traces;
 pub use turn_servers::TurnServers;
 pub use values::{
-    AsrBackend, EchoCancelling, EventName, Extractor, HttpUrl, HumanLeaves, JudgeKind, KeepJournals, LlmBackend, LlmLayout,
-    LogFormat, ModelRef, Origin, RecordCalls, SearchKind, Secret, SecretError, SipDigest, SpokenCodec, TtsBackend,
-    TurnKind,
+    AsrBackend, EchoCancelling, EventName, Extractor, HttpUrl, HumanLeaves, JudgeKind, KeepJournals, LlmBackend,
+    LlmLayout, LogFormat, ModelRef, Origin, RecordCalls, SearchKind, Secret, SecretError, SipDigest, SpokenCodec,
+    TtsBackend, TurnKind,
 };
 pub use webhook::Webhook;
 

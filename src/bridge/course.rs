@@ -180,7 +180,15 @@ impl Course {
         let (passed, missing, dropped) = (crossed.passed, crossed.missing, crossed.dropped);
         self.row.end = Some(BridgeEnd { at_utc_ms: at_utc_ms.max(earliest), outcome, passed, missing, dropped });
         self.keep();
-        tracing::info!(call = self.row.call, other = self.row.other, outcome, passed, missing, dropped, "a bridge is over");
+        tracing::info!(
+            call = self.row.call,
+            other = self.row.other,
+            outcome,
+            passed,
+            missing,
+            dropped,
+            "a bridge is over"
+        );
     }
 
     fn keep(&self) {

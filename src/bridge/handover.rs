@@ -47,8 +47,7 @@ pub(super) async fn begin(
     let heard = registry.listen(call).ok_or_else(gone)?;
     let brief = registry.brief(call).await.ok_or_else(gone)?;
     // A caller who does not want to be recorded is not recorded at the other end either.
-    let asked =
-        Asked { persona: Some(&brief.briefing.persona), caller: None, recorded: brief.taped, listens: true };
+    let asked = Asked { persona: Some(&brief.briefing.persona), caller: None, recorded: brief.taped, listens: true };
     let mut there = None;
     let other = dialler.dial_and(to, asked, |other| there = registry.listen(other)).await?;
     let gone = || NotBridged::NoSuchCall(other.clone());

@@ -12,7 +12,7 @@ impl CallTask {
         if let Control::Press(keys) = &control {
             self.mouth.press(keys);
         }
-        self.tell(match control {
+        let what = match control {
             Control::End { reason, detail } => Happening::End { reason, detail },
             Control::Message(text) => Happening::Message(text),
             Control::Errand { errand, after } => Happening::Errand { errand, after },
@@ -31,7 +31,8 @@ impl CallTask {
             Control::Stop => Happening::Input(Input::Stop),
             Control::Truncated { turn, played } => Happening::Input(Input::Truncated { turn, played }),
             Control::Listener(line) => return self.work.listeners.add(line),
-        });
+        };
+        self.tell(what);
     }
 
     /// Somebody else is asked for: by name, of those who talk.

@@ -246,14 +246,24 @@ impl Registry {
         };
         let memory = self.house.memory.clone().filter(|_| talks).zip(caller.clone());
         let seeds = Seeds { began, started_utc_ms, sequence: rand::random(), timestamp: rand::random() };
-        let mut settings = self.settings(&leg, &persona, taping, memory.as_ref().map(|(house, _)| house.settings), seeds);
+        let mut settings =
+            self.settings(&leg, &persona, taping, memory.as_ref().map(|(house, _)| house.settings), seeds);
         settings.listens = listens;
         let mut task = self.task(&call, persona, leg, settings, seeds, (events.clone(), commands))?;
         task.tape = taping.map(|house| house.begin(&call, &name, started_utc_ms));
         task.memory = memory.map(|(house, caller)| CallMemory::new(house, caller, started_utc_ms));
         self.live().insert(
             call.clone(),
-            Live { control, events, line: way_out, caller, offer: None, listeners: HashMap::new(), talks, bridge: None },
+            Live {
+                control,
+                events,
+                line: way_out,
+                caller,
+                offer: None,
+                listeners: HashMap::new(),
+                talks,
+                bridge: None,
+            },
         );
         self.tasks.spawn(watch_over(self.clone(), call.clone(), task, place, began));
         Ok(call)

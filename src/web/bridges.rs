@@ -111,8 +111,9 @@ async fn not_bridged(web: &Web, why: NotBridged) -> Refusal {
         NotBridged::NoSuchCall(call) => gone_or_unknown(web, call).await,
         NotBridged::Itself => conflict("not-bridgeable", "Name another live call."),
         NotBridged::NobodyTalks(_) => conflict("not-bridgeable", "Only calls that an agent answers can be connected."),
-        NotBridged::Already(_) => {
-            conflict("bridge-under-way", "End that first: DELETE /v1/calls/ID/bridge, or wait for its event \"bridge\".")
-        }
+        NotBridged::Already(_) => conflict(
+            "bridge-under-way",
+            "End that first: DELETE /v1/calls/ID/bridge, or wait for its event \"bridge\".",
+        ),
     }
 }

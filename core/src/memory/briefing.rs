@@ -96,8 +96,7 @@ mod tests {
     const TODAY: fn() -> Day = || Day::parse("2026-11-26").expect("a day");
 
     fn told_of(lines: &[(&str, &str)], known: &[Known]) -> String {
-        let said: Vec<Said<'_>> =
-            lines.iter().map(|(who, text)| Said { by_caller: *who == "caller", text }).collect();
+        let said: Vec<Said<'_>> = lines.iter().map(|(who, text)| Said { by_caller: *who == "caller", text }).collect();
         briefing(&said, known, TODAY())
     }
 
@@ -122,7 +121,8 @@ mod tests {
     #[test]
     fn who_is_remembered_is_told_by_what_is_known() {
         let known = |line: &str, identity| Known { id: 1, line: line.into(), identity };
-        let known = [known("is called Ada", true), known("lives in Leeds", true), known("2026-11-24: went home", false)];
+        let known =
+            [known("is called Ada", true), known("lives in Leeds", true), known("2026-11-24: went home", false)];
         assert_eq!(
             told_of(&[("caller", "I want to talk to somebody")], &known),
             "I have Ada on the line: lives in Leeds. The last words: I want to talk to somebody."

@@ -71,6 +71,7 @@ pub fn settings() -> MachineSettings {
         taped: true,
         tone: true,
         memory: None,
+        listens: false,
     }
 }
 

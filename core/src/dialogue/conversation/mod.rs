@@ -478,7 +478,10 @@ impl Conversation {
         }
         self.answer_deferred(at);
         let turn_s = self.caller.as_ref().map_or(0, |caller| at.since(caller.opened).as_secs());
-        if self.floor.state() == FloorState::Caller && !self.listens && turn_s >= u64::from(self.settings.pace.longest_turn_s) {
+        if self.floor.state() == FloorState::Caller
+            && !self.listens
+            && turn_s >= u64::from(self.settings.pace.longest_turn_s)
+        {
             self.cut_in(at);
         }
         let thinking_ms = at.since(self.floor.since()).as_millis();
