@@ -13,6 +13,7 @@ CREATE TABLE bridges (
     passed        INTEGER NOT NULL DEFAULT 0 CHECK (passed >= 0),
     missing       INTEGER NOT NULL DEFAULT 0 CHECK (missing >= 0),
     dropped       INTEGER NOT NULL DEFAULT 0 CHECK (dropped >= 0),
+    relayed       INTEGER NOT NULL DEFAULT 0 CHECK (relayed >= 0),
     CHECK (call <> other),
     CHECK ((ended_utc_ms IS NULL) = (outcome IS NULL))
 ) STRICT;

@@ -9,6 +9,8 @@ mod browser;
 mod house;
 #[path = "sip/sipp.rs"]
 mod sipp;
+#[path = "bridge/taking_over.rs"]
+mod taking_over;
 
 use std::time::{Duration, Instant};
 
@@ -105,10 +107,32 @@ async fn two_who_are_connected_hear_each_other_and_their_agents_only_listen() {
     tokio::join!(ada.wait(4_000), ben.wait(4_000));
     assert_eq!(heard(&ben.sound[silence..], LINE_RATE), [], "they do not hear each other any more");
     assert!(judged(&ada) > 0 && ada.ended_turns().len() > 2, "the agent answers: {:?}", ada.ended_turns());
+    // Two browsers speak one codec: their packets went across as they came, and the stream has no gap where they began or ended.
+    let numbers: Vec<u16> = ben.packets.iter().map(|packet| packet.sequence).collect();
+    assert!(
+        numbers.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)),
+        "no packet is missing, and none comes twice"
+    );
+    let clocks = ben.packets.windows(2).map(|pair| pair[1].timestamp.wrapping_sub(pair[0].timestamp));
+    assert!(
+        clocks.clone().all(|clocks| (960..=2_880).contains(&clocks)),
+        "{:?}",
+        clocks.filter(|c| *c != 960).collect::<Vec<_>>()
+    );
     let calls = (ada.call.clone(), ben.call.clone());
     stage.registry.shut_down().await;
     stage.registry.settle().await;
+    assert!(relayed(&stage).await > 400, "{} packets were passed on", relayed(&stage).await);
     are_rows_and_files_right(&stage, &calls.0, &calls.1).await;
+}
+
+/// Packets that went across as they came.
+async fn relayed(stage: &Stage) -> i64 {
+    use sqlx::ConnectOptions as _;
+    let options =
+        sqlx::sqlite::SqliteConnectOptions::new().filename(stage.folder.path().join("calls.db")).read_only(true);
+    let mut database = options.connect().await.expect("a database");
+    sqlx::query_scalar("SELECT relayed FROM bridges").fetch_one(&mut database).await.expect("a row")
 }
 
 /// What each said stands with his own call; what he heard is the other side of its recording; and either call is the same again.
@@ -216,11 +240,14 @@ async fn outcome(house: &House) -> String {
     }
 }
 
+/// A telephone that is quiet.
+fn quiet() -> Sounds<'static> {
+    Sounds { codec: "PCMA/8000", rate_hz: 8_000, channels: 1, voice_from_ms: 0, voice_ms: 0, all_ms: 60_000 }
+}
+
 /// A telephone that answers, and says this when it has been listening for so long.
 async fn desk(words_at_ms: u32) -> Baresip {
-    let sounds =
-        Sounds { codec: "PCMA/8000", rate_hz: 8_000, channels: 1, voice_from_ms: 0, voice_ms: 0, all_ms: 1_000 };
-    let phone = Baresip::start(0, sounds);
+    let phone = Baresip::start(0, quiet());
     let mut down = Resampler::new(LINE_RATE, 8_000).expect("two known rates");
     let mut sound = vec![0.0; words_at_ms as usize * 8];
     down.push(&words(DESK).await, &mut sound);

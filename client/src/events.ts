@@ -52,6 +52,8 @@ export type CallEvent =
   | { type: "transfer"; to: string; state: TransferState; detail: string }
   /** How it stands between this call and another one. */
   | { type: "bridge"; with: string; state: BridgeState; detail: string }
+  /** Another telephone holds the call from here on. */
+  | { type: "taken-over"; by: string }
   /** The agent's side presses these keys. */
   | { type: "keys-sent"; keys: string }
   /** A picture in the agent's text: shown, never spoken. */
@@ -288,6 +290,7 @@ const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { t
     state: oneOf<BridgeState>(f, "state", bridgeStates),
     detail: text(f, "detail"),
   }),
+  "taken-over": (f) => ({ type: "taken-over", by: text(f, "by") }),
   "keys-sent": (f) => ({ type: "keys-sent", keys: text(f, "keys") }),
   express: (f) => ({ type: "express", turn: number(f, "turn"), emoji: text(f, "emoji") }),
   budget: (f) => ({

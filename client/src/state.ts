@@ -210,6 +210,7 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
     case "key":
     case "hold":
     case "transfer":
+    case "taken-over":
     case "keys-sent":
     // Whoever is connected hears it.
     case "bridge":

@@ -202,6 +202,8 @@ pub struct BridgeEnd {
     pub passed: u64,
     pub missing: u64,
     pub dropped: u64,
+    /// Packets that went across as they came, neither decoded nor encoded.
+    pub relayed: u64,
 }
 
 /// Webhooks that were given up: one of a call, or some of any.

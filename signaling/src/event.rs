@@ -249,6 +249,8 @@ pub enum Event {
     Transfer { to: String, state: TransferState, detail: String },
     /// How it stands between this call and call `with`. `detail` is a sentence for people.
     Bridge { with: String, state: BridgeState, detail: String },
+    /// Another telephone holds the call from here on: `by`, or nobody who says who he is. The call goes on as it was.
+    TakenOver { by: String },
     /// The agent's side presses these keys, one after the other.
     KeysSent { keys: String },
     /// A picture in the agent's text: shown, never spoken.
@@ -290,7 +292,7 @@ pub enum Event {
 
 impl Event {
     /// All of their names.
-    pub const NAMES: [&'static str; 29] = [
+    pub const NAMES: [&'static str; 30] = [
         "call-started",
         "floor",
         "partial",
@@ -313,6 +315,7 @@ impl Event {
         "hold",
         "transfer",
         "bridge",
+        "taken-over",
         "keys-sent",
         "express",
         "budget",
@@ -347,6 +350,7 @@ impl Event {
             Self::Hold { .. } => "hold",
             Self::Transfer { .. } => "transfer",
             Self::Bridge { .. } => "bridge",
+            Self::TakenOver { .. } => "taken-over",
             Self::KeysSent { .. } => "keys-sent",
             Self::Express { .. } => "express",
             Self::Budget { .. } => "budget",

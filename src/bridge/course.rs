@@ -178,7 +178,8 @@ impl Course {
         let crossed = self.counts.read();
         let (at_utc_ms, earliest) = (utc_ms(), self.row.joined_utc_ms.unwrap_or(self.row.asked_utc_ms));
         let (passed, missing, dropped) = (crossed.passed, crossed.missing, crossed.dropped);
-        self.row.end = Some(BridgeEnd { at_utc_ms: at_utc_ms.max(earliest), outcome, passed, missing, dropped });
+        let (at_utc_ms, relayed) = (at_utc_ms.max(earliest), self.counts.relayed());
+        self.row.end = Some(BridgeEnd { at_utc_ms, outcome, passed, missing, dropped, relayed });
         self.keep();
         tracing::info!(
             call = self.row.call,

@@ -26,6 +26,7 @@ impl CallTask {
                 self.work.joint = Some(joint);
                 Happening::Bridge { with, state: BridgeState::Joined, detail }
             }
+            Control::Leg { leg, by } => return self.change_leg(*leg, by),
             Control::Brief(answer) => return self.brief(answer),
             Control::Recollect => Happening::Recollect,
             Control::Stop => Happening::Input(Input::Stop),

@@ -5,23 +5,33 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::registry::Registry;
 use super::task::CallTask;
 use super::wire::{self, Control};
+use crate::audio::codec::LineCodec;
 use crate::audio::resample::UnsupportedRates;
 use crate::audio::{HEAR_FRAME, LINE_FRAME};
 use crate::journal::CallId;
 use crate::machine::Briefing;
 use crate::media::crossing::{Crossed, Crossing};
+use crate::media::red;
+use crate::media::rtp::RtpPacket;
+use crate::peer::Spoken;
+
+/// Packets of one tick that are passed on: a quarter of a second of the shortest that are sent.
+const PACKETS_MOST: usize = 25;
 
 /// What goes from one call to the other in a tick.
-#[derive(Debug)]
 pub struct Across {
     heard: [f32; HEAR_FRAME],
     /// Its caller does not mind being recorded.
     may_be_taped: bool,
+    /// The packets that have come since the tick before, in this codec, and may go on as they are.
+    packets: Vec<RtpPacket>,
+    codec: LineCodec,
 }
 
 /// What has gone across so far, both ways together, in frames of 20 ms.
@@ -30,6 +40,7 @@ pub struct Counts {
     passed: AtomicU64,
     missing: AtomicU64,
     dropped: AtomicU64,
+    relayed: AtomicU64,
 }
 
 impl Counts {
@@ -37,6 +48,11 @@ impl Counts {
         self.passed.fetch_add(crossed.passed, Ordering::Relaxed);
         self.missing.fetch_add(crossed.missing, Ordering::Relaxed);
         self.dropped.fetch_add(crossed.dropped, Ordering::Relaxed);
+    }
+
+    /// Packets that went across as they came.
+    pub fn relayed(&self) -> u64 {
+        self.relayed.load(Ordering::Relaxed)
     }
 
     pub fn read(&self) -> Crossed {
@@ -51,13 +67,12 @@ pub struct Joint {
     from: mpsc::Receiver<Across>,
     crossing: Crossing,
     may_be_taped: bool,
+    /// What has come from our own side since the last tick.
+    came: Vec<RtpPacket>,
+    /// What has come from the other, and in which codec.
+    packets: Vec<RtpPacket>,
+    codec: Option<LineCodec>,
     counts: Arc<Counts>,
-}
-
-impl std::fmt::Debug for Joint {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Joint").field("counts", &self.counts).finish_non_exhaustive()
-    }
 }
 
 impl Joint {
@@ -70,7 +85,8 @@ impl Joint {
         let ((to_b, from_a), (to_a, from_b)) = (wire::across(), wire::across());
         let end = |to, from| -> Result<Box<Self>, UnsupportedRates> {
             let crossing = Crossing::new()?;
-            Ok(Box::new(Self { to, from, crossing, may_be_taped: true, counts: counts.clone() }))
+            let (came, packets, counts) = (Vec::new(), Vec::new(), counts.clone());
+            Ok(Box::new(Self { to, from, crossing, may_be_taped: true, came, packets, codec: None, counts }))
         };
         let (a, b) = (end(to_b, from_b)?, end(to_a, from_a)?);
         Ok((a, b, counts))
@@ -79,13 +95,29 @@ impl Joint {
     /// What the other side says in this tick. A call that is over says nothing; what follows from that is decided by whoever has
     /// connected the two.
     fn take(&mut self) -> Option<Box<[f32; LINE_FRAME]>> {
-        while let Ok(Across { heard, may_be_taped }) = self.from.try_recv() {
+        while let Ok(Across { heard, may_be_taped, packets, codec }) = self.from.try_recv() {
             self.may_be_taped = may_be_taped;
+            self.packets.extend(packets);
+            self.codec = Some(codec);
             self.crossing.came(heard);
         }
         let frame = self.crossing.next();
         self.counts.add(self.crossing.take_crossed());
         frame
+    }
+
+    /// A packet of our own side; `red` has copies of earlier ones around it, which are of no use further on.
+    pub(super) fn packet(&mut self, packet: &RtpPacket, spoken: Spoken) {
+        if self.came.len() == PACKETS_MOST {
+            return;
+        }
+        if packet.payload_type == spoken.payload_type {
+            self.came.push(packet.clone());
+        } else if Some(packet.payload_type) == spoken.red
+            && let Some(primary) = red::parse(&packet.payload).ok().and_then(|mut blocks| blocks.pop())
+        {
+            self.came.push(RtpPacket { payload: primary.payload, ..packet.clone() });
+        }
     }
 
     fn pass(&self, across: Across) {
@@ -118,12 +150,31 @@ impl CallTask {
 
     /// After a tick: what was heard in it, for the other side.
     pub(super) fn pass_on(&mut self) {
-        let Some(joint) = &self.work.joint else { return };
+        let Some(joint) = &mut self.work.joint else { return };
+        // Where the echo of the other side is taken out here, it would come back with the packets.
+        let mut packets = std::mem::take(&mut joint.came);
+        if self.machine.cancels_echo() {
+            packets.clear();
+        }
         let mut heard = [0.0; HEAR_FRAME];
         for (sample, said) in heard.iter_mut().zip(self.machine.heard()) {
             *sample = *said;
         }
-        joint.pass(Across { heard, may_be_taped: self.tape.is_some() });
+        let codec = self.mouth.spoken().codec;
+        joint.pass(Across { heard, may_be_taped: self.tape.is_some(), packets, codec });
+    }
+
+    /// In a tick: what the other side has sent leaves as it came, where both speak the same codec and the agent says nothing. False: the
+    /// tick's frame is to be sent.
+    pub(super) fn relay_other(&mut self, due: Instant) -> bool {
+        let Some(joint) = &mut self.work.joint else { return false };
+        let packets = std::mem::take(&mut joint.packets);
+        let same = joint.codec == Some(self.mouth.spoken().codec);
+        let relayed = same && !self.machine.speaks() && self.mouth.relay(&packets, due, self.leg.line.as_ref());
+        if relayed {
+            joint.counts.relayed.fetch_add(packets.len() as u64, Ordering::Relaxed);
+        }
+        relayed
     }
 
     pub(super) fn brief(&self, answer: oneshot::Sender<Brief>) {

@@ -15,6 +15,7 @@ pub mod listeners;
 pub mod memory;
 mod mouth;
 pub mod registry;
+mod relaying;
 mod taping;
 pub mod task;
 pub mod telephone;

@@ -87,7 +87,7 @@ pub(super) struct Live {
     pub(super) control: mpsc::Sender<Control>,
     events: broadcast::Sender<Arc<str>>,
     pub(super) line: Arc<dyn Line>,
-    caller: Option<String>,
+    pub(super) caller: Option<String>,
     /// Of a microphone (WHIP): the offer that holds.
     pub(super) offer: Option<Arc<str>>,
     /// Those who hear the agent beside the caller.

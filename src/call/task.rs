@@ -133,7 +133,9 @@ impl CallTask {
         let mut frame = [0.0; LINE_FRAME];
         let speech = self.machine.beat(at, due_at, None, &mut frame);
         if let Some(speech) = speech {
-            self.mouth.send(&frame, speech, due, self.leg.line.as_ref());
+            if !self.relay_other(due) {
+                self.mouth.send(&frame, speech, due, self.leg.line.as_ref());
+            }
             self.work.listeners.send(&frame, speech, due);
             self.pass_on();
         }
@@ -288,7 +290,12 @@ impl CallTask {
         let happening = match event {
             // What comes while the call is on hold is the exchange's music.
             Some(PeerEvent::Rtp { .. }) if self.work.held.is_some() => return,
-            Some(PeerEvent::Rtp { packet, at }) => Happening::Rtp { arrived: self.since_began(at), packet },
+            Some(PeerEvent::Rtp { packet, at }) => {
+                if let Some(joint) = &mut self.work.joint {
+                    joint.packet(&packet, self.mouth.spoken());
+                }
+                Happening::Rtp { arrived: self.since_began(at), packet }
+            }
             // Who comes with a microphone alone is greeted when the greeting can be heard.
             Some(PeerEvent::Connected) if self.leg.transport == WHIP && !self.machine.is_connected() => {
                 return self.work.listeners.await_first();

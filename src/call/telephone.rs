@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::leg::{NotTransferred, Onto};
+use super::leg::{Leg, NotTransferred, Onto};
 use super::registry::Registry;
 use super::task::CallTask;
 use super::wire::Control;
@@ -54,6 +54,15 @@ impl CallTask {
         true
     }
 
+    /// Another telephone holds the call from here on.
+    pub(super) fn change_leg(&mut self, leg: Leg, by: String) {
+        // Hangs up in the background. What is still on its way from there is nobody's any more.
+        drop(std::mem::replace(&mut self.leg, leg));
+        self.on_hold(false);
+        self.tell(Happening::TakenOver { by });
+        self.speak(self.leg.spoken);
+    }
+
     /// The other side wants another codec.
     pub(super) fn speak(&mut self, spoken: Spoken) {
         self.tell(Happening::Speaks { codec: spoken.codec, payload_type: spoken.payload_type });
@@ -64,6 +73,23 @@ impl CallTask {
 }
 
 impl Registry {
+    /// Who the caller of a live call is. `None`: there is no such live call.
+    pub fn caller_of(&self, call: &str) -> Option<Option<String>> {
+        self.live().get(call).map(|live| live.caller.clone())
+    }
+
+    /// A live call is held over this leg from here on; the one before is hung up. False: there is no such live call any more.
+    pub async fn take_over(&self, call: &str, leg: Leg, by: String) -> bool {
+        let line = leg.line.clone();
+        if !self.tell_surely(call, Control::Leg { leg: Box::new(leg), by }).await {
+            return false;
+        }
+        if let Some(live) = self.live().get_mut(call) {
+            live.line = line;
+        }
+        true
+    }
+
     /// Presses keys in a live call. `None`: there is no such live call.
     ///
     /// # Errors

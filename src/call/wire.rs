@@ -29,6 +29,7 @@ use duologue_signaling::event::BridgeState;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::bridging::{Across, Brief, Joint};
+use super::leg::Leg;
 use crate::backend::Speech;
 use crate::dialogue::conversation::{Errand, Input};
 use crate::dialogue::persona::Persona;
@@ -37,7 +38,6 @@ use crate::journal::{CallId, EndReason};
 use crate::peer::{EVENTS_WAITING, PeerEvent, PeerLine};
 
 /// From outside the call.
-#[derive(Debug)]
 pub enum Control {
     /// End the call.
     End { reason: EndReason, detail: String },
@@ -57,6 +57,8 @@ pub enum Control {
     Persona(Arc<Persona>),
     /// These keys are pressed for the agent.
     Press(String),
+    /// The call is held over this leg from now on, by whoever is named.
+    Leg { leg: Box<Leg>, by: String },
     /// What whoever takes the call over is to be told.
     Brief(oneshot::Sender<Brief>),
     /// How it stands between this call and another one.

@@ -9,10 +9,11 @@ pub(super) async fn put(connection: &mut SqliteConnection, row: &BridgeRow) -> R
     let count = |of: Option<u64>| whole(of.unwrap_or_default());
     let end = row.end.as_ref();
     sqlx::query(
-        "INSERT INTO bridges (id, call, other, kind, asked_utc_ms, joined_utc_ms, ended_utc_ms, outcome, passed, missing, dropped)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+        "INSERT INTO bridges (id, call, other, kind, asked_utc_ms, joined_utc_ms, ended_utc_ms, outcome, passed, missing, dropped, relayed)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
          ON CONFLICT (id) DO UPDATE SET joined_utc_ms = excluded.joined_utc_ms, ended_utc_ms = excluded.ended_utc_ms,
-             outcome = excluded.outcome, passed = excluded.passed, missing = excluded.missing, dropped = excluded.dropped",
+             outcome = excluded.outcome, passed = excluded.passed, missing = excluded.missing, dropped = excluded.dropped,
+             relayed = excluded.relayed",
     )
     .bind(&row.id)
     .bind(&row.call)
@@ -25,6 +26,7 @@ pub(super) async fn put(connection: &mut SqliteConnection, row: &BridgeRow) -> R
     .bind(count(end.map(|end| end.passed)))
     .bind(count(end.map(|end| end.missing)))
     .bind(count(end.map(|end| end.dropped)))
+    .bind(count(end.map(|end| end.relayed)))
     .execute(connection)
     .await?;
     Ok(Kept::Yes)

@@ -46,6 +46,16 @@ impl CallMachine {
         speaks
     }
 
+    /// Whether our side had something to be heard in the last tick.
+    pub const fn speaks(&self) -> bool {
+        self.speaks
+    }
+
+    /// Whether an echo is taken out of what is heard.
+    pub const fn cancels_echo(&self) -> bool {
+        self.ear.cancels_echo()
+    }
+
     /// What is to be told to somebody who takes this call over, as things stand now.
     pub fn briefing(&self) -> Briefing {
         let today = Day::of_utc_ms(self.settings.began_utc_ms);

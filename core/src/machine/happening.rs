@@ -36,6 +36,8 @@ pub enum Happening {
     Transfer { to: String, state: TransferState, detail: String },
     /// This call is to be connected with another one, is, or was.
     Bridge { with: CallId, state: BridgeState, detail: String },
+    /// Another telephone holds the call from here on.
+    TakenOver { by: String },
     /// These keys are pressed for the agent.
     KeysSent { keys: String },
     /// The other side speaks this codec from now on.

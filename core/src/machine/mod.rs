@@ -123,6 +123,8 @@ pub struct CallMachine {
     keys: Keys,
     /// What the other side of a bridge says in the next tick.
     beside: Option<Box<[f32; LINE_FRAME]>>,
+    /// In the last tick the agent, or the tone of the recording, was to be heard.
+    speaks: bool,
     connected: bool,
     ended: Option<(EndReason, String)>,
     out: VecDeque<Output>,
@@ -171,6 +173,7 @@ impl CallMachine {
             taken_on: TakenOn::default(),
             keys: Keys::default(),
             beside: None,
+            speaks: false,
             connected: false,
             ended: None,
             out: VecDeque::new(),
@@ -188,6 +191,7 @@ impl CallMachine {
             Happening::Hold { on } => self.emit(at, Event::Hold { on }),
             Happening::Transfer { to, state, detail } => self.emit(at, Event::Transfer { to, state, detail }),
             Happening::Bridge { with, state, detail } => self.on_bridge(at, with, state, detail),
+            Happening::TakenOver { by } => self.emit(at, Event::TakenOver { by }),
             Happening::KeysSent { keys } => self.emit(at, Event::KeysSent { keys }),
             Happening::Speaks { codec, payload_type } => self.speak(at, codec, payload_type),
             Happening::Report(report) => self.on_report(at, report),
@@ -248,6 +252,7 @@ impl CallMachine {
             }
             self.conversation.frame(at, frame)
         };
+        self.speaks = speech || self.tone.is_some();
         let speech = self.mix_beside(frame) | speech;
         self.tell_taping(due, frame);
         // Nobody minds the parrot's own voice.

@@ -28,15 +28,6 @@ impl Conversation {
         self.show_floor(at);
     }
 
-    /// What is to be there before it is needed; who only listens needs none of it.
-    pub(super) fn prepare(&mut self) {
-        if !self.listens {
-            self.prime();
-            self.prepare_attention();
-            self.prepare_phrases();
-        }
-    }
-
     fn fall_silent(&mut self, at: CallTime) {
         self.drop_reply(at);
         self.drop_follow_ups();

@@ -20,6 +20,7 @@ mod idle;
 mod initiative;
 mod listening;
 mod manner;
+mod preparing;
 mod recall;
 mod renewal;
 mod reply;
@@ -499,11 +500,6 @@ impl Conversation {
     fn rest(&mut self, at: CallTime) {
         self.floor.agent_ends(at);
         self.ladder.arm(at, self.patience());
-    }
-
-    fn prime(&mut self) {
-        let request = self.request(None);
-        self.effects.push(Effect::Prime(request));
     }
 
     fn next_turn(&mut self) -> u32 {
