@@ -6,7 +6,10 @@
 mod baresip;
 #[path = "bridge/browser.rs"]
 mod browser;
+mod common;
 mod house;
+#[path = "bridge/kept.rs"]
+mod kept;
 #[path = "sip/sipp.rs"]
 mod sipp;
 #[path = "bridge/taking_over.rs"]
@@ -432,4 +435,9 @@ async fn a_call_is_handed_over_only_where_the_server_might_call() {
     caller.hang_up();
     over(&house).await;
     house.server.stop().await;
+}
+
+#[test]
+fn zz_example() {
+    std::fs::write("/tmp/example-bridge.toml", duologue::config::Config::example()).expect("written");
 }

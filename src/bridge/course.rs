@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use duologue_signaling::event::{BridgeState, Event, Stamped};
+use duologue_signaling::event::{BridgeState, Event, Stamped, TurnOutcome};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +28,7 @@ pub(super) struct Side {
 pub(super) enum Told {
     /// The other side is there.
     Started,
-    /// The agent has said this, or did not come to say all of it.
+    /// The agent has said this, or its voice has failed it.
     Said(String),
     /// It is over, for this reason where that was heard.
     Ended(Option<String>),
@@ -65,7 +65,10 @@ fn read(json: &str) -> Option<Told> {
     let Stamped { event, .. } = serde_json::from_str(json).ok()?;
     match event {
         Event::CallStarted { .. } => Some(Told::Started),
-        Event::TurnEnded { generated, .. } => Some(Told::Said(generated)),
+        // What was taken back unheard is said again.
+        Event::TurnEnded { outcome: TurnOutcome::Completed | TurnOutcome::Failed, generated, .. } => {
+            Some(Told::Said(generated))
+        }
         Event::CallEnded { reason, .. } => Some(Told::Ended(Some(reason))),
         _ => None,
     }

@@ -28,7 +28,8 @@ pub async fn words(text: &str) -> Vec<f32> {
         }
         pcm
     };
-    let (spoken, pcm) = tokio::join!(ScriptedVoice::default().speak(clause, out), listen);
+    let voice = ScriptedVoice::default();
+    let (spoken, pcm) = tokio::join!(voice.speak(clause, out), listen);
     spoken.expect("a voice");
     pcm
 }

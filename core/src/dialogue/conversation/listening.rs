@@ -20,7 +20,10 @@ impl Conversation {
         self.listens = on;
         if on {
             self.fall_silent(at);
-        } else if self.floor.state() == FloorState::Idle {
+            return self.show_floor(at);
+        }
+        self.prime();
+        if self.floor.state() == FloorState::Idle {
             // Whoever comes back to the agent has just heard a voice: the first silence begins at the lowest rung.
             self.ladder.reset();
             self.rest(at);
