@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::UdpSocket;
 
-use super::baresip::Baresip;
+use super::baresip::{Baresip, More};
 use super::house::House;
 use super::house::rows::rows;
 use super::sipp::sipp;
@@ -103,5 +103,22 @@ async fn a_telephone_takes_the_place_of_another_and_the_call_goes_on() {
     over(&house).await;
     let calls: Vec<(String, String)> = rows(&house, "SELECT id, end_reason FROM calls").await;
     assert_eq!(calls, [(call, "caller-hangup".to_owned())]);
+    house.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_of_somebody_else_takes_nobodys_call() {
+    let users = "users = [\"anna=CARGO_PKG_NAME\", \"ben=CARGO_PKG_NAME\"]\ndigests = [\"MD5\"]\n";
+    let house = House::scripted_with(&format!("{SIP}{users}")).await;
+    let more = More { account: ";auth_user=anna;auth_pass=duologue", ..More::default() };
+    let mut phone = Baresip::start_with(port(&house), quiet(), more);
+    let (_, dialog) = talking(&house, &mut phone).await;
+    sipp(port(&house), "porter", "replaces_password.xml", &["-key", "replaces", &dialog]).await;
+    assert_eq!(house.server.registry.count(), 1, "the call is still hers");
+    phone.hang_up();
+    over(&house).await;
+    let ends =
+        rows::<(String, String)>(&house, "SELECT k.name, end_reason FROM calls c JOIN callers k ON k.id = c.caller_id");
+    assert_eq!(ends.await, [("anna".to_owned(), "caller-hangup".to_owned())]);
     house.server.stop().await;
 }
