@@ -8,6 +8,7 @@ mod knob;
 mod section;
 mod doors;
 mod export;
+mod handover;
 mod journal;
 mod recording;
 mod review;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 pub use doors::Doors;
 pub use export::Export;
 pub use fault::{ConfigFaults, Fault};
+pub use handover::Handover;
 pub use journal::Journal;
 pub use recording::Recording;
 pub use review::Review;
@@ -30,9 +32,9 @@ pub use sip::Sip;
 pub use traces::Traces;
 pub use turn_servers::TurnServers;
 pub use values::{
-    AsrBackend, EchoCancelling, EventName, Extractor, HttpUrl, JudgeKind, KeepJournals, LlmBackend, LlmLayout,
-    LogFormat, ModelRef, Origin, RecordCalls, SearchKind, Secret, SecretError, SipDigest, SpokenCodec, TtsBackend,
-    TurnKind,
+    AsrBackend, EchoCancelling, EventName, Extractor, HttpUrl, HumanLeaves, JudgeKind, KeepJournals, LlmBackend,
+    LlmLayout, LogFormat, ModelRef, Origin, RecordCalls, SearchKind, Secret, SecretError, SipDigest, SpokenCodec,
+    TtsBackend, TurnKind,
 };
 pub use webhook::Webhook;
 
@@ -53,6 +55,7 @@ sections! {
         tts: Tts,
         personas: Personas,
         calls: Calls,
+        handover: Handover,
         doors: Doors,
         turn_servers: TurnServers,
         webhook: Webhook,

@@ -22,6 +22,7 @@ pub mod backend;
 // ring 3
 pub mod assembly;
 pub mod block;
+pub mod bridge;
 pub mod call;
 pub mod call_client;
 pub mod caller;

@@ -37,6 +37,8 @@ enum Command {
     Phones(duologue::phones::PhonesArguments),
     /// Have a telephone's call handed on: its telephone calls somebody else in our place
     Transfer(duologue::handing::TransferArguments),
+    /// Have a call handed over: somebody is called, told of the caller, and connected with him
+    Handover(duologue::handing::HandoverArguments),
     /// Have keys pressed in a telephone's call
     Dtmf(duologue::handing::DtmfArguments),
     /// The judge: build its data, train it, evaluate it; label and export the decisions of calls
@@ -116,6 +118,7 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         Command::Dial(arguments) => duologue::dial::run(config, arguments).await,
         Command::Phones(arguments) => duologue::phones::run(config, arguments).await,
         Command::Transfer(arguments) => duologue::handing::transfer(config, arguments).await,
+        Command::Handover(arguments) => duologue::handing::handover(config, arguments).await,
         Command::Dtmf(arguments) => duologue::handing::dtmf(config, arguments).await,
         Command::Judge(command) => {
             duologue::judging::run(config, command).await?;

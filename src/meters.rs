@@ -14,7 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::journal::{Entry, Speaker, TurnRow};
+use crate::journal::{BridgeRow, Entry, Speaker, TurnRow};
 
 /// Response latencies: a quarter of a second steps where answers lie, then coarser. Seconds.
 const RESPONSE: [f64; 12] = [0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0];
@@ -30,11 +30,19 @@ const NOT_TAKEN: [Label; 6] = ["flood", "connection", "busy", "tls", "password",
 /// Why a packet of protected sound is not opened.
 const UNOPENED: [Label; 3] = ["authentication", "replay", "short"];
 
+/// How a bridge ends while the server runs.
+const PARTED: [Label; 7] = ["call-ended", "other-ended", "parted", "busy", "declined", "no-answer", "unreachable"];
+
 type Label = &'static str;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Ended {
     reason: Label,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Parted {
+    outcome: Label,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -87,6 +95,8 @@ struct Inner {
     lost: Counter,
     delivered: Counter,
     undelivered: Counter,
+    bridges: Family<Parted, Counter>,
+    bridge_dropped: Counter,
     stored: Counter,
     store_failures: Counter,
     unstored: Gauge,
@@ -128,6 +138,8 @@ impl Meters {
             lost: Counter::default(),
             delivered: Counter::default(),
             undelivered: Counter::default(),
+            bridges: Family::default(),
+            bridge_dropped: Counter::default(),
             stored: Counter::default(),
             store_failures: Counter::default(),
             unstored: Gauge::default(),
@@ -144,6 +156,9 @@ impl Meters {
         }
         for reason in UNOPENED {
             drop(this.srtp_rejected.get_or_create(&Rejected { reason }));
+        }
+        for outcome in PARTED {
+            drop(this.bridges.get_or_create(&Parted { outcome }));
         }
         Self(Arc::new(this))
     }
@@ -177,6 +192,10 @@ impl Meters {
                 if let Event::Trouble { code, .. } = &event.event {
                     meters.troubles.get_or_create(&Code { code: meters.bounded(code) }).inc();
                 }
+            }
+            Entry::Bridge(BridgeRow { end: Some(end), .. }) => {
+                meters.bridges.get_or_create(&Parted { outcome: end.outcome }).inc();
+                meters.bridge_dropped.inc_by(end.dropped);
             }
             Entry::Undelivered(row) => {
                 meters.undelivered.inc_by(row.messages);
@@ -270,6 +289,9 @@ impl Inner {
         r.register("rows_lost", "Entries that the database did not take", self.lost.clone());
         r.register("webhooks_delivered", "Webhooks that their receiver took", self.delivered.clone());
         r.register("webhooks_undelivered", "Webhooks that were given up", self.undelivered.clone());
+        r.register("bridges", "Calls that were connected, or were to be, by how that ended", self.bridges.clone());
+        let about = "Frames of 20 ms that one call had for another, and that did not come there in time";
+        r.register("bridge_frames_dropped", about, self.bridge_dropped.clone());
         r.register("recordings_stored", "Recordings that came to their store", self.stored.clone());
         r.register("recordings_waiting", "Finished recordings that are still to go there", self.unstored.clone());
         r.register(

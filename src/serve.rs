@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::assembly::{self, AssemblyError};
+use crate::bridge::{Bridges, Manners};
 use crate::call::engines::Engines;
 use crate::call::memory::MemoryHouse;
 use crate::call::registry::{House, Registry};
@@ -136,11 +137,13 @@ impl Server {
             longest_call: Duration::from_secs(u64::from(config.calls.max_minutes) * 60),
         });
         let telephones = telephones(sip, &registry).await?;
+        let dialler = telephones.as_ref().map(Switchboard::dialler);
         let router = web::router(Web {
             registry: registry.clone(),
             store: store.reader(),
             doors: doors(config)?,
-            dialler: telephones.as_ref().map(Switchboard::dialler),
+            bridges: Bridges::new(registry.clone(), dialler.clone(), Manners::from(&config.handover)),
+            dialler,
             ice_servers: ice_servers(config)?,
             page: PathBuf::from("client/dist"),
             recordings: shelf.clone(),

@@ -2,6 +2,7 @@
 // signaling/PROTOCOL.md describes each; the tests read the same examples as the Rust tests do.
 
 export type FloorState = "idle" | "caller" | "thinking" | "agent" | "suspect";
+export type BridgeState = "asked" | "joined" | "parted" | "failed";
 export type TransferState = "asked" | "ringing" | "done" | "failed";
 export type TurnOutcome = "completed" | "interrupted" | "revoked" | "failed";
 
@@ -49,6 +50,10 @@ export type CallEvent =
   | { type: "hold"; on: boolean }
   /** The other side was asked to call somebody else in our place. */
   | { type: "transfer"; to: string; state: TransferState; detail: string }
+  /** How it stands between this call and another one. */
+  | { type: "bridge"; with: string; state: BridgeState; detail: string }
+  /** Another telephone holds the call from here on. */
+  | { type: "taken-over"; by: string }
   /** The agent's side presses these keys. */
   | { type: "keys-sent"; keys: string }
   /** A picture in the agent's text: shown, never spoken. */
@@ -195,6 +200,7 @@ function probabilities(fields: Fields): Record<string, number> {
   return Object.fromEntries(Object.keys(given).map((action) => [action, number(given, action)]));
 }
 
+const bridgeStates: readonly string[] = ["asked", "joined", "parted", "failed"];
 const transferStates: readonly string[] = ["asked", "ringing", "done", "failed"];
 const searchStates: readonly string[] = ["asked", "found", "nothing", "late", "failed", "dropped"];
 
@@ -278,6 +284,13 @@ const readers: { [T in CallEvent["type"]]: (f: Fields) => Extract<CallEvent, { t
     state: oneOf<TransferState>(f, "state", transferStates),
     detail: text(f, "detail"),
   }),
+  bridge: (f) => ({
+    type: "bridge",
+    with: text(f, "with"),
+    state: oneOf<BridgeState>(f, "state", bridgeStates),
+    detail: text(f, "detail"),
+  }),
+  "taken-over": (f) => ({ type: "taken-over", by: text(f, "by") }),
   "keys-sent": (f) => ({ type: "keys-sent", keys: text(f, "keys") }),
   express: (f) => ({ type: "express", turn: number(f, "turn"), emoji: text(f, "emoji") }),
   budget: (f) => ({

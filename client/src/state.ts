@@ -210,7 +210,10 @@ function applyEvent(state: ViewState, event: Stamped): ViewState {
     case "key":
     case "hold":
     case "transfer":
+    case "taken-over":
     case "keys-sent":
+    // Whoever is connected hears it.
+    case "bridge":
       return state;
     case "citations":
       return withAgent(state, event.turn, at_ms, (line) => ({ ...line, citations: event.citations }));

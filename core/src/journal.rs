@@ -171,8 +171,39 @@ pub enum Entry {
     Meant { call: CallId, line: String, model: &'static str, meaning: Box<Meaning> },
     /// What a call was about, for the next one.
     Summed { call: CallId, text: String },
+    /// How it stands with two calls that are to be connected: the newest row of this id says all.
+    Bridge(BridgeRow),
     /// What the receiver of webhooks was not told.
     Undelivered(UndeliveredRow),
+}
+
+/// Two calls whose sides hear each other, or were to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BridgeRow {
+    pub id: String,
+    /// Whose caller it is about, and the call that he is connected with.
+    pub call: CallId,
+    pub other: CallId,
+    /// `handover` or `bridge`.
+    pub kind: &'static str,
+    /// Milliseconds since the Unix epoch.
+    pub asked_utc_ms: i64,
+    pub joined_utc_ms: Option<i64>,
+    pub end: Option<BridgeEnd>,
+}
+
+/// How a bridge ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BridgeEnd {
+    pub at_utc_ms: i64,
+    /// `call-ended`, `other-ended`, `parted`; where it did not come about also `busy`, `declined`, `no-answer`, `unreachable`.
+    pub outcome: &'static str,
+    /// Ticks of 20 ms in which sound went across, both ways together; in which there was none to go; and whose sound was dropped.
+    pub passed: u64,
+    pub missing: u64,
+    pub dropped: u64,
+    /// Packets that went across as they came, neither decoded nor encoded.
+    pub relayed: u64,
 }
 
 /// Webhooks that were given up: one of a call, or some of any.

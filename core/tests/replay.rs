@@ -27,7 +27,9 @@ prop_compose! {
             r#"{"type":"microphone","echo_cancelled":false}"#,
             r#"{"type":"record","on":false}"#,
             "nonsense",
-        ])), 0..4),
+            "joined",
+            "parted",
+        ])), 0..6),
         reports in prop::collection::vec((100u64..8_000, 0u32..250, 0u32..60, prop::option::of(1u64..300)), 0..4),
         asr_ms in 0u64..900,
         token_ms in 0u64..120,
@@ -46,7 +48,12 @@ prop_compose! {
         script.network = network;
         // A tick cannot come after the one that follows it.
         script.lateness = lateness.into_iter().map(|late| late.min(19_000)).collect();
-        script.messages = messages.into_iter().map(|(at, text)| (at, text.to_owned())).collect();
+        for (at, text) in messages {
+            match text {
+                "joined" | "parted" => script.bridged.push((at, text == "joined")),
+                text => script.messages.push((at, text.to_owned())),
+            }
+        }
         script.reports = reports.into_iter().map(|(at, expected, lost, rtt)| (at, LinkReport {
             expected,
             lost: lost.min(expected),

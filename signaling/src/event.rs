@@ -100,6 +100,32 @@ pub enum TransferState {
     Failed,
 }
 
+/// How it stands between a call and another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BridgeState {
+    /// Somebody is called who is to take this call over.
+    Asked,
+    /// The two sides hear each other, and the agent only listens.
+    Joined,
+    /// They do not any more.
+    Parted,
+    /// It did not come about; the agent goes on.
+    Failed,
+}
+
+impl BridgeState {
+    /// As it stands on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Joined => "joined",
+            Self::Parted => "parted",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// How it stands with a question to the web.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -221,6 +247,10 @@ pub enum Event {
     Hold { on: bool },
     /// The other side was asked to call `to` in our place, and how it stands with that. `detail` is a sentence for people.
     Transfer { to: String, state: TransferState, detail: String },
+    /// How it stands between this call and call `with`. `detail` is a sentence for people.
+    Bridge { with: String, state: BridgeState, detail: String },
+    /// Another telephone holds the call from here on: `by`, or nobody who says who he is. The call goes on as it was.
+    TakenOver { by: String },
     /// The agent's side presses these keys, one after the other.
     KeysSent { keys: String },
     /// A picture in the agent's text: shown, never spoken.
@@ -262,7 +292,7 @@ pub enum Event {
 
 impl Event {
     /// All of their names.
-    pub const NAMES: [&'static str; 28] = [
+    pub const NAMES: [&'static str; 30] = [
         "call-started",
         "floor",
         "partial",
@@ -284,6 +314,8 @@ impl Event {
         "key",
         "hold",
         "transfer",
+        "bridge",
+        "taken-over",
         "keys-sent",
         "express",
         "budget",
@@ -317,6 +349,8 @@ impl Event {
             Self::Key { .. } => "key",
             Self::Hold { .. } => "hold",
             Self::Transfer { .. } => "transfer",
+            Self::Bridge { .. } => "bridge",
+            Self::TakenOver { .. } => "taken-over",
             Self::KeysSent { .. } => "keys-sent",
             Self::Express { .. } => "express",
             Self::Budget { .. } => "budget",

@@ -51,6 +51,11 @@ impl Keying {
         self.waiting.extend(keys.chars().take(room));
     }
 
+    /// A key is being pressed, or waits.
+    pub fn is_pressing(&self) -> bool {
+        !self.waiting.is_empty() || self.pause > 0 || !self.packets.as_slice().is_empty()
+    }
+
     /// What is to leave in this tick instead of the voice, if anything is. `as_packets`: how the other side reads keys; where it does
     /// not, nothing is pressed. `now` is the stream's timestamp.
     pub fn tick(&mut self, as_packets: Option<KeyPackets>, now: u32) -> Option<KeyPacket> {

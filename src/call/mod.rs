@@ -4,6 +4,7 @@
 //! loop itself, [`leg`] what it is held over, [`registry`] the calls that are alive.
 
 mod asked;
+pub mod bridging;
 mod consulting;
 pub mod engines;
 mod extraction;
@@ -14,8 +15,9 @@ pub mod listeners;
 pub mod memory;
 mod mouth;
 pub mod registry;
+mod relaying;
 mod taping;
 pub mod task;
-mod telephone;
+pub mod telephone;
 pub mod turn;
 pub mod wire;

@@ -1,15 +1,18 @@
 //! The agent's end of the line: one packet per tick, silence included, never ahead of real time; alone or with copies
 //! of earlier ones, as the line needs it.
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::keying::{KeyPacket, Keying};
 use super::leg::{Line, Outgoing};
+use super::relaying::Relay;
 use crate::audio::LINE_FRAME;
 use crate::audio::codec::{CodecError, LineEncoder};
 use crate::journal::DownlinkRow;
 use crate::media::downlink::{Downlink, DownlinkSettings, Level, Plan};
 use crate::media::red::Repeats;
+use crate::media::rtp::RtpPacket;
 use crate::peer::Spoken;
 
 /// Sequence, timestamp and encoder of one outgoing stream.
@@ -24,6 +27,9 @@ pub struct Mouth {
     /// The next packet begins a talk spurt (RFC 3551, section 4.1).
     quiet: bool,
     keying: Keying,
+    relay: Relay,
+    /// Where the stream stands that was passed on last: a packet of our own comes after it.
+    relayed_until: Option<u32>,
     sent: u64,
     /// What was sent since the last row about it.
     unwritten: DownlinkRow,
@@ -45,6 +51,8 @@ impl Mouth {
             timestamp,
             quiet: true,
             keying: Keying::default(),
+            relay: Relay::default(),
+            relayed_until: None,
             sent: 0,
             unwritten: DownlinkRow::default(),
         })
@@ -66,33 +74,71 @@ impl Mouth {
 
     /// Sends one frame, which was to leave at `due`.
     pub fn send(&mut self, frame: &[f32; LINE_FRAME], speech: bool, due: Instant, line: &dyn Line) {
+        self.speak_ourselves();
         if let Some(key) = self.keying.tick(line.key_packets(), self.timestamp) {
             return self.send_key(key, due, line);
         }
         let marker = speech && self.quiet;
         self.quiet = !speech;
         if let Ok(payload) = self.encoder.encode(frame) {
-            let spoken = self.spoken;
-            let (payload_type, payload, copies) = match spoken.red.filter(|_| !self.plan.copies.is_empty()) {
-                Some(red) => {
-                    let (packed, copies) =
-                        self.repeats.pack(spoken.payload_type, self.timestamp, &payload, self.plan.copies);
-                    (red, packed, copies)
-                }
-                None => {
-                    self.repeats.remember(self.timestamp, payload.clone());
-                    (spoken.payload_type, payload, 0)
-                }
-            };
-            self.unwritten.packets_sent += 1;
-            self.unwritten.copies_sent += u64::from(copies);
-            self.unwritten.payload_bytes += payload.len() as u64;
-            let (sequence, timestamp) = (self.sequence, self.timestamp);
-            line.send(Outgoing { payload_type, sequence, timestamp, marker, payload, due });
-            self.sent += 1;
+            self.send_payload(payload, (self.sequence, self.timestamp), marker, due, line);
         }
         self.sequence = self.sequence.wrapping_add(1);
         self.pass();
+    }
+
+    /// Passes packets of another call on, in this tick; silence of their sender's is silence here. False: nothing is passed on, and a
+    /// frame of our own is to be sent.
+    pub fn relay(&mut self, packets: &[RtpPacket], due: Instant, line: &dyn Line) -> bool {
+        if self.keying.is_pressing() || packets.is_empty() && !self.relay.waits() {
+            return false;
+        }
+        for packet in packets {
+            let (sequence, timestamp) = self.relay.number(packet, (self.sequence, self.timestamp));
+            self.send_payload(packet.payload.clone(), (sequence, timestamp), packet.marker, due, line);
+            let next = sequence.wrapping_add(1);
+            if next.wrapping_sub(self.sequence) < u16::MAX / 2 {
+                self.sequence = next;
+                self.relayed_until = Some(timestamp.wrapping_add(self.spoken.codec.tick_clocks()));
+            }
+        }
+        self.quiet = true;
+        self.pass();
+        true
+    }
+
+    /// From here on packets are our own again; their stamps go on after those that were passed on.
+    fn speak_ourselves(&mut self) {
+        self.relay.stop();
+        if let Some(until) = self.relayed_until.take()
+            && until.wrapping_sub(self.timestamp) < u32::MAX / 2
+        {
+            self.timestamp = until;
+        }
+    }
+
+    /// What is spoken.
+    pub const fn spoken(&self) -> Spoken {
+        self.spoken
+    }
+
+    fn send_payload(&mut self, payload: Bytes, numbers: (u16, u32), marker: bool, due: Instant, line: &dyn Line) {
+        let (spoken, (sequence, timestamp)) = (self.spoken, numbers);
+        let (payload_type, payload, copies) = match spoken.red.filter(|_| !self.plan.copies.is_empty()) {
+            Some(red) => {
+                let (packed, copies) = self.repeats.pack(spoken.payload_type, timestamp, &payload, self.plan.copies);
+                (red, packed, copies)
+            }
+            None => {
+                self.repeats.remember(timestamp, payload.clone());
+                (spoken.payload_type, payload, 0)
+            }
+        };
+        self.unwritten.packets_sent += 1;
+        self.unwritten.copies_sent += u64::from(copies);
+        self.unwritten.payload_bytes += payload.len() as u64;
+        line.send(Outgoing { payload_type, sequence, timestamp, marker, payload, due });
+        self.sent += 1;
     }
 
     /// Presses these keys, one after the other; meanwhile the voice is not sent.

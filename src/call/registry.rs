@@ -10,10 +10,11 @@ use duologue_core::replay::{FORM, Head};
 use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::engines::Engines;
-use super::leg::{Echoes, Leg, Line, NotTransferred, Onto};
+use super::leg::{Echoes, Leg, Line};
 use super::listeners::Listening;
 use super::memory::{CallMemory, MemoryHouse};
 use super::mouth::Mouth;
@@ -80,26 +81,21 @@ pub enum OpenError {
     Machine(#[from] MachineError),
 }
 
-/// Why keys were not pressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotPressed {
-    #[error("the other side of the call reads no keys (RFC 4733)")]
-    NobodyReads,
-    #[error("the call is too busy to listen")]
-    Busy,
-}
-
 /// A live call, seen from outside.
 #[derive(Clone)]
 pub(super) struct Live {
-    control: mpsc::Sender<Control>,
+    pub(super) control: mpsc::Sender<Control>,
     events: broadcast::Sender<Arc<str>>,
     pub(super) line: Arc<dyn Line>,
-    caller: Option<String>,
+    pub(super) caller: Option<String>,
     /// Of a microphone (WHIP): the offer that holds.
     pub(super) offer: Option<Arc<str>>,
     /// Those who hear the agent beside the caller.
     pub(super) listeners: HashMap<String, Listening>,
+    /// Its agent holds a conversation: it is neither an echo nor a recording.
+    pub(super) talks: bool,
+    /// It is connected with another call, or is to be: what ends that.
+    pub(super) bridge: Option<CancellationToken>,
 }
 
 /// All live calls.
@@ -119,11 +115,13 @@ pub struct Asked<'a> {
     pub caller: Option<String>,
     /// False for a caller who does not want to be recorded.
     pub recorded: bool,
+    /// Nobody is greeted, and the agent only listens: somebody is called who is to be connected with a caller.
+    pub listens: bool,
 }
 
 impl Default for Asked<'_> {
     fn default() -> Self {
-        Self { persona: None, caller: None, recorded: true }
+        Self { persona: None, caller: None, recorded: true, listens: false }
     }
 }
 
@@ -132,6 +130,7 @@ pub struct Admitted {
     persona: Arc<Persona>,
     caller: Option<String>,
     recorded: bool,
+    listens: bool,
     began: Instant,
     place: OwnedSemaphorePermit,
 }
@@ -196,7 +195,7 @@ impl Registry {
     }
 
     /// Keeps this running beside the calls: it must end by itself when its call does.
-    pub(super) fn follow(&self, beside: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn follow(&self, beside: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(beside);
     }
 
@@ -209,12 +208,13 @@ impl Registry {
     ///
     /// # Errors
     /// When there is no such persona, the caller is blocked, or no line is free.
-    pub async fn admit(&self, Asked { persona, caller, recorded }: Asked<'_>) -> Result<Admitted, OpenError> {
+    pub async fn admit(&self, Asked { persona, caller, recorded, listens }: Asked<'_>) -> Result<Admitted, OpenError> {
         let began = Instant::now();
         let persona = self.persona(persona)?;
+        let persona = if listens { unopened(&persona) } else { persona };
         self.refuse_blocked(caller.as_deref()).await?;
         let place = self.lines.clone().try_acquire_owned().map_err(|_| self.refusal())?;
-        Ok(Admitted { persona, caller, recorded, began, place })
+        Ok(Admitted { persona, caller, recorded, listens, began, place })
     }
 
     /// Begins a call over this leg, and gives its number.
@@ -222,7 +222,7 @@ impl Registry {
     /// # Errors
     /// When there is no codec for it; the leg is hung up then.
     pub fn begin(self: &Arc<Self>, admitted: Admitted, leg: Leg) -> Result<CallId, OpenError> {
-        let Admitted { persona, caller, recorded, began, place } = admitted;
+        let Admitted { persona, caller, recorded, listens, began, place } = admitted;
         let call = uuid::Uuid::now_v7().to_string();
         let started_utc_ms = utc_ms();
         self.house.recorder.record(Entry::CallOpened {
@@ -246,13 +246,24 @@ impl Registry {
         };
         let memory = self.house.memory.clone().filter(|_| talks).zip(caller.clone());
         let seeds = Seeds { began, started_utc_ms, sequence: rand::random(), timestamp: rand::random() };
-        let settings = self.settings(&leg, &persona, taping, memory.as_ref().map(|(house, _)| house.settings), seeds);
+        let mut settings =
+            self.settings(&leg, &persona, taping, memory.as_ref().map(|(house, _)| house.settings), seeds);
+        settings.listens = listens;
         let mut task = self.task(&call, persona, leg, settings, seeds, (events.clone(), commands))?;
         task.tape = taping.map(|house| house.begin(&call, &name, started_utc_ms));
         task.memory = memory.map(|(house, caller)| CallMemory::new(house, caller, started_utc_ms));
         self.live().insert(
             call.clone(),
-            Live { control, events, line: way_out, caller, offer: None, listeners: HashMap::new() },
+            Live {
+                control,
+                events,
+                line: way_out,
+                caller,
+                offer: None,
+                listeners: HashMap::new(),
+                talks,
+                bridge: None,
+            },
         );
         self.tasks.spawn(watch_over(self.clone(), call.clone(), task, place, began));
         Ok(call)
@@ -304,6 +315,7 @@ impl Registry {
             taped: taping.is_some(),
             tone: taping.is_some_and(|house| *house.consent() == Consent::Tone),
             memory,
+            listens: false,
         }
     }
 
@@ -418,34 +430,6 @@ impl Registry {
         Some(live.line.reoffer(offer).await)
     }
 
-    /// Presses keys in a live call. `None`: there is no such live call.
-    ///
-    /// # Errors
-    /// When the other side reads none, or the call is too busy to listen.
-    pub fn press(&self, call: &str, keys: String) -> Option<Result<(), NotPressed>> {
-        let live = self.live().get(call).cloned()?;
-        if live.line.key_packets().is_none() {
-            return Some(Err(NotPressed::NobodyReads));
-        }
-        Some(live.control.try_send(Control::Press(keys)).map_err(|_| NotPressed::Busy))
-    }
-
-    /// Hands a live call on. `None`: there is no such live call.
-    ///
-    /// # Errors
-    /// When the other side is no telephone, or was asked to already.
-    pub fn transfer(&self, call: &str, onto: Onto) -> Option<Result<(), NotTransferred>> {
-        let live = self.live().get(call).cloned()?;
-        Some(live.line.transfer(onto))
-    }
-
-    /// Whom a telephone has to call to take the other side of this live call over. `None`: there is no such call. `Some(None)`: it is
-    /// no telephone's, or nobody has answered yet.
-    pub fn taken_over_by(&self, call: &str) -> Option<Option<Onto>> {
-        let live = self.live().get(call).cloned()?;
-        Some(live.line.taken_over_by())
-    }
-
     /// The events of a live call from now on.
     pub fn listen(&self, call: &str) -> Option<broadcast::Receiver<Arc<str>>> {
         self.live().get(call).map(|live| live.events.subscribe())
@@ -489,6 +473,11 @@ fn announcing(persona: &Arc<Persona>, words: &str) -> Arc<Persona> {
     let mut persona = Persona::clone(persona);
     persona.opening = format!("{words} {}", persona.opening).trim_end().to_owned();
     Arc::new(persona)
+}
+
+/// The persona, which greets nobody.
+fn unopened(persona: &Arc<Persona>) -> Arc<Persona> {
+    Arc::new(Persona { opening: String::new(), ..Persona::clone(persona) })
 }
 
 /// Runs a call to its end, whatever the end is: a panic closes this call and no other.

@@ -12,6 +12,9 @@ use crate::time::CallTime;
 impl CallTask {
     /// One tick of both sides, as it is heard and as it is sent.
     pub(super) fn tape_tick(&mut self, due: CallTime, sent: &[f32; LINE_FRAME]) {
+        // Who does not want to be recorded is not recorded with the call that he is connected with either.
+        let sent =
+            if self.work.joint.as_ref().is_some_and(|joint| !joint.may_be_taped()) { &[0.0; LINE_FRAME] } else { sent };
         let Some(tape) = &mut self.tape else { return };
         if tape.tick(due, self.machine.heard(), sent) {
             let (call, started_ms, key_id) = (self.call.clone(), tape.started_ms(), tape.key_id());

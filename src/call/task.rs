@@ -9,6 +9,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::bridging::Joint;
 use super::consulting::Aside;
 use super::engines::Engines;
 use super::judging;
@@ -77,6 +78,8 @@ pub struct Work {
     pub(super) held: Option<Instant>,
     /// Who hears the agent beside the caller.
     pub(super) listeners: Listeners,
+    /// The way to the call that this one is connected with.
+    pub(super) joint: Option<Box<Joint>>,
 }
 
 /// What a piece of work in [`Work::listening`] gave.
@@ -126,11 +129,15 @@ impl CallTask {
             return;
         }
         let (at, due_at) = (self.now(), self.since_began(due));
+        self.hear_other();
         let mut frame = [0.0; LINE_FRAME];
         let speech = self.machine.beat(at, due_at, None, &mut frame);
         if let Some(speech) = speech {
-            self.mouth.send(&frame, speech, due, self.leg.line.as_ref());
+            if !self.relay_other(due) {
+                self.mouth.send(&frame, speech, due, self.leg.line.as_ref());
+            }
             self.work.listeners.send(&frame, speech, due);
+            self.pass_on();
         }
         // What is kept comes after what is sent: it must not make the packet late.
         if let Some(journal) = self.journal.as_mut().filter(|_| speech.is_some() || self.machine.ended().is_some()) {
@@ -283,7 +290,12 @@ impl CallTask {
         let happening = match event {
             // What comes while the call is on hold is the exchange's music.
             Some(PeerEvent::Rtp { .. }) if self.work.held.is_some() => return,
-            Some(PeerEvent::Rtp { packet, at }) => Happening::Rtp { arrived: self.since_began(at), packet },
+            Some(PeerEvent::Rtp { packet, at }) => {
+                if let Some(joint) = &mut self.work.joint {
+                    joint.packet(&packet, self.mouth.spoken());
+                }
+                Happening::Rtp { arrived: self.since_began(at), packet }
+            }
             // Who comes with a microphone alone is greeted when the greeting can be heard.
             Some(PeerEvent::Connected) if self.leg.transport == WHIP && !self.machine.is_connected() => {
                 return self.work.listeners.await_first();

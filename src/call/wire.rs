@@ -11,6 +11,7 @@
 //! | peer messages | events for the data channel | `peer`, one a peer | `peer::MESSAGES_WAITING` | dropped and counted | stays |
 //! | leg events | as peer events, of a leg that is no peer | [`leg_events`], one a leg | `peer::EVENTS_WAITING` | the newest packet is dropped and counted | stays |
 //! | looked at | what came over one TCP connection of SIP, for the stack | `sip`, one a connection | a pair of sockets' buffers | nothing more is read: the telephone's TCP waits | stays |
+//! | across | what one call has heard in a tick, for the one that it is connected with | [`across`], two a bridge | [`ACROSS_WAITING`] | the tick's sound is dropped and counted | stays |
 //! | said | the agent's sound and the events of a call, for a door | [`said`], one a door's leg | [`SAID_WAITING`] | dropped: a client that does not read loses sound, and is gone after 10 s | stays: what is on its way is the client's |
 //! | relay back | datagrams on their way back through `duologue relay` | `peer`, one a relay | 512 | the socket's own buffer fills, then drops | stays |
 //! | entries | rows for SQLite | `store`, one a process | `store::ENTRIES_WAITING` | dropped and counted: the call goes on | stays |
@@ -24,17 +25,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{broadcast, mpsc};
+use duologue_signaling::event::BridgeState;
+use tokio::sync::{broadcast, mpsc, oneshot};
 
+use super::bridging::{Across, Brief, Joint};
+use super::leg::Leg;
 use crate::backend::Speech;
 use crate::dialogue::conversation::{Errand, Input};
 use crate::dialogue::persona::Persona;
 use crate::doors::doorway::Said;
-use crate::journal::EndReason;
+use crate::journal::{CallId, EndReason};
 use crate::peer::{EVENTS_WAITING, PeerEvent, PeerLine};
 
 /// From outside the call.
-#[derive(Clone, Debug)]
 pub enum Control {
     /// End the call.
     End { reason: EndReason, detail: String },
@@ -54,6 +57,14 @@ pub enum Control {
     Persona(Arc<Persona>),
     /// These keys are pressed for the agent.
     Press(String),
+    /// The call is held over this leg from now on, by whoever is named.
+    Leg { leg: Box<Leg>, by: String },
+    /// What whoever takes the call over is to be told.
+    Brief(oneshot::Sender<Brief>),
+    /// How it stands between this call and another one.
+    Bridge { with: CallId, state: BridgeState, detail: String },
+    /// The two hear each other from now on.
+    Join { with: CallId, joint: Box<Joint>, detail: String },
 }
 
 /// Results for one call. A reply yields at most some 30 tokens and 10 chunks of sound a second.
@@ -79,6 +90,14 @@ pub fn speech() -> (mpsc::Sender<Speech>, mpsc::Receiver<Speech>) {
 /// What happens on a leg that is no WebRTC peer. Whoever fills it drops packets that find no room.
 pub fn leg_events() -> (mpsc::Sender<PeerEvent>, mpsc::Receiver<PeerEvent>) {
     mpsc::channel(EVENTS_WAITING)
+}
+
+/// What may wait between two calls: a sixth of a second, which a call that stood still for longer does not catch up with.
+pub const ACROSS_WAITING: usize = 8;
+
+/// From one call to the one that it is connected with. Whoever fills it drops what finds no room.
+pub fn across() -> (mpsc::Sender<Across>, mpsc::Receiver<Across>) {
+    mpsc::channel(ACROSS_WAITING)
 }
 
 /// What may wait for a door: four seconds of sound, and the events among it.

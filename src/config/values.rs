@@ -106,6 +106,11 @@ choice! {
 }
 
 choice! {
+    /// What becomes of a caller whom somebody else has hung up on.
+    pub enum HumanLeaves { End = "end", Agent = "agent", }
+}
+
+choice! {
     /// How log lines look.
     pub enum LogFormat { Text = "text", Json = "json", }
 }

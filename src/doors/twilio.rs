@@ -73,7 +73,7 @@ async fn open(
     }
     let caller = parameter("caller").filter(|name| (1..=128).contains(&name.chars().count())).map(str::to_owned);
     let recorded = parameter("record") != Some("false");
-    let asked = Asked { persona: parameter("persona"), caller, recorded };
+    let asked = Asked { persona: parameter("persona"), caller, recorded, ..Asked::default() };
     let admitted = registry.admit(asked).await.map_err(|refused| refused.to_string())?;
     let (leg, doorway) = doorway::open(LineCodec::Pcmu, "twilio", Echoes::Likely);
     let call = registry.begin(admitted, leg).map_err(|refused| refused.to_string())?;

@@ -1,12 +1,12 @@
 //! One telephone call: from the INVITE to the last BYE. One task, which has the dialog and reads the socket.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use duologue_signaling::phone_sdp::{self, Key, PhoneAgreed, PhoneSdp};
+use duologue_signaling::phone_sdp::{self, Key, PhoneAgreed};
 use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
 use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::sip::{Header, Request, StatusCode, Transport};
@@ -15,16 +15,16 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::ending::{gone, status_of};
+use super::ending::gone;
 use super::line::{Latch, RtpLine, Wire};
 use super::offers::{cseq, is_sdp};
 use super::refresh::{Agreed, SessionTimer, TooBrief, reads_update};
+use super::ringing::{Refused, Ringing};
 use super::rtcp::Rtcp;
 use super::srtp::Opener;
 use super::transfer::{Asked, Referred, answered};
 use super::{Exchange, answer, request, sdp, what_is_spoken};
 use crate::call::leg::{Echoes, Leg};
-use crate::call::registry::{self, Admitted};
 use crate::call::wire;
 use crate::media::keys::KeyReader;
 use crate::peer::{Ending, GoneWhy, PeerEvent};
@@ -34,19 +34,6 @@ use crate::time::CallTime;
 const DATAGRAM: usize = 2_048;
 /// How often what is overdue is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// Why a call is refused.
-struct Refused(StatusCode, String);
-
-/// A call that rings.
-struct Ringing {
-    admitted: Admitted,
-    /// `None`: the telephone wants our offer.
-    theirs: Option<(PhoneSdp, PhoneAgreed)>,
-    came_from: IpAddr,
-    here: IpAddr,
-    wire: Arc<Wire>,
-}
 
 impl Exchange {
     /// Answers an INVITE that begins a call, and stays with the call to its end.
@@ -63,14 +50,15 @@ impl Exchange {
             Ok(name) => name,
             Err((status, headers)) => return answer(&mut invite, status, headers).await,
         };
-        if let Some(status) = self.replaces(&invite.original) {
-            return answer(&mut invite, status, Vec::new()).await;
-        }
+        let over = match self.replaced(&invite.original, name.as_deref(), came_from) {
+            Ok(over) => over,
+            Err(status) => return answer(&mut invite, status, Vec::new()).await,
+        };
         if let Err(TooBrief(least)) = Agreed::by_request(&invite.original, self.settings.session) {
             return answer(&mut invite, TooBrief::STATUS, vec![least]).await;
         }
         let transport = invite.connection.as_ref().map_or(Transport::Udp, |connection| connection.transport());
-        let ringing = match self.admit(&invite.original, transport, came_from, name).await {
+        let ringing = match self.admit(&invite.original, transport, came_from, name, over).await {
             Ok(ringing) => ringing,
             Err(Refused(status, why)) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
@@ -100,55 +88,6 @@ impl Exchange {
         self.dialogs.remove_dialog(&dialog.id());
     }
 
-    /// Whether the call is taken, and how.
-    async fn admit(
-        &self,
-        invite: &Request,
-        transport: Transport,
-        came_from: IpAddr,
-        name: Option<String>,
-    ) -> Result<Ringing, Refused> {
-        let spoken_here = &self.settings.codecs;
-        let theirs = if invite.body.is_empty() {
-            None
-        } else {
-            let not_here = |why: phone_sdp::PhoneSdpFault| Refused(StatusCode::NotAcceptableHere, why.to_string());
-            let theirs = PhoneSdp::read(&invite.body).map_err(not_here)?;
-            if theirs.crypto.is_some() && transport != Transport::Tls && !self.settings.srtp_in_clear {
-                let why = "the keys of RTP/SAVP came in the clear: call over TLS, or offer RTP/AVP";
-                return Err(Refused(StatusCode::NotAcceptableHere, why.into()));
-            }
-            let agreed = theirs.agree(spoken_here).map_err(not_here)?;
-            Some((theirs, agreed))
-        };
-        let dialled = invite.uri.user().unwrap_or("").to_owned();
-        let personas = self.registry.personas();
-        let who = self.settings.dialled.who(&dialled, |name| personas.iter().any(|persona| persona.name == name));
-        let asked =
-            registry::Asked { persona: Some(who), caller: name.or_else(|| request::caller(invite)), recorded: true };
-        let admitted = self.registry.admit(asked).await.map_err(|why| Refused(status_of(&why), why.to_string()))?;
-        let here = self.here(came_from);
-        let said = theirs.as_ref().map(|(theirs, _)| theirs.address);
-        let target = said.and_then(|said| Latch::new(said, came_from).target());
-        let wire = self
-            .wire(here, target)
-            .await
-            .map_err(|why| Refused(StatusCode::ServiceUnavailable, format!("no port for the sound: {why}")))?;
-        Ok(Ringing { admitted, theirs, came_from, here, wire })
-    }
-
-    /// A socket for a call's sound.
-    pub(super) async fn wire(&self, here: IpAddr, target: Option<SocketAddr>) -> std::io::Result<Arc<Wire>> {
-        let listen = self.settings.listen.ip();
-        let on = if listen.is_unspecified() { unspecified(here) } else { listen };
-        Wire::open(on, &self.settings.ports, target).await
-    }
-
-    /// What is spoken until it is agreed on.
-    pub(super) fn first_codec(&self) -> phone_sdp::PhoneCodec {
-        self.settings.codecs.first().copied().unwrap_or(phone_sdp::PhoneCodec::Pcmu)
-    }
-
     /// Lets it ring; false where the caller has given up meanwhile.
     async fn rung(&self, states: &mut DialogStateReceiver) -> bool {
         if self.settings.ring.is_zero() {
@@ -173,7 +112,7 @@ impl Exchange {
         if !self.rung(&mut states).await {
             return;
         }
-        let Ringing { admitted, theirs, came_from, here, wire } = ringing;
+        let Ringing { place, theirs, came_from, here, wire } = ringing;
         let invite = dialog.initial_request();
         // One that is too brief was refused before it rang.
         let agreed_time = Agreed::by_request(&invite, self.settings.session).ok().flatten();
@@ -190,10 +129,10 @@ impl Exchange {
             echoes: Echoes::Likely,
             ending: Ending::new(hang_up.clone(), self.tasks.spawn(finished.clone().cancelled_owned())),
         };
-        let call = match self.registry.begin(admitted, leg) {
+        let call = match self.take_place(place, leg, request::caller(&invite)).await {
             Ok(call) => call,
             Err(fault) => {
-                let _ = dialog.reject(Some(StatusCode::ServerInternalError), Some(fault.to_string()));
+                let _ = dialog.reject(Some(fault.0), Some(fault.1));
                 return;
             }
         };
@@ -219,6 +158,7 @@ impl Exchange {
         if let Err(fault) = dialog.accept(Some(headers), Some(body.into_bytes())) {
             tracing::debug!(%call, %fault, "the call was not answered");
         }
+        let _known = self.takeable.know(dialog.id(), &call, came_from);
         let why = held.run(&mut states, &hang_up).await;
         held.end(why, finished).await;
     }
@@ -450,12 +390,5 @@ impl<'a> Call<'a> {
 
     pub(super) fn now(&self) -> CallTime {
         CallTime::ZERO + self.began.elapsed()
-    }
-}
-
-const fn unspecified(like: IpAddr) -> IpAddr {
-    match like {
-        IpAddr::V4(_) => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
-        IpAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
     }
 }

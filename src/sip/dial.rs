@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::call::{Call, Parties};
+use super::ending::outcome;
 use super::line::{Latch, RtpLine, Wire};
 use super::refresh::{self, Agreed, wanted};
 use super::route::Route;
@@ -113,6 +114,19 @@ impl Dialler {
     /// # Errors
     /// When it may not be called, or there is no room. Nothing is left behind then.
     pub async fn dial(&self, to: &str, asked: Asked<'_>) -> Result<CallId, NotDialled> {
+        self.dial_and(to, asked, |_| {}).await
+    }
+
+    /// The same; `begun` is told the number before anything can come of it.
+    ///
+    /// # Errors
+    /// As [`Self::dial`].
+    pub async fn dial_and(
+        &self,
+        to: &str,
+        asked: Asked<'_>,
+        begun: impl FnOnce(&CallId),
+    ) -> Result<CallId, NotDialled> {
         let exchange = &self.0;
         let settings = &exchange.settings;
         let allowed = exchange.allowed(to)?;
@@ -143,6 +157,7 @@ impl Dialler {
         };
         let told = finished.clone().drop_guard();
         let call = exchange.registry.begin(admitted, leg)?;
+        begun(&call);
         exchange.dialled.fetch_add(1, Ordering::Relaxed);
         exchange.count_for_a_minute(minute);
         let placed = Placed {
@@ -370,6 +385,7 @@ impl Exchange {
         }
         held.follow(&theirs, agreed).await;
         held.on_ack().await;
+        let _known = self.takeable.know(dialog.id(), &placed.call, placed.there.ip());
         let why = held.run(states, &placed.hang_up).await;
         held.end(why, placed.finished.clone()).await;
     }
@@ -432,32 +448,9 @@ fn came_of(result: Result<InviteAsyncResult, tokio::task::JoinError>, rang: bool
     }
 }
 
-/// A refusal by its kind (RFC 3261, section 21). The stack makes a 408 of its own where nothing came at all.
-const fn outcome(code: u16, rang: bool) -> EndReason {
-    match code {
-        486 | 600 => EndReason::Busy,
-        403 | 603 | 607 | 608 => EndReason::Declined,
-        480 | 487 => EndReason::NoAnswer,
-        408 if rang => EndReason::NoAnswer,
-        _ => EndReason::Unreachable,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_refusal_has_a_name() {
-        assert_eq!(outcome(486, true), EndReason::Busy);
-        assert_eq!(outcome(603, true), EndReason::Declined);
-        assert_eq!(outcome(480, false), EndReason::NoAnswer);
-        assert_eq!(outcome(408, true), EndReason::NoAnswer);
-        assert_eq!(outcome(408, false), EndReason::Unreachable, "nobody was there at all");
-        assert_eq!(outcome(404, false), EndReason::Unreachable);
-        assert_eq!(outcome(302, false), EndReason::Unreachable, "nobody is followed elsewhere: that costs");
-        assert_eq!(outcome(407, false), EndReason::Unreachable, "a password that does not fit");
-    }
 
     #[test]
     fn a_persona_s_name_is_an_address_whatever_is_in_it() {

@@ -18,7 +18,9 @@ mod offers;
 mod phones;
 mod refresh;
 mod register;
+mod replaced;
 mod request;
+mod ringing;
 mod route;
 mod rtcp;
 mod sdp;
@@ -64,6 +66,7 @@ use phones::Phones;
 pub use phones::{ContactShown, PhoneShown};
 pub use refresh::SessionTimes;
 use register::Registrar;
+use replaced::Takeable;
 use secure::Secured;
 pub use target::{Outbound, Target, TargetFault, Trunk, Way};
 pub use tls::TlsFault;
@@ -245,6 +248,7 @@ struct Exchange {
     registrar: Registrar,
     /// Those that are registered with us.
     phones: Phones,
+    takeable: Takeable,
     places: Arc<Semaphore>,
     tasks: TaskTracker,
     answered: AtomicU64,
@@ -374,6 +378,7 @@ impl Exchange {
             endpoint: endpoint.inner.clone(),
             registrar: Registrar::new(settings.outbound.registered().count()),
             phones: Phones::new(settings.phones.iter().cloned(), settings.phones_kept),
+            takeable: Takeable::default(),
             places: Arc::new(Semaphore::new(registry.lines() * 2 + STRANGERS_MOST)),
             tasks,
             outbound: Arc::new(Semaphore::new(settings.outbound_most as usize)),

@@ -5,14 +5,12 @@ use std::future::pending;
 use std::time::Duration;
 
 use duologue_signaling::event::TransferState;
-use rsipstack::dialog::DialogId;
 use rsipstack::dialog::dialog::TransactionHandle;
 use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::sip::{Request, Response, StatusCode, StatusCodeKind};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::Exchange;
 use super::call::Call;
 use super::request::header;
 use crate::call::leg::Onto;
@@ -43,25 +41,6 @@ pub(super) struct Referred {
     to: String,
     since: Instant,
     rang: bool,
-}
-
-impl Exchange {
-    /// The answer to an INVITE that is to take a call of ours over (`Replaces`, RFC 3891): that is not done here, and taken for a new call
-    /// it would leave whoever asked for it with two.
-    pub(super) fn replaces(&self, invite: &Request) -> Option<StatusCode> {
-        let (id, params) =
-            header(invite, "Replaces")?.split_once(';').map(|(id, params)| (id.to_owned(), params.to_owned()))?;
-        let tag = |name: &str| {
-            let mut params = params.split(';').filter_map(|param| param.trim().split_once('='));
-            params
-                .find(|(key, _)| key.eq_ignore_ascii_case(name))
-                .map(|(_, tag)| tag.trim().to_owned())
-                .unwrap_or_default()
-        };
-        let id = DialogId { call_id: id.trim().to_owned(), local_tag: tag("to-tag"), remote_tag: tag("from-tag") };
-        let there = self.dialogs.get_dialog(&id).is_some();
-        Some(if there { StatusCode::NotImplemented } else { StatusCode::CallTransactionDoesNotExist })
-    }
 }
 
 /// Whom another telephone has to call to take this dialog over: its other side, with `Replaces` (RFC 3891) as that side knows the dialog.

@@ -39,27 +39,27 @@ pub struct Erased {
 }
 
 /// What is deleted or emptied; `?1` is the caller. Calls, the times of turns and their outcomes stay, without a name and
-/// without a word. The caller's own row goes last: rows before it are found by it.
+/// without a word. Of calls that were connected with theirs the recordings go, and of those that took them over the words too. The caller's own row goes last: rows before it are found by it.
 const STEPS: &[&str] = &[
     "DELETE FROM commitments WHERE caller_id = ?1",
-    "DELETE FROM call_summaries WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
+    "DELETE FROM call_summaries WHERE call IN (SELECT call FROM heard_in WHERE caller_id = ?1 AND how <> 'bridged')",
     "DELETE FROM facts WHERE caller_id = ?1",
-    "DELETE FROM judgements WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
-    "DELETE FROM notes WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
-    "DELETE FROM retrievals WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
-    "DELETE FROM searches WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
+    "DELETE FROM judgements WHERE call IN (SELECT call FROM heard_in WHERE caller_id = ?1 AND how <> 'bridged')",
+    "DELETE FROM notes WHERE call IN (SELECT call FROM heard_in WHERE caller_id = ?1 AND how <> 'bridged')",
+    "DELETE FROM retrievals WHERE call IN (SELECT call FROM heard_in WHERE caller_id = ?1 AND how <> 'bridged')",
+    "DELETE FROM searches WHERE call IN (SELECT call FROM heard_in WHERE caller_id = ?1 AND how <> 'bridged')",
     "DELETE FROM blocks WHERE caller_id = ?1",
-    "DELETE FROM words WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
-    "DELETE FROM extractions WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
-    "DELETE FROM events WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
+    "DELETE FROM words WHERE call IN (SELECT call FROM heard_in WHERE caller_id = ?1 AND how <> 'bridged')",
+    "DELETE FROM extractions WHERE call IN (SELECT call FROM heard_in WHERE caller_id = ?1 AND how <> 'bridged')",
+    "DELETE FROM events WHERE call IN (SELECT call FROM heard_in WHERE caller_id = ?1 AND how <> 'bridged')",
     "UPDATE recordings SET removed_utc_ms = coalesce(removed_utc_ms, unixepoch() * 1000),
-            removed_why = coalesce(removed_why, 'erased') WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
+            removed_why = coalesce(removed_why, 'erased') WHERE call IN (SELECT call FROM heard_in WHERE caller_id = ?1)",
     "UPDATE journals SET removed_utc_ms = coalesce(removed_utc_ms, unixepoch() * 1000),
-            removed_why = coalesce(removed_why, 'erased') WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
-    "UPDATE incidents SET detail = 'erased' WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
+            removed_why = coalesce(removed_why, 'erased') WHERE call IN (SELECT call FROM heard_in WHERE caller_id = ?1 AND how <> 'bridged')",
+    "UPDATE incidents SET detail = 'erased' WHERE call IN (SELECT call FROM heard_in WHERE caller_id = ?1 AND how <> 'bridged')",
     "UPDATE turns SET text = '', heard = CASE WHEN heard IS NULL THEN NULL ELSE '' END
-     WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1)",
-    "DELETE FROM turns_fts WHERE rowid IN (SELECT turns.id FROM turns JOIN calls ON calls.id = call WHERE caller_id = ?1)",
+     WHERE call IN (SELECT call FROM heard_in WHERE caller_id = ?1 AND how <> 'bridged')",
+    "DELETE FROM turns_fts WHERE rowid IN (SELECT id FROM turns WHERE call IN (SELECT call FROM heard_in WHERE caller_id = ?1 AND how <> 'bridged'))",
     "DELETE FROM callers WHERE id = ?1",
 ];
 
@@ -144,8 +144,8 @@ async fn erase_rows(
     .fetch_one(&mut *all_or_nothing)
     .await?;
     let files = sqlx::query_scalar(
-        "SELECT file FROM recordings JOIN calls ON calls.id = call WHERE caller_id = ?1
-         UNION SELECT file FROM journals JOIN calls ON calls.id = call WHERE caller_id = ?1",
+        "SELECT file FROM recordings WHERE call IN (SELECT call FROM heard_in WHERE caller_id = ?1)
+         UNION SELECT file FROM journals WHERE call IN (SELECT call FROM heard_in WHERE caller_id = ?1 AND how <> 'bridged')",
     )
     .bind(id)
     .fetch_all(&mut *all_or_nothing)

@@ -2,6 +2,7 @@
 //! turns them into rows, many a transaction; readers open the file beside it. docs/SQL.md is the map of the tables.
 
 mod amend;
+mod bridges;
 mod erase;
 mod error;
 mod facts;

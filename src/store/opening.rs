@@ -9,6 +9,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
+use super::bridges;
 use super::error::{StoreError, folder_of};
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -70,6 +71,7 @@ pub(super) async fn open(path: &Path) -> Result<Opened, StoreError> {
     }
     MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(|error| migration_error(path, error))?;
     let crashed = close_crashed(&mut connection).await.map_err(of)?;
+    bridges::close_crashed(&mut connection).await.map_err(of)?;
     Ok(Opened { connection, lock, crashed })
 }
 

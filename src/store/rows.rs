@@ -4,7 +4,7 @@ use sqlx::SqliteConnection;
 
 use duologue_signaling::event::{Stamped, TurnOutcome};
 
-use super::{error, facts, journals, judging, knowledge, recordings, undelivered};
+use super::{bridges, error, facts, journals, judging, knowledge, recordings, undelivered};
 use crate::journal::{CallId, DownlinkRow, EndReason, Entry, MediaTotals, Speaker, TurnRow, WordFate};
 use crate::media::far_ear::{Evidence, ReportCounts};
 use crate::media::lateness::Lateness;
@@ -57,6 +57,7 @@ pub(super) async fn put(connection: &mut SqliteConnection, entry: &Entry) -> Res
         Entry::JournalBegan { .. } | Entry::JournalKept { .. } | Entry::JournalGone { .. } => {
             journals::put(connection, entry).await
         }
+        Entry::Bridge(row) => bridges::put(connection, row).await,
         Entry::Undelivered(row) => undelivered::put(connection, row).await,
     };
     match done {
@@ -101,6 +102,7 @@ fn kind(entry: &Entry) -> &'static str {
         Entry::Summed { .. } => "the summary",
         Entry::RecordingBegan { .. } | Entry::RecordingKept { .. } | Entry::RecordingGone { .. } => "the recording",
         Entry::JournalBegan { .. } | Entry::JournalKept { .. } | Entry::JournalGone { .. } => "the journal",
+        Entry::Bridge(_) => "a bridge",
         Entry::Undelivered(_) => "a webhook",
     }
 }
@@ -127,6 +129,7 @@ fn call_of(entry: &Entry) -> Option<&CallId> {
         | Entry::Extracted { call, .. }
         | Entry::Meant { call, .. }
         | Entry::Summed { call, .. } => call,
+        Entry::Bridge(row) => &row.call,
         Entry::Turn(turn) => &turn.call,
         Entry::Downlink(row) => &row.call,
         Entry::Judgement(row) => &row.call,

@@ -41,7 +41,7 @@ pub async fn open(
     let offer = offer_in(&headers, body)?;
     let caller = named(asked.caller)?;
     let recorded = asked.record.unwrap_or(true);
-    let wanted = registry::Asked { persona: asked.persona.as_deref(), caller, recorded };
+    let wanted = registry::Asked { persona: asked.persona.as_deref(), caller, recorded, ..registry::Asked::default() };
     let opened = web.registry.open(&offer, wanted).await?;
     let location = format!("/v1/calls/{}", opened.call);
     let headers = [(header::CONTENT_TYPE, "application/sdp".to_owned()), (header::LOCATION, location)];

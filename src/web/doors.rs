@@ -106,7 +106,8 @@ struct Wanted {
 impl Wanted {
     fn asked<'a>(&'a self, persona: &'a str) -> Result<registry::Asked<'a>, Refusal> {
         let caller = calls::named(self.caller.clone())?;
-        Ok(registry::Asked { persona: Some(persona), caller, recorded: self.record.unwrap_or(true) })
+        let recorded = self.record.unwrap_or(true);
+        Ok(registry::Asked { persona: Some(persona), caller, recorded, ..registry::Asked::default() })
     }
 }
 

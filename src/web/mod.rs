@@ -1,5 +1,6 @@
 //! Ring 3: HTTP. Routes for calls, personas and health, and the call page. Errors are problem documents (RFC 9457).
 
+mod bridges;
 mod callers;
 mod calls;
 mod doors;
@@ -27,6 +28,7 @@ use axum::http::{HeaderValue, Method, header};
 use axum::routing::{delete, get, post, put};
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use crate::bridge::Bridges;
 use crate::call::registry::Registry;
 use crate::export::ExportHouse;
 use crate::recording::RecordingShelf;
@@ -58,6 +60,8 @@ pub struct Web {
     pub doors: Doors,
     /// Who calls telephones, where there are any.
     pub dialler: Option<Dialler>,
+    /// Who connects calls.
+    pub bridges: Bridges,
     /// What clients reach the server through where UDP does not.
     pub ice_servers: IceServers,
     /// Other sites whose pages may call this server; `*` is any.
@@ -83,6 +87,7 @@ pub fn router(web: Web) -> Router {
         .route("/v1/calls/{id}/event", post(errands::happened).options(calls::preflight).fallback(refusal::method))
         .route("/v1/calls/{id}/persona", post(errands::persona).options(calls::preflight).fallback(refusal::method))
         .route("/v1/calls/{id}/transfer", post(telephone::transfer).options(calls::preflight).fallback(refusal::method))
+        .merge(bridging())
         .route("/v1/calls/{id}/dtmf", post(telephone::dtmf).options(calls::preflight).fallback(refusal::method))
         .route("/v1/calls/{id}/events", get(events::listen).fallback(refusal::method))
         .route(
@@ -109,6 +114,13 @@ pub fn router(web: Web) -> Router {
         .layer(headers(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(headers(header::REFERRER_POLICY, "no-referrer"))
         .with_state(web)
+}
+
+/// What connects calls.
+fn bridging() -> Router<Web> {
+    let handover = post(bridges::hand_over).options(calls::preflight).fallback(refusal::method);
+    let bridge = post(bridges::bridge).delete(bridges::part).options(calls::preflight).fallback(refusal::method);
+    Router::new().route("/v1/calls/{id}/handover", handover).route("/v1/calls/{id}/bridge", bridge)
 }
 
 /// What shows everything that was said.

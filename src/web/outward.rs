@@ -44,7 +44,8 @@ pub(super) async fn dial(
     let body = body.map_err(|fault| bad(fault.body_text()))?;
     let Dialled { to, persona, caller, record } =
         serde_json::from_slice(&body).map_err(|fault| bad(format!("The body cannot be read: {fault}.")))?;
-    let asked = Asked { persona: persona.as_deref(), caller: named(caller)?, recorded: record.unwrap_or(true) };
+    let recorded = record.unwrap_or(true);
+    let asked = Asked { persona: persona.as_deref(), caller: named(caller)?, recorded, ..Asked::default() };
     let call = dialler.dial(&to, asked).await?;
     let location = [(header::LOCATION, format!("/v1/calls/{call}"))];
     Ok((StatusCode::ACCEPTED, location, Json(json!({ "call": call }))).into_response())

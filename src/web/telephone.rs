@@ -14,7 +14,7 @@ use super::outward::{may_dial, no_telephone};
 use super::refusal::Refusal;
 use crate::call::keying::{KEYS_MOST, readable};
 use crate::call::leg::NotTransferred;
-use crate::call::registry::NotPressed;
+use crate::call::telephone::NotPressed;
 
 /// Whom a call is handed on to: an address, or the other side of another live call.
 #[derive(Deserialize)]

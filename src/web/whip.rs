@@ -65,7 +65,9 @@ async fn publish(
         return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "sends-nothing", "The offer sends no audio.", fix));
     }
     let caller = calls::named(asked.caller)?;
-    let wanted = registry::Asked { persona: asked.persona.as_deref(), caller, recorded: asked.record.unwrap_or(true) };
+    let recorded = asked.record.unwrap_or(true);
+    let persona = asked.persona.as_deref();
+    let wanted = registry::Asked { persona, caller, recorded, ..registry::Asked::default() };
     let opened = web.registry.open_whip(&offer, wanted).await?;
     let location = format!("/v1/whip/{}", opened.call);
     let mut response = created(&web, &location, &offer, opened.answer);

@@ -119,6 +119,21 @@ impl Baresip {
         Self { process, folder, control, server, sip }
     }
 
+    /// What it plays from its next call on, instead of its buzz: sound at this rate, in one channel.
+    pub fn plays(&self, samples: &[f32], rate_hz: u32) {
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: rate_hz,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut wav = hound::WavWriter::create(self.folder.path().join("voice.wav"), spec).expect("a file");
+        for sample in samples {
+            wav.write_sample((sample * 32_767.0) as i16).expect("room on the disk");
+        }
+        wav.finalize().expect("a whole file");
+    }
+
     /// Calls this persona.
     pub fn dial(&mut self, user: &str) {
         self.dial_as(user, "");

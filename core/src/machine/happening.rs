@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use duologue_signaling::event::TransferState;
+use duologue_signaling::event::{BridgeState, TransferState};
 use serde::{Deserialize, Serialize};
 
 use crate::audio::codec::LineCodec;
@@ -11,7 +11,7 @@ use crate::backend::Speech;
 use crate::dialogue::conversation::{Errand, Input};
 use crate::dialogue::parts::Ask;
 use crate::dialogue::persona::Persona;
-use crate::journal::EndReason;
+use crate::journal::{CallId, EndReason};
 use crate::media::downlink::LinkReport;
 use crate::media::rtp::RtpPacket;
 use crate::memory::Fact;
@@ -34,6 +34,10 @@ pub enum Happening {
     Hold { on: bool },
     /// The other side was asked to call somebody else in our place, and this is how it stands.
     Transfer { to: String, state: TransferState, detail: String },
+    /// This call is to be connected with another one, is, or was.
+    Bridge { with: CallId, state: BridgeState, detail: String },
+    /// Another telephone holds the call from here on.
+    TakenOver { by: String },
     /// These keys are pressed for the agent.
     KeysSent { keys: String },
     /// The other side speaks this codec from now on.

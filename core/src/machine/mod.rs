@@ -3,6 +3,7 @@
 //! clock and no chance: the call task drives it live, and replay drives it again from what the task has noted.
 
 mod asked;
+mod bridge;
 mod happening;
 mod line;
 mod memory;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use duologue_signaling::event::{Event, Stamped};
 use serde::{Deserialize, Serialize};
 
+pub use bridge::Briefing;
 pub use happening::{Extracted, Happening};
 pub use memory::MemorySettings;
 pub use output::Output;
@@ -71,6 +73,9 @@ pub struct MachineSettings {
     pub tone: bool,
     /// Present where the caller is remembered.
     pub memory: Option<MemorySettings>,
+    /// The agent only listens from the beginning: somebody is called who is to be connected with a caller.
+    #[serde(default)]
+    pub listens: bool,
 }
 
 /// Why there is no machine.
@@ -116,6 +121,10 @@ pub struct CallMachine {
     /// Of a caller who is not remembered; of others the notebook knows.
     taken_on: TakenOn,
     keys: Keys,
+    /// What the other side of a bridge says in the next tick.
+    beside: Option<Box<[f32; LINE_FRAME]>>,
+    /// In the last tick the agent, or the tone of the recording, was to be heard.
+    speaks: bool,
     connected: bool,
     ended: Option<(EndReason, String)>,
     out: VecDeque<Output>,
@@ -140,6 +149,7 @@ impl CallMachine {
         ear.mind_echo(settings.echo);
         let downlink = Downlink::new(settings.downlink);
         let mut conversation = Conversation::new(call.clone(), persona.clone(), settings.conversation.clone());
+        conversation.listen_only(CallTime::ZERO, settings.listens);
         conversation.began_at(u64::try_from(settings.began_utc_ms).unwrap_or(0) / 1_000);
         let memory = settings.memory.clone().filter(|_| persona.talks());
         let memory = memory.map(|memory| CallMemory::new(memory, settings.began_utc_ms, &mut conversation));
@@ -162,6 +172,8 @@ impl CallMachine {
             memory,
             taken_on: TakenOn::default(),
             keys: Keys::default(),
+            beside: None,
+            speaks: false,
             connected: false,
             ended: None,
             out: VecDeque::new(),
@@ -178,6 +190,8 @@ impl CallMachine {
             Happening::Key { key, held } => self.on_key(at, key, held),
             Happening::Hold { on } => self.emit(at, Event::Hold { on }),
             Happening::Transfer { to, state, detail } => self.emit(at, Event::Transfer { to, state, detail }),
+            Happening::Bridge { with, state, detail } => self.on_bridge(at, with, state, detail),
+            Happening::TakenOver { by } => self.emit(at, Event::TakenOver { by }),
             Happening::KeysSent { keys } => self.emit(at, Event::KeysSent { keys }),
             Happening::Speaks { codec, payload_type } => self.speak(at, codec, payload_type),
             Happening::Report(report) => self.on_report(at, report),
@@ -238,6 +252,8 @@ impl CallMachine {
             }
             self.conversation.frame(at, frame)
         };
+        self.speaks = speech || self.tone.is_some();
+        let speech = self.mix_beside(frame) | speech;
         self.tell_taping(due, frame);
         // Nobody minds the parrot's own voice.
         if self.parrot.is_none() {

@@ -133,6 +133,11 @@ impl Ear {
         self.echo.mind(means);
     }
 
+    /// Whether the echo of our voice is taken out of what is heard.
+    pub const fn cancels_echo(&self) -> bool {
+        self.echo.means().canceller
+    }
+
     /// What went out in this tick, as it was sent: ducked, faded and silent frames included. Once a tick, after
     /// [`Self::tick`]: none of it can come back before the next.
     pub fn played(&mut self, frame: &[f32; LINE_FRAME]) {

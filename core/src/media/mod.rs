@@ -1,5 +1,6 @@
 //! Ring 1: the media path as state machines, told the time. Packets in, frames out; frames in, packets out.
 
+pub mod crossing;
 pub mod downlink;
 pub mod ear;
 pub mod echo;

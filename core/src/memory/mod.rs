@@ -4,6 +4,7 @@
 //! Everything here is a function of words and a day. The store keeps the facts, each with the turn that it rests on.
 
 pub mod answering;
+pub mod briefing;
 pub mod calendar;
 mod clauses;
 pub mod extract;

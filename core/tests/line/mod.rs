@@ -23,6 +23,7 @@ use duologue_core::replay::again::Journal;
 use duologue_core::replay::record::{self, Writer};
 use duologue_core::replay::{FORM, Head};
 use duologue_core::time::CallTime;
+use duologue_signaling::event::BridgeState;
 
 /// What happens in a call, from outside.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub struct Script {
     /// How late each tick is in turn, microseconds.
     pub lateness: Vec<u64>,
     pub messages: Vec<(u64, String)>,
+    /// When the call is connected with another one (true), and when the two are parted.
+    pub bridged: Vec<(u64, bool)>,
     pub reports: Vec<(u64, LinkReport)>,
     pub asr_ms: u64,
     pub token_ms: u64,
@@ -71,6 +74,7 @@ pub fn settings() -> MachineSettings {
         taped: true,
         tone: true,
         memory: None,
+        listens: false,
     }
 }
 
@@ -86,6 +90,7 @@ impl Script {
             network: vec![(false, 0)],
             lateness: vec![0],
             messages: Vec::new(),
+            bridged: Vec::new(),
             reports: Vec::new(),
             asr_ms: 120,
             token_ms: 40,
@@ -203,6 +208,11 @@ impl Line {
             };
             let arrived = CallTime::from_us(n * 20_000 + 7_000 + late_ms * 1_000);
             self.later(arrived.us() + 130, Happening::Rtp { arrived, packet });
+        }
+        for (at_ms, joined) in script.bridged {
+            let state = if joined { BridgeState::Joined } else { BridgeState::Parted };
+            let (with, detail) = ("other".to_owned(), String::new());
+            self.later(at_ms * 1_000, Happening::Bridge { with, state, detail });
         }
         for (at_ms, text) in script.messages {
             self.later(at_ms * 1_000 + 333, Happening::Message(text));

@@ -39,7 +39,7 @@ pub(super) struct CallerTurn {
     /// The moment up to which the voice is in them.
     words_until: CallTime,
     /// The words are those of the present revision, final.
-    is_final: bool,
+    pub is_final: bool,
     complete: Option<f32>,
     /// How the words stand, and what the agent had asked; `None` while there are none.
     shape: Option<Shape>,
@@ -223,7 +223,7 @@ impl Conversation {
         caller.latency.turn_end_ms = Some(at.ms());
         if let Some((judge, verdict, took_ms)) = caller.verdict.take() {
             self.decide(at, judge, &verdict, took_ms);
-        } else if caller.awaits_judge() {
+        } else if caller.awaits_judge() || (self.listens && caller.is_final) {
             self.ask_judge(at);
         } else {
             self.ask_tail(at);
@@ -309,7 +309,7 @@ impl Conversation {
                 // A final transcript is told in full when it is judged.
                 if changed || (purpose == AsrPurpose::Partial && stable != before) {
                     // The model reads along, so that the end of the turn finds its prompt in the cache but for a few words.
-                    if changed {
+                    if changed && !self.listens {
                         self.consult(at);
                         let request = self.request(Some(&text));
                         self.effects.push(Effect::Prime(request));
@@ -370,7 +370,9 @@ impl Conversation {
         caller.is_final = true;
         caller.latency.turn_end_ms = Some(at.ms());
         self.caller = Some(caller);
-        self.consult(at);
+        if !self.listens {
+            self.consult(at);
+        }
         self.ladder.reset();
         self.deferred = None;
         self.patience = 1.0;

@@ -39,7 +39,7 @@ impl Conversation {
     pub(super) fn consider_draft(&mut self, at: CallTime) {
         let settings = self.settings.draft;
         let Some(caller) = self.caller.as_ref().filter(|_| self.floor.state() == FloorState::Caller) else { return };
-        let enough = caller.drafts >= settings.most || self.reply.is_some() || self.closing;
+        let enough = caller.drafts >= settings.most || self.reply.is_some() || self.closing || self.listens;
         if enough
             || caller.is_to_be_heard_out()
             || caller.words.is_empty()

@@ -35,6 +35,13 @@ pub(super) struct Pending {
     shown: Arc<Situation>,
 }
 
+impl Pending {
+    /// What it was about.
+    pub(super) fn into_due(self) -> Due {
+        self.due
+    }
+}
+
 impl Conversation {
     /// Is this the moment? One question in flight a call.
     pub(super) fn ask_idle(&mut self, at: CallTime, due: Due) {

@@ -114,6 +114,11 @@ impl Initiative {
         self.waiting.push_front(Waiting { judged: false, ..waiting });
     }
 
+    /// What the agent was told to say and has not said is not said into the talk of others.
+    pub(super) fn forget_told(&mut self) {
+        self.waiting.retain(|waiting| !matches!(waiting.errand, Errand::Say { .. }));
+    }
+
     /// Not now: it comes again. One too many is forgotten, as with every timer.
     pub(super) fn put_off(&mut self, until: CallTime, waiting: Waiting) {
         let _ = self.timers.schedule(until, waiting.errand);
@@ -163,11 +168,14 @@ impl Conversation {
         if !free || self.closing || self.over || self.pending.is_some() || self.floor.is_voice(self.heard) {
             return;
         }
-        let Some(next) = self.initiative.waiting.front() else { return };
+        // Between two people it says what it was told to say, and nothing of its own.
+        let speaks = |waiting: &Waiting| !self.listens || matches!(waiting.errand, Errand::Say { .. });
+        let Some(first) = self.initiative.waiting.iter().position(speaks) else { return };
+        let next = &self.initiative.waiting[first];
         if next.errand.is_judged() && at.since(self.floor.since()) < PAUSE.mul_f32(self.patience()) {
             return;
         }
-        let Some(mut waiting) = self.initiative.waiting.pop_front() else { return };
+        let Some(mut waiting) = self.initiative.waiting.remove(first) else { return };
         if waiting.errand.is_judged() && !std::mem::replace(&mut waiting.judged, true) {
             self.ask_idle(at, Due::Errand(waiting));
         } else {

@@ -18,7 +18,9 @@ mod express;
 mod follow_ups;
 mod idle;
 mod initiative;
+mod listening;
 mod manner;
+mod preparing;
 mod recall;
 mod renewal;
 mod reply;
@@ -274,6 +276,8 @@ pub struct Conversation {
     closing: bool,
     /// It has been ended.
     over: bool,
+    /// Two people talk: what is said is written down, and the agent keeps quiet.
+    listens: bool,
     /// What has been spent of the persona's budgets.
     permits: Permits,
     /// An answer that was put off: when it is due.
@@ -314,6 +318,7 @@ impl Conversation {
             muted_at: None,
             closing: false,
             over: false,
+            listens: false,
             permits: Permits::default(),
             deferred: None,
             attention: Attention::default(),
@@ -327,9 +332,7 @@ impl Conversation {
     /// Media flows: warm the model, greet.
     pub fn start(&mut self, at: CallTime) {
         self.emit(at, Event::CallStarted { call: self.call.clone(), persona: self.persona.name.clone() });
-        self.prime();
-        self.prepare_attention();
-        self.prepare_phrases();
+        self.prepare();
         if self.persona.opening.is_empty() {
             self.ladder.arm(at, self.patience);
         } else {
@@ -340,7 +343,7 @@ impl Conversation {
 
     /// Once per 20 ms, after listening and before [`Conversation::frame`].
     pub fn tick(&mut self, at: CallTime, heard: Hearing) {
-        let heard = self.steadied(self.unmuted(at, heard));
+        let heard = self.unless_said_out(self.steadied(self.unmuted(at, heard)));
         let before = std::mem::replace(&mut self.heard, heard);
         if let Some(caller) = self.caller.as_mut().filter(|_| self.floor.state() == FloorState::Caller) {
             caller.hear(at, heard);
@@ -449,7 +452,8 @@ impl Conversation {
             || self.caller.is_some()
             || self.ladder.armed()
             || self.deferred.is_some()
-            || self.pending.is_some();
+            || self.pending.is_some()
+            || self.listens;
         works || self.closing || self.persona.ladder.is_empty() || self.floor() != FloorState::Idle
     }
 
@@ -463,6 +467,7 @@ impl Conversation {
         self.watch_pending(at);
         self.watch_errands(at);
         if self.floor.state() == FloorState::Idle
+            && !self.listens
             && self.pending.is_none()
             && let Some(rung) = self.ladder.climb(at)
         {
@@ -474,11 +479,17 @@ impl Conversation {
         }
         self.answer_deferred(at);
         let turn_s = self.caller.as_ref().map_or(0, |caller| at.since(caller.opened).as_secs());
-        if self.floor.state() == FloorState::Caller && turn_s >= u64::from(self.settings.pace.longest_turn_s) {
+        if self.floor.state() == FloorState::Caller
+            && !self.listens
+            && turn_s >= u64::from(self.settings.pace.longest_turn_s)
+        {
             self.cut_in(at);
         }
         let thinking_ms = at.since(self.floor.since()).as_millis();
         if self.floor.state() == FloorState::Thinking && thinking_ms >= u128::from(self.settings.pace.think_limit_ms) {
+            if self.is_heard_out() {
+                return self.note_heard(at);
+            }
             self.trouble(at, "no-reply", "No reply in time; the caller is asked to say it again.");
             self.drop_reply(at);
             self.apologise(at);
@@ -489,11 +500,6 @@ impl Conversation {
     fn rest(&mut self, at: CallTime) {
         self.floor.agent_ends(at);
         self.ladder.arm(at, self.patience());
-    }
-
-    fn prime(&mut self) {
-        let request = self.request(None);
-        self.effects.push(Effect::Prime(request));
     }
 
     fn next_turn(&mut self) -> u32 {

@@ -33,6 +33,9 @@ pub(super) struct Judged {
 
 impl Conversation {
     pub(super) fn ask_judge(&mut self, at: CallTime) {
+        if self.listens {
+            return self.note_heard(at);
+        }
         let Some(caller) = &mut self.caller else { return };
         caller.judge_asked = true;
         // While the judge thinks, so does the model: an answer is what most turns get.
@@ -44,7 +47,7 @@ impl Conversation {
 
     /// The judge reads along: is this the moment to say something, or to stop the caller? One question in flight a call.
     pub(super) fn judge_running(&mut self, at: CallTime) {
-        let speaks = self.settings.judging.beside && self.floor.state() == FloorState::Caller;
+        let speaks = self.settings.judging.beside && self.floor.state() == FloorState::Caller && !self.listens;
         let Some(caller) = self.caller.as_mut().filter(|caller| speaks && !caller.typed) else { return };
         if caller.running_judged || caller.words == caller.running_text || words(&caller.words).len() < RUNNING_WORDS {
             return;
@@ -87,7 +90,7 @@ impl Conversation {
         let Some(caller) = self.caller.as_mut().filter(|caller| caller.turn == turn) else { return };
         caller.running_judged = false;
         // A turn that is over meanwhile is judged as a whole.
-        if self.floor.state() != FloorState::Caller || self.closing {
+        if self.floor.state() != FloorState::Caller || self.closing || self.listens {
             return;
         }
         let permit = self.permit(at, Moment::Caller, verdict);
@@ -194,6 +197,9 @@ impl Conversation {
 
     /// The turn is over and judged.
     pub(super) fn decide(&mut self, at: CallTime, judge: &'static str, verdict: &Verdict, took_ms: f32) {
+        if self.listens {
+            return self.note_heard(at);
+        }
         let Some(caller) = &mut self.caller else { return };
         caller.latency.judge_ms = Some(at.ms());
         let (turn, text, typed) = (caller.turn, caller.words.clone(), caller.typed);
@@ -264,7 +270,7 @@ impl Conversation {
     }
 
     /// The turn is answered by listening.
-    fn keep_quiet(&mut self, at: CallTime, patience: f32) {
+    pub(super) fn keep_quiet(&mut self, at: CallTime, patience: f32) {
         self.owed = None;
         self.drop_reply(at);
         self.commit_caller(at);
