@@ -137,13 +137,11 @@ impl Server {
             longest_call: Duration::from_secs(u64::from(config.calls.max_minutes) * 60),
         });
         let telephones = telephones(sip, &registry).await?;
-        let dialler = telephones.as_ref().map(Switchboard::dialler);
         let router = web::router(Web {
             registry: registry.clone(),
             store: store.reader(),
             doors: doors(config)?,
-            bridges: Bridges::new(registry.clone(), dialler.clone(), Manners::from(&config.handover)),
-            dialler,
+            bridges: bridges(config, &registry, telephones.as_ref()),
             ice_servers: ice_servers(config)?,
             page: PathBuf::from("client/dist"),
             recordings: shelf.clone(),
@@ -229,6 +227,11 @@ async fn telephones(sip: Option<SipSettings>, registry: &Arc<Registry>) -> Resul
         Some(settings) => Some(Switchboard::start(settings, registry.clone()).await?),
         None => None,
     })
+}
+
+/// Who connects calls.
+fn bridges(config: &Config, registry: &Arc<Registry>, telephones: Option<&Switchboard>) -> Bridges {
+    Bridges::new(registry.clone(), telephones.map(Switchboard::dialler), Manners::from(&config.handover))
 }
 
 /// How long a server that stops waits for its collector.

@@ -399,9 +399,7 @@ fn tell_event(event: &Event) -> Option<String> {
         Event::Key { key, .. } => format!("key: {key}"),
         Event::Hold { on } => format!("on hold: {on}"),
         Event::Transfer { to, state, .. } => format!("transfer to {to}: {state:?}"),
-        Event::Bridge { with, state, .. } => format!("bridge with {with}: {state:?}"),
-        Event::TakenOver { by } => format!("taken over by {by}"),
-        Event::KeysSent { keys } => format!("keys sent: {keys}"),
+        Event::Bridge { .. } | Event::TakenOver { .. } | Event::KeysSent { .. } => format!("{event:?}"),
         Event::Express { turn, emoji } => format!("turn {turn} shows {emoji}"),
         Event::Budget { action, allowed, why, spent, most } => {
             format!("budget {action}: {} ({why}, {spent} of {most})", if *allowed { "allowed" } else { "refused" })

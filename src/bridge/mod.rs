@@ -56,6 +56,11 @@ impl Bridges {
         Self { registry, dialler, manners: Arc::new(manners) }
     }
 
+    /// Who calls telephones, where there are any.
+    pub const fn dialler(&self) -> Option<&Dialler> {
+        self.dialler.as_ref()
+    }
+
     /// Connects two live calls: their sides hear each other, and the agents only listen, until one of them leaves or they are parted.
     ///
     /// # Errors

@@ -152,15 +152,16 @@ impl CallTask {
     pub(super) fn pass_on(&mut self) {
         let Some(joint) = &mut self.work.joint else { return };
         // Where the echo of the other side is taken out here, it would come back with the packets.
-        let mut packets = std::mem::take(&mut joint.came);
-        if self.machine.cancels_echo() {
+        let (mut packets, codec) = (std::mem::take(&mut joint.came), self.mouth.spoken().codec);
+        // Doors beat time by packets of one length.
+        let of_a_tick = |packet: &RtpPacket| codec.packet_ticks(&packet.payload) == Some(LINE_FRAME as u32);
+        if self.machine.cancels_echo() || !packets.iter().all(of_a_tick) {
             packets.clear();
         }
         let mut heard = [0.0; HEAR_FRAME];
         for (sample, said) in heard.iter_mut().zip(self.machine.heard()) {
             *sample = *said;
         }
-        let codec = self.mouth.spoken().codec;
         joint.pass(Across { heard, may_be_taped: self.tape.is_some(), packets, codec });
     }
 

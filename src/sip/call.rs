@@ -158,7 +158,7 @@ impl Exchange {
         if let Err(fault) = dialog.accept(Some(headers), Some(body.into_bytes())) {
             tracing::debug!(%call, %fault, "the call was not answered");
         }
-        let _known = self.takeable.know(dialog.id(), &call, came_from);
+        let _known = self.know(dialog.id(), &call, came_from);
         let why = held.run(&mut states, &hang_up).await;
         held.end(why, finished).await;
     }

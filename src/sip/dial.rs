@@ -385,7 +385,7 @@ impl Exchange {
         }
         held.follow(&theirs, agreed).await;
         held.on_ack().await;
-        let _known = self.takeable.know(dialog.id(), &placed.call, placed.there.ip());
+        let _known = self.know(dialog.id(), &placed.call, placed.there.ip());
         let why = held.run(states, &placed.hang_up).await;
         held.end(why, placed.finished.clone()).await;
     }

@@ -19,12 +19,12 @@ struct Held {
 }
 
 /// The dialogs that can be taken over.
-#[derive(Clone, Default)]
-pub(super) struct Takeable(Arc<Mutex<HashMap<DialogId, Held>>>);
+#[derive(Default)]
+pub(super) struct Takeable(Mutex<HashMap<DialogId, Held>>);
 
 /// As long as this is there, the dialog can be taken over.
 pub(super) struct Known {
-    takeable: Takeable,
+    exchange: Arc<Exchange>,
     id: DialogId,
 }
 
@@ -32,21 +32,21 @@ impl Takeable {
     fn held(&self) -> MutexGuard<'_, HashMap<DialogId, Held>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// A call is held over this dialog from here on.
-    pub(super) fn know(&self, id: DialogId, call: &CallId, peer: IpAddr) -> Known {
-        self.held().insert(id.clone(), Held { call: call.clone(), peer });
-        Known { takeable: self.clone(), id }
-    }
 }
 
 impl Drop for Known {
     fn drop(&mut self) {
-        self.takeable.held().remove(&self.id);
+        self.exchange.takeable.held().remove(&self.id);
     }
 }
 
 impl Exchange {
+    /// A call is held over this dialog from here on.
+    pub(super) fn know(self: &Arc<Self>, id: DialogId, call: &CallId, peer: IpAddr) -> Known {
+        self.takeable.held().insert(id.clone(), Held { call: call.clone(), peer });
+        Known { exchange: self.clone(), id }
+    }
+
     /// The call that an INVITE is to take over; `None` where it is to begin one. `user` is whose password it came with, where one was
     /// asked for.
     ///

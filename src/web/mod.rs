@@ -32,7 +32,6 @@ use crate::bridge::Bridges;
 use crate::call::registry::Registry;
 use crate::export::ExportHouse;
 use crate::recording::RecordingShelf;
-use crate::sip::Dialler;
 use crate::store::Reader;
 
 pub use doors::Doors;
@@ -58,9 +57,7 @@ pub struct Web {
     pub reviewers: Reviewers,
     /// Which doors are open beside the server's own.
     pub doors: Doors,
-    /// Who calls telephones, where there are any.
-    pub dialler: Option<Dialler>,
-    /// Who connects calls.
+    /// Who connects calls, and has telephones called where there are any.
     pub bridges: Bridges,
     /// What clients reach the server through where UDP does not.
     pub ice_servers: IceServers,

@@ -36,7 +36,7 @@ pub(super) async fn dial(
     if let Some(refused) = may_dial(web, headers)? {
         return Ok(refused);
     }
-    let dialler = web.dialler.as_ref().ok_or_else(no_telephone)?;
+    let dialler = web.bridges.dialler().ok_or_else(no_telephone)?;
     let bad = |detail: String| {
         let fix = "Send a JSON object such as {\"to\": \"sip:anna@192.0.2.7\", \"persona\": \"porter\"}.";
         Refusal::new(StatusCode::BAD_REQUEST, "bad-request", detail, fix)

@@ -42,7 +42,7 @@ pub async fn transfer(
     if let Some(refused) = may_dial(&web, &headers)? {
         return Ok(refused);
     }
-    let dialler = web.dialler.as_ref().ok_or_else(no_telephone)?;
+    let dialler = web.bridges.dialler().ok_or_else(no_telephone)?;
     let handed_on = match read(asked)? {
         Transfer { to: Some(to), call: None } => dialler.transfer(&id, &to)?,
         Transfer { to: None, call: Some(other) } => match web.registry.taken_over_by(&other) {
@@ -77,7 +77,7 @@ fn nobody_there(detail: String) -> Refusal {
 
 /// The telephones that may register, and where they are. Only for whoever may read everything.
 pub async fn phones(State(web): State<Web>) -> Response {
-    Json(web.dialler.as_ref().map(crate::sip::Dialler::phones).unwrap_or_default()).into_response()
+    Json(web.bridges.dialler().map(crate::sip::Dialler::phones).unwrap_or_default()).into_response()
 }
 
 /// Presses keys.
