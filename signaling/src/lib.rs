@@ -4,6 +4,7 @@
 
 pub mod audio_socket;
 pub mod bindings;
+pub mod demux;
 pub mod detour;
 pub mod event;
 pub mod offer;
