@@ -7,6 +7,7 @@ pub mod bindings;
 pub mod demux;
 pub mod detour;
 pub mod event;
+pub mod ingest;
 pub mod offer;
 pub mod phone_sdp;
 pub mod problem;
