@@ -13,6 +13,7 @@ mod digest;
 mod ending;
 mod flood;
 mod guard;
+mod known;
 mod line;
 mod offers;
 mod phones;
