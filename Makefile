@@ -94,6 +94,10 @@ bench-media: build ## CPU per call-second and memory per call, N echo calls
 bench-sip: build test-system ## Telephones: 500 calls at 100 a second from sipp, how they ended, CPU-ms and memory
 	benches/sip.sh
 
+.PHONY: bench-telephone
+bench-telephone: build ## What a telephone's sound costs a call-second, beside rtpengine where that is installed
+	benches/telephone.sh
+
 .PHONY: bench-judge
 bench-judge: build models ## How long the judge takes, and how good it is: p50/p95 on the clock and of processor time, 1 and 2 threads
 	$(BIN)/duologue judge eval judge/data/dev.jsonl --threads 1,2

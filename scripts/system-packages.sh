@@ -28,6 +28,7 @@ fonts-dejavu-core: lets the browser draw text
 sqlite3: reads the call database from outside
 sip-tester: calls as a telephone exchange does (sipp)
 kamailio: an exchange that the server registers with
+kamailio-tls-modules: the same over TLS
 baresip-core: calls as a telephone does
 coturn: relays a call for a page behind a wall
 openssl: checks a signature from outside'

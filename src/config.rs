@@ -287,6 +287,9 @@ section! {
         max: u32 = 16, 1..=10_000, "calls";
         /// The longest call.
         max_minutes: u32 = 60, 1..=1_440, "minutes";
+        /// How long calls may go on when the server is to stop (SIGTERM, Ctrl-C). Meanwhile no more are taken: `/readyz` and OPTIONS
+        /// answer 503, so that others send calls elsewhere. A second signal ends them at once; so does 0.
+        drain_s: u32 = 0, 0..=86_400, "s";
         /// Threads that infer at once, over all models and all calls; what is waited for longest goes first. 0 is the
         /// machine's cores.
         inference_threads: u16 = 0, 0..=256, "threads";

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use duologue::config::Config;
@@ -186,6 +187,15 @@ async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
         let _unheard = writeln!(out, "telephones: SIP on {}, UDP and TCP", telephones.address);
     }
     stop_asked().await?;
+    let drain = Duration::from_secs(u64::from(config.calls.drain_s));
+    if !drain.is_zero() {
+        let (calls, within_s) = (server.registry.count(), config.calls.drain_s);
+        let _unheard = writeln!(std::io::stderr(), "no more calls are taken; {calls} may go on for {within_s} s ...");
+        tokio::select! {
+            _over = tokio::time::timeout(drain, server.drain()) => {}
+            asked_again = stop_asked() => asked_again?,
+        }
+    }
     let _unheard = writeln!(std::io::stderr(), "ending calls ...");
     server.stop().await;
     Ok(ExitCode::SUCCESS)

@@ -173,6 +173,15 @@ impl Server {
         })
     }
 
+    /// Takes no more calls, and returns when those that it has are over.
+    pub async fn drain(&self) {
+        self.registry.take_no_more();
+        if let Some(telephones) = &self.telephones {
+            telephones.leave().await;
+        }
+        self.registry.empty().await;
+    }
+
     /// Ends every call, writes every row, stops.
     pub async fn stop(self) {
         self.registry.shut_down().await;

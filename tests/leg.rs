@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use duologue::audio::codec::{LineCodec, LineDecoder, LineEncoder};
 use duologue::audio::opus::OpusSettings;
 use duologue::audio::{HEAR_RATE, LINE_FRAME, LINE_RATE};
@@ -19,6 +20,8 @@ use duologue::peer::{Ending, GoneWhy, OfferRefused, PeerEvent, Spoken};
 use duologue::time::TICK;
 use duologue_signaling::event::{Event, Stamped, TurnOutcome};
 use house::stage::*;
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -58,6 +61,8 @@ struct Telephone {
     encoder: LineEncoder,
     decoder: LineDecoder,
     sequence: u16,
+    /// Ticks since the call began, on its own clock.
+    ticks: u32,
     phase: f32,
     packets: Vec<Outgoing>,
     told: Vec<Stamped>,
@@ -89,8 +94,8 @@ impl Telephone {
         let encoder = LineEncoder::new(codec, OpusSettings::default()).expect("an encoder");
         let decoder = LineDecoder::new(codec).expect("a decoder");
         let (packets, told, sound) = (Vec::new(), Vec::new(), Vec::new());
-        let (sequence, phase) = (65_000, 0.0);
-        Self { call, codec, events, arriving, messages, encoder, decoder, sequence, phase, packets, told, sound }
+        let (sequence, ticks, phase) = (65_000, 0, 0.0);
+        Self { call, codec, events, arriving, messages, encoder, decoder, sequence, ticks, phase, packets, told, sound }
     }
 
     /// Holds the line for so long; sounds as [`Phone`] does.
@@ -105,20 +110,36 @@ impl Telephone {
                 if voiced { 0.2 * voice * (0.7 + 0.3 * (t * 4.0).sin()) } else { 0.0 }
             });
             let payload = self.encoder.encode(&frame).expect("a packet");
-            let packet = RtpPacket {
-                payload_type: spoken(self.codec).payload_type,
-                sequence: self.sequence,
-                // It wraps in the middle of the call.
-                timestamp: (u32::MAX - 50_000)
-                    .wrapping_add(u32::from(self.sequence.wrapping_sub(65_000)) * self.codec.tick_clocks()),
-                ssrc: 11,
-                marker: false,
-                payload,
-            };
-            self.sequence = self.sequence.wrapping_add(1);
-            self.events.send(PeerEvent::Rtp { packet, at: Instant::now() }).await.expect("the call listens");
+            self.send(spoken(self.codec).payload_type, payload).await;
+            self.ticks += 1;
             self.listen();
         }
+    }
+
+    /// Says that nobody speaks, and how loud the room is, and sends nothing for so long.
+    async fn hush(&mut self, ms: u64, below_db: u8) {
+        // As some do, with coefficients of the room's spectrum.
+        self.send(13, vec![below_db, 130, 127].into()).await;
+        let mut tick = tokio::time::interval(TICK);
+        for _ in 0..ms / 20 {
+            tick.tick().await;
+            self.ticks += 1;
+            self.listen();
+        }
+    }
+
+    async fn send(&mut self, payload_type: u8, payload: Bytes) {
+        let packet = RtpPacket {
+            payload_type,
+            sequence: self.sequence,
+            // It wraps in the middle of the call.
+            timestamp: (u32::MAX - 50_000).wrapping_add(self.ticks * self.codec.tick_clocks()),
+            ssrc: 11,
+            marker: false,
+            payload,
+        };
+        self.sequence = self.sequence.wrapping_add(1);
+        self.events.send(PeerEvent::Rtp { packet, at: Instant::now() }).await.expect("the call listens");
     }
 
     fn listen(&mut self) {
@@ -171,6 +192,35 @@ async fn a_question_in_any_codec_is_answered_in_it() {
         let call = stage.store.reader().call(&phone.call).await.expect("readable").expect("kept");
         assert_eq!(call.summary.transport, "sip");
         assert_eq!(call.turns.len(), 3);
+    }
+}
+
+/// RFC 3389. What would have been concealed as lost is a pause, in which the room goes on.
+#[tokio::test(start_paused = true)]
+async fn a_telephone_that_sends_nothing_while_nobody_speaks_is_understood() {
+    for codec in [LineCodec::Pcmu, LineCodec::Pcma] {
+        let stage = stage("Good evening.", &["What time do you close?"]).await;
+        let mut phone = Telephone::call(&stage, codec).await;
+        phone.hold(200, false).await;
+        phone.hush(1_800, 72).await;
+        phone.hold(1_500, true).await;
+        phone.hush(9_000, 70).await;
+        assert_eq!(
+            phone.ended_turns(),
+            [(TurnOutcome::Completed, "Good evening.".into()), (TurnOutcome::Completed, ANSWER.into())],
+            "{codec:?}"
+        );
+        phone.events.send(PeerEvent::Gone(GoneWhy::ClosedByPeer)).await.expect("the call listens");
+        stage.registry.shut_down().await;
+        stage.registry.settle().await;
+        let database = SqliteConnectOptions::new().filename(stage.folder.path().join("calls.db")).read_only(true);
+        let mut database = database.connect().await.expect("a database");
+        let heard: (i64, i64, i64) = sqlx::query_as("SELECT packets_lost, frames_concealed, comfort_ms FROM calls")
+            .fetch_one(&mut database)
+            .await
+            .expect("a row");
+        assert_eq!((heard.0, heard.1), (0, 0), "{codec:?}: {heard:?}");
+        assert!((10_000..11_500).contains(&heard.2), "{codec:?}: {heard:?}");
     }
 }
 

@@ -3,11 +3,14 @@
 
 #[path = "sip/baresip.rs"]
 mod baresip;
+#[path = "phones/by_hand.rs"]
+mod by_hand;
 mod house;
 
 use std::time::{Duration, Instant};
 
 use baresip::{Baresip, Sounds};
+use by_hand::ByHand;
 use house::House;
 use house::rows::rows;
 use reqwest::{Client, StatusCode};
@@ -112,5 +115,35 @@ async fn who_does_not_know_the_password_is_nowhere_and_counted() {
     assert_eq!(phones(&house).await[0]["contacts"], json!([]));
     let keyless = reqwest::get(format!("{}/v1/phones", house.url)).await.expect("an answer");
     assert_eq!(keyless.status(), StatusCode::UNAUTHORIZED);
+    house.server.stop().await;
+}
+
+/// RFC 3261, section 10.3, steps 6 and 7.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_was_overtaken_or_asks_for_too_little_changes_nothing() {
+    let house = House::scripted_with(&SIP.replace("digests = [\"MD5\"]\n", "phones_least_s = 60\n")).await;
+    let mut phone = ByHand::challenged(house.server.telephones.as_ref().expect("telephones").address).await;
+    let status = |answer: &str| answer.get(8..11).unwrap_or_default().to_owned();
+    let answer = phone.registers(10, "Contact: <sip:101@192.0.2.1>\r\nExpires: 60\r\n").await;
+    assert!(answer.starts_with("SIP/2.0 200 ") && answer.contains("<sip:101@192.0.2.1>;expires=60"), "{answer}");
+    for (cseq, contact, refused) in [
+        (9, "Contact: <sip:101@192.0.2.1>\r\nExpires: 90\r\n", "500"),
+        (10, "Contact: <sip:101@192.0.2.1>\r\nExpires: 0\r\n", "500"),
+        (9, "Contact: *\r\nExpires: 0\r\n", "500"),
+        (11, "Contact: <sip:101@192.0.2.1>\r\nExpires: 59\r\n", "423"),
+        (11, "Contact: <sip:101@192.0.2.1>;expires=1\r\nExpires: 60\r\n", "423"),
+        // All of a request's contacts, or none (section 10.3, step 7).
+        (11, "Contact: <sip:101@192.0.2.3>;expires=60, <sip:101@192.0.2.4>;expires=5\r\n", "423"),
+    ] {
+        let answer = phone.registers(cseq, contact).await;
+        assert_eq!(status(&answer), refused, "{contact}: {answer}");
+        assert_eq!(answer.contains("Min-Expires: 60\r\n"), refused == "423", "{answer}");
+        let shown = phones(&house).await;
+        let contacts = shown[0]["contacts"].as_array().expect("contacts");
+        assert_eq!((contacts.len(), &contacts[0]["uri"]), (1, &json!("sip:101@192.0.2.1")), "{contact}");
+    }
+    let answer = phone.registers(12, "Contact: <sip:101@192.0.2.1>\r\nExpires: 0\r\n").await;
+    assert!(answer.starts_with("SIP/2.0 200 "), "whoever leaves may ask for nothing: {answer}");
+    assert_eq!(phones(&house).await[0]["contacts"], json!([]));
     house.server.stop().await;
 }

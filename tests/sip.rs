@@ -109,12 +109,14 @@ async fn where_there_are_passwords_one_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_calls_leave_nothing_behind() {
-    let house = house("[calls]\nmax = 200\n").await;
-    sipp(port(&house), "echo", "call.xml", &["-m", "100", "-r", "50"]).await;
+async fn five_hundred_calls_at_fifty_a_second_leave_nothing_behind() {
+    let house = house("[calls]\nmax = 500\n").await;
+    sipp(port(&house), "echo", "call.xml", &["-m", "500", "-r", "50"]).await;
     over(&house).await;
     let calls: Vec<(String, i64)> = rows(&house, "SELECT end_reason, count(*) FROM calls GROUP BY 1").await;
-    assert_eq!(calls, [("caller-hangup".to_owned(), 100)]);
+    assert_eq!(calls, [("caller-hangup".to_owned(), 500)]);
+    let counts = house.server.telephones.as_ref().expect("telephones").counts();
+    assert_eq!((counts.answered, counts.refused, counts.flooded), (500, 0, 0));
     house.server.stop().await;
 }
 

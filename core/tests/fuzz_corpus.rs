@@ -14,8 +14,12 @@ mod opus;
 mod phone_sdp;
 #[path = "../../fuzz/targets/receiver.rs"]
 mod receiver;
+#[path = "../../fuzz/targets/rtcp.rs"]
+mod rtcp;
 #[path = "../../fuzz/targets/sip_datagram.rs"]
 mod sip_datagram;
+#[path = "../../fuzz/targets/stun.rs"]
+mod stun;
 #[path = "../../fuzz/targets/telephone.rs"]
 mod telephone;
 
@@ -73,4 +77,14 @@ fn a_telephone_s_packets_of_any_kind_are_heard_or_passed_over() {
 #[test]
 fn what_the_clients_of_the_doors_say_is_read_or_refused() {
     each_of("doors", doors::run);
+}
+
+#[test]
+fn reports_of_any_kind_are_read_or_refused() {
+    each_of("rtcp", rtcp::run);
+}
+
+#[test]
+fn datagrams_on_the_port_of_all_calls_go_to_whom_they_are_for() {
+    each_of("stun", stun::run);
 }

@@ -9,8 +9,11 @@ mod trace;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use duologue_core::audio::{HEAR_FRAME, HEAR_RATE};
+use duologue_core::audio::codec::{LineCodec, LineEncoder};
+use duologue_core::audio::opus::OpusSettings;
+use duologue_core::audio::{HEAR_FRAME, HEAR_RATE, LINE_FRAME};
 use duologue_core::media::jitter::{JitterSettings, PushOutcome};
+use duologue_core::media::receiver::{Receiver, ReceiverSettings};
 use duologue_core::media::rtp::RtpPacket;
 use duologue_core::time::CallTime;
 use proptest::prelude::*;
@@ -124,6 +127,57 @@ fn where_the_sender_says_nothing_the_room_goes_on() {
     let worst = levels.iter().map(|level| (level - wanted).abs()).fold(0.0, f32::max);
     assert!(worst < 9.0, "room at {wanted:.1} dBFS, pause {levels:.1?}");
     assert!((level_dbfs(pause) - wanted).abs() < 4.0, "{wanted:.1} and {:.1}", level_dbfs(pause));
+}
+
+/// RFC 3389: with G.711 a telephone says by a packet of its own that it is silent, and how loud its room is.
+#[test]
+fn what_a_telephone_says_of_its_room_is_what_is_heard_of_it() {
+    let mut receiver = Receiver::new(ReceiverSettings::default()).expect("a decoder");
+    receiver.speak(LineCodec::Pcmu).expect("a decoder");
+    let mut encoder = LineEncoder::new(LineCodec::Pcmu, OpusSettings::default()).expect("an encoder");
+    let packet = |payload_type, sequence: u16, tick: u32, payload| RtpPacket {
+        payload_type,
+        sequence,
+        timestamp: tick * 160,
+        ssrc: 7,
+        marker: false,
+        payload,
+    };
+    let mut tick = 0_u32;
+    let mut hear = |receiver: &mut Receiver| {
+        let mut frame = [0.0; HEAR_FRAME];
+        receiver.frame(CallTime::from_ms(u64::from(tick) * 20), &mut frame);
+        receiver.judged(&frame, false);
+        tick += 1;
+        (tick, frame)
+    };
+    let mut at = 0;
+    let mut sequence = 65_500_u16;
+    for below_db in [46_u8, 60] {
+        for _ in 0..50 {
+            let tone: [f32; LINE_FRAME] = std::array::from_fn(|n| 0.3 * (n as f32 * 0.026).sin());
+            let payload = encoder.encode(&tone).expect("a packet");
+            receiver.packet(CallTime::from_ms(u64::from(at) * 20), packet(0, sequence, at, payload));
+            sequence = sequence.wrapping_add(1);
+            (at, _) = hear(&mut receiver);
+        }
+        receiver.noise(&packet(13, sequence, at, Bytes::copy_from_slice(&[below_db, 127])));
+        sequence = sequence.wrapping_add(1);
+        let mut pause = Vec::new();
+        for n in 0..100 {
+            let (next, frame) = hear(&mut receiver);
+            at = next;
+            // What was sent before it has its delay.
+            if n >= 20 {
+                pause.extend(frame);
+            }
+        }
+        let off_db = level_dbfs(&pause) + f32::from(below_db);
+        assert!(off_db.abs() < 1.0, "-{below_db} dB was told: {off_db:.1} dB off");
+    }
+    let (counts, packets) = (receiver.counts(), receiver.jitter().stats());
+    assert_eq!((counts.concealed, packets.lost, packets.played), (0, 0, 100), "{counts:?}");
+    assert!(counts.adds_up(receiver.left()));
 }
 
 #[test]

@@ -4,8 +4,10 @@
 
 pub mod audio_socket;
 pub mod bindings;
+pub mod demux;
 pub mod detour;
 pub mod event;
+pub mod ingest;
 pub mod offer;
 pub mod phone_sdp;
 pub mod problem;

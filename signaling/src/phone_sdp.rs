@@ -153,6 +153,8 @@ pub struct PhoneSdp {
     /// Where it wants RTCP otherwise (RFC 3605).
     pub rtcp: SocketAddr,
     keys: Vec<KeyPackets>,
+    /// It may say that it is silent, and how loud its room is (RFC 3389).
+    noise: bool,
     /// Its `m=` lines: media, transport and formats as they stood; the answer needs one for each.
     streams: Vec<(String, String, String)>,
     /// Which of them is the sound.
@@ -283,7 +285,7 @@ impl PhoneSdp {
         let direction = lines.direction.or(session.direction).unwrap_or_default();
         // The hold of before RFC 3264: sound to nowhere.
         let direction = if address.is_unspecified() { Direction::Neither } else { direction };
-        let (mut codecs, mut keys) = (Vec::new(), Vec::new());
+        let (mut codecs, mut keys, mut noise) = (Vec::new(), Vec::new(), false);
         for payload_type in formats.iter().filter_map(|format| format.parse::<u8>().ok()).filter(|format| *format < 128)
         {
             let map = lines.rtpmaps.iter().find(|(of, _)| *of == payload_type).map(|(_, map)| *map);
@@ -291,6 +293,7 @@ impl PhoneSdp {
                 Some(map) => PhoneCodec::of_rtpmap(map),
                 None => PhoneCodec::ALL.into_iter().find(|codec| codec.usual_type() == Some(payload_type)),
             };
+            noise |= payload_type == NOISE_TYPE && map.is_none_or(|map| map.eq_ignore_ascii_case(NOISE_MAP));
             if let Some(codec) = codec {
                 codecs.push((codec, payload_type));
             } else if let Some((name, clock)) = map.and_then(|map| map.split_once('/'))
@@ -302,7 +305,7 @@ impl PhoneSdp {
         }
         let (address, mux) = (SocketAddr::new(address, port), lines.mux);
         let rtcp = lines.rtcp_of(address);
-        Ok(Self { address, direction, codecs, crypto, mux, rtcp, keys, streams, sound })
+        Ok(Self { address, direction, codecs, crypto, mux, rtcp, keys, noise, streams, sound })
     }
 
     /// What comes of it, where these codecs are spoken here. Of those the other side's order decides (RFC 3264, section 6.1).
@@ -327,7 +330,7 @@ impl PhoneSdp {
         for (n, (media, transport, formats)) in self.streams.iter().enumerate() {
             if n == self.sound {
                 let codecs = [(agreed.codec, agreed.payload_type)];
-                sound(&mut sdp, ours.here.port(), transport, &codecs, agreed.keys);
+                sound(&mut sdp, ours.here.port(), transport, &codecs, agreed.keys, self.noise);
                 if let Some((theirs, key)) = self.crypto.zip(ours.key) {
                     let _ = write!(sdp, "{}\r\n", Crypto { key, ..theirs }.write());
                 }
@@ -357,7 +360,7 @@ pub fn offer(ours: &Ours, codecs: &[PhoneCodec]) -> String {
         codecs.iter().map(|codec| (*codec, codec.usual_type().unwrap_or(OPUS_TYPE))).collect();
     let transport = if ours.key.is_some() { "RTP/SAVP" } else { "RTP/AVP" };
     let keys = Some(KeyPackets { payload_type: KEYS_TYPE, clock_hz: 8_000 });
-    sound(&mut sdp, ours.here.port(), transport, &codecs, keys);
+    sound(&mut sdp, ours.here.port(), transport, &codecs, keys, true);
     // One key in both ways: the other side takes one of them (RFC 4568, section 5.1.1), and the key is used in that one alone.
     for (tag, suite) in (1..).zip(Suite::ALL) {
         if let Some(key) = ours.key.filter(|_| ours.suite.is_none_or(|used| used == suite)) {
@@ -373,6 +376,9 @@ const MUX: &str = "a=rtcp-mux\r\n";
 /// Payload types of ours in the free range.
 const OPUS_TYPE: u8 = 96;
 const KEYS_TYPE: u8 = 101;
+/// Comfort noise (RFC 3551, table 4), which belongs to codecs that know no silence of their own.
+const NOISE_TYPE: u8 = 13;
+const NOISE_MAP: &str = "CN/8000";
 
 fn head(ours: &Ours) -> String {
     let Ours { here, session, version, .. } = ours;
@@ -380,8 +386,18 @@ fn head(ours: &Ours) -> String {
     format!("v=0\r\no=- {session} {version} IN {kind} {ip}\r\ns=-\r\nc=IN {kind} {ip}\r\nt=0 0\r\n")
 }
 
-fn sound(sdp: &mut String, port: u16, transport: &str, codecs: &[(PhoneCodec, u8)], keys: Option<KeyPackets>) {
-    let types = codecs.iter().map(|(_, payload_type)| *payload_type).chain(keys.map(|keys| keys.payload_type));
+fn sound(
+    sdp: &mut String,
+    port: u16,
+    transport: &str,
+    codecs: &[(PhoneCodec, u8)],
+    keys: Option<KeyPackets>,
+    noise: bool,
+) {
+    let noise = (noise && codecs.iter().any(|(codec, _)| matches!(codec, PhoneCodec::Pcma | PhoneCodec::Pcmu)))
+        .then_some(NOISE_TYPE);
+    let types =
+        codecs.iter().map(|(_, payload_type)| *payload_type).chain(noise).chain(keys.map(|keys| keys.payload_type));
     let types: Vec<String> = types.map(|payload_type| payload_type.to_string()).collect();
     let _ = write!(sdp, "m=audio {port} {transport} {}\r\n", types.join(" "));
     for (codec, payload_type) in codecs {
@@ -390,6 +406,9 @@ fn sound(sdp: &mut String, port: u16, transport: &str, codecs: &[(PhoneCodec, u8
             // One voice, and what is lost restored from the packet after it (RFC 7587, section 6.1).
             let _ = write!(sdp, "a=fmtp:{payload_type} useinbandfec=1;stereo=0\r\n");
         }
+    }
+    if noise.is_some() {
+        let _ = write!(sdp, "a=rtpmap:{NOISE_TYPE} {NOISE_MAP}\r\n");
     }
     if let Some(KeyPackets { payload_type, clock_hz }) = keys {
         let _ = write!(sdp, "a=rtpmap:{payload_type} telephone-event/{clock_hz}\r\na=fmtp:{payload_type} 0-15\r\n");

@@ -10,6 +10,7 @@ pub mod engines;
 mod extraction;
 pub mod judging;
 pub mod keying;
+mod leaving;
 pub mod leg;
 pub mod listeners;
 pub mod memory;

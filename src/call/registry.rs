@@ -102,7 +102,7 @@ pub(super) struct Live {
 pub struct Registry {
     house: House,
     live: Mutex<HashMap<CallId, Live>>,
-    lines: Arc<Semaphore>,
+    pub(super) lines: Arc<Semaphore>,
     tasks: TaskTracker,
 }
 
@@ -408,7 +408,7 @@ impl Registry {
     }
 
     fn refusal(&self) -> OpenError {
-        if self.tasks.is_closed() { OpenError::ShuttingDown } else { OpenError::Full(self.house.max_calls) }
+        if self.is_leaving() { OpenError::ShuttingDown } else { OpenError::Full(self.house.max_calls) }
     }
 
     /// Tells a live call something. `None`: there is no such live call. `Some(false)`: it is too busy to listen.
@@ -452,7 +452,7 @@ impl Registry {
 
     /// Ends every call and takes no more; returns when all rows are with the recorder.
     pub async fn shut_down(&self) {
-        self.lines.close();
+        self.take_no_more();
         self.tasks.close();
         let live: Vec<Live> = self.live().values().cloned().collect();
         for call in live {

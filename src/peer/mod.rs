@@ -6,7 +6,6 @@
 
 mod answer;
 pub mod client;
-pub mod demux;
 mod line;
 pub mod net;
 mod port;

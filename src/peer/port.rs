@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use duologue_signaling::demux::{self, Kind, PeerId, Table};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::demux::{self, Kind, PeerId, Table};
 use super::net::{self, DATAGRAM, Inlet, Wire};
 use super::runtime::{Arrived, Inbox, PeerRuntime};
 use super::{OfferRefused, Peer, PortConfig, PortCounts, PortError, session};

@@ -12,13 +12,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use duologue_signaling::demux::PeerId;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use webrtc::runtime::{
     AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, RecvMeta, Runtime, Transmit,
 };
 
-use super::demux::PeerId;
 use super::port::Outlet;
 
 /// A datagram for one peer.

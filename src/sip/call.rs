@@ -43,7 +43,7 @@ impl Exchange {
             return answer(&mut invite, StatusCode::BadRequest, Vec::new()).await;
         };
         // A trunk that we are registered with calls because we have asked it to, and has no password of ours.
-        let known = self.registrar.knows(came_from);
+        let known = self.registrar.knows(&invite.original, came_from);
         let anybody = known || self.settings.guard.is_open();
         let name = if anybody { Ok(None) } else { self.proved(&invite.original, came_from).map(Some) };
         let name = match name {

@@ -13,6 +13,8 @@ mod digest;
 mod ending;
 mod flood;
 mod guard;
+mod known;
+mod leaving;
 mod line;
 mod offers;
 mod phones;
@@ -431,7 +433,7 @@ impl Exchange {
             }
             Method::Invite => self.ring(request).await,
             Method::Register if !self.settings.phones.is_empty() => self.register_phone(request).await,
-            Method::Options => answer(&mut request, StatusCode::OK, what_is_spoken()).await,
+            Method::Options => self.tell_state(request).await,
             Method::Ack => {}
             Method::Bye | Method::Cancel | Method::Info | Method::Update | Method::PRack => {
                 answer(&mut request, StatusCode::CallTransactionDoesNotExist, Vec::new()).await;

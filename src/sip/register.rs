@@ -1,5 +1,5 @@
 //! Registration with trunks (RFC 3261, section 10): each that the configuration names is told where calls for us go, again before that
-//! runs out, and at the end that they go nowhere. Then its calls need no password here.
+//! runs out, and at the end that they go nowhere. Its calls to what it was told need no password here ([`super::known`]).
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use rsipstack::dialog::authenticate::Credential;
 use rsipstack::dialog::registration::{Registration, backoff_interval, refresh_interval};
-use rsipstack::sip::{HostWithPort, Response, StatusCode, StatusCodeKind, Uri, typed};
+use rsipstack::sip::{HostWithPort, Param, Request, Response, StatusCode, StatusCodeKind, Uri, typed};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Exchange;
 use super::dial::address;
+use super::known::{self, Claim, Token};
 use super::request::value_of;
 use super::target::{Target, Trunk};
 
@@ -28,6 +29,8 @@ const GOODBYE: Duration = Duration::from_secs(2);
 pub(super) struct Registrar {
     /// By trunk: where it is, while it calls us.
     there: Vec<watch::Sender<Option<IpAddr>>>,
+    /// By trunk: what it was told, and nobody else.
+    told: Vec<Token>,
     tasks: TaskTracker,
     leaving: CancellationToken,
 }
@@ -35,12 +38,18 @@ pub(super) struct Registrar {
 impl Registrar {
     pub(super) fn new(trunks: usize) -> Self {
         let there = (0..trunks).map(|_| watch::Sender::new(None)).collect();
-        Self { there, tasks: TaskTracker::new(), leaving: CancellationToken::new() }
+        let told = (0..trunks).map(|_| Token::new()).collect();
+        Self { there, told, tasks: TaskTracker::new(), leaving: CancellationToken::new() }
     }
 
-    /// Whether a trunk is there with which we are registered: it calls us because we have asked it to.
-    pub(super) fn knows(&self, there: IpAddr) -> bool {
-        self.there.iter().any(|known| *known.borrow() == Some(there))
+    /// Whether a call is that of a trunk with which we are registered: it calls us because we have asked it to.
+    pub(super) fn knows(&self, invite: &Request, from: IpAddr) -> bool {
+        let trunks = self.there.iter().map(|there| *there.borrow()).zip(&self.told);
+        let claim = known::claim(trunks, invite, from);
+        if claim == Claim::AddressAlone {
+            tracing::info!(%from, "a call from the address of a trunk, but not to the Contact that it was told: it is asked for a password");
+        }
+        claim == Claim::Proved
     }
 
     /// How many trunks we are registered with, and with how many that we want to be we are not.
@@ -67,10 +76,11 @@ impl Exchange {
     }
 
     async fn stay_registered(&self, n: usize, trunk: &Trunk) {
-        let mut registration = self.registration(trunk);
+        let (mut registration, told) = (self.registration(trunk), self.registrar.told[n].param());
         let (mut wanted_s, mut failures) = (self.settings.register_s, 0);
         loop {
-            let outcome = self.registrar.leaving.run_until_cancelled(self.register(trunk, &mut registration, wanted_s));
+            let outcome =
+                self.registrar.leaving.run_until_cancelled(self.register(trunk, &told, &mut registration, wanted_s));
             let Some(outcome) = outcome.await else { break };
             let wait = match outcome {
                 Ok(Registered { there, for_s }) => {
@@ -101,7 +111,7 @@ impl Exchange {
             }
         }
         if self.registrar.there[n].borrow().is_some() {
-            let gone = self.register(trunk, &mut registration, 0).await;
+            let gone = self.register(trunk, &told, &mut registration, 0).await;
             tracing::info!(trunk = trunk.name, taken_out = gone.is_ok(), "no longer registered");
             self.now_registered(n, None);
         }
@@ -124,6 +134,7 @@ impl Exchange {
     async fn register(
         &self,
         trunk: &Trunk,
+        told: &Param,
         registration: &mut Registration,
         for_s: u32,
     ) -> Result<Registered, NotRegistered> {
@@ -131,7 +142,8 @@ impl Exchange {
         self.connect(&trunk.ours, there).await.map_err(|why| NotRegistered::Failed(why.to_string()))?;
         let here = SocketAddr::new(self.here(there.ip()), self.port(trunk.ours.way.transport()));
         registration.outbound_proxy = Some(there);
-        let uri = address(&trunk.ours.user, here, &trunk.ours);
+        let mut uri = address(&trunk.ours.user, here, &trunk.ours);
+        uri.params.push(told.clone());
         registration.contact = Some(typed::Contact { display_name: None, uri, params: Vec::new() });
         let answer = registration.register(server(&trunk.ours)?, Some(for_s)).await;
         let answer = answer.map_err(|fault| NotRegistered::Failed(fault.to_string()))?;

@@ -76,7 +76,7 @@ impl Exchange {
         let caller = self.registry.caller_of(&call).ok_or(StatusCode::CallTransactionDoesNotExist)?;
         let may = match user {
             Some(user) => caller.as_deref() == Some(user),
-            None => came_from == peer || self.registrar.knows(came_from),
+            None => came_from == peer || self.registrar.knows(invite, came_from),
         };
         if may { Ok(Some(call)) } else { Err(StatusCode::Forbidden) }
     }

@@ -1,5 +1,5 @@
-//! RTCP with telephones (RFC 3550, section 6): what we say of the packets that came and of ours that left, and what is said of ours. The
-//! packets are `rtc`'s, that of browsers' calls; when they leave, and what is in them, is decided here.
+//! RTCP with telephones (RFC 3550, section 6): what we say of the packets that came and of ours that left, and what is said of ours. What
+//! comes is read by [`crate::media::rtcp`]; what leaves is written by `rtc`, as in browsers' calls, and when it does is decided here.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::line::Departed;
 use crate::media::downlink::LinkReport;
 use crate::media::reception::Reception;
+use crate::media::rtcp;
 use crate::peer::reports::Sent;
 
 /// The least time between two reports; the first comes after half of it (RFC 3550, section 6.2).
@@ -85,22 +86,24 @@ impl Rtcp {
     /// Reads what came, as one compound. Empty where it says nothing of our packets; `None` for what is no RTCP.
     pub(super) fn read(&mut self, compound: Bytes, ssrc: u32, clock_hz: u32) -> Option<Vec<LinkReport>> {
         let now = Instant::now();
-        let parts = rtc::rtcp::packet::unmarshal(&mut { compound }).ok()?;
         let mut links = Vec::new();
-        for part in &parts {
-            let part = part.as_any();
-            let reports = if let Some(sender) = part.downcast_ref::<SenderReport>() {
-                if self.last.len() < SOURCES || self.last.contains_key(&sender.ssrc) {
-                    self.last.insert(sender.ssrc, (middle(sender.ntp_time), now));
-                }
-                &sender.reports
-            } else if let Some(receiver) = part.downcast_ref::<ReceiverReport>() {
-                &receiver.reports
-            } else {
-                continue;
-            };
-            let about_us = reports.iter().filter(|report| report.ssrc == ssrc);
-            links.extend(about_us.filter_map(|report| self.sent.read(report, now.into_std(), f64::from(clock_hz))));
+        for report in rtcp::read(&compound)? {
+            if let Some(ntp_time) = report.ntp_time
+                && (self.last.len() < SOURCES || self.last.contains_key(&report.source))
+            {
+                self.last.insert(report.source, (middle(ntp_time), now));
+            }
+            let about_us = report.blocks.iter().filter(|block| block.about == ssrc);
+            let said = about_us.map(|block| ReceptionReport {
+                ssrc,
+                fraction_lost: block.fraction_lost,
+                total_lost: block.lost,
+                last_sequence_number: block.highest,
+                jitter: block.jitter,
+                last_sender_report: block.last_sender_report,
+                delay: block.delay,
+            });
+            links.extend(said.filter_map(|said| self.sent.read(&said, now.into_std(), f64::from(clock_hz))));
         }
         Some(links)
     }

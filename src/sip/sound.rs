@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::call::Call;
 use super::srtp::{NotOpened, Opener};
+use crate::media::ear::NOISE_TYPE;
 use crate::media::rtp::RtpPacket;
 use crate::peer::PeerEvent;
 
@@ -16,6 +17,9 @@ use crate::peer::PeerEvent;
 fn is_rtcp(datagram: &[u8]) -> bool {
     datagram.get(1).is_some_and(|kind| (192..=223).contains(kind))
 }
+
+/// The clock of comfort noise under its usual number.
+const NOISE_CLOCK_HZ: u32 = 8_000;
 
 /// A key for our packets.
 pub(super) fn new_key() -> Key {
@@ -60,7 +64,9 @@ impl Call<'_> {
         }
         let Some(packet) = self.opened(datagram, false).and_then(|datagram| RtpPacket::read(&datagram)) else { return };
         let keys = self.agreed.keys.filter(|keys| keys.payload_type == packet.payload_type);
-        if packet.payload_type != self.agreed.payload_type && keys.is_none() {
+        // Some telephones send comfort noise that nobody has agreed on: it is known by its number.
+        let noise = packet.payload_type == NOISE_TYPE && self.agreed.codec.clock_hz() == NOISE_CLOCK_HZ;
+        if packet.payload_type != self.agreed.payload_type && keys.is_none() && !noise {
             return;
         }
         self.latch.hears(from);

@@ -136,6 +136,7 @@ pub(super) fn in_kind(answer: &PhoneSdp, ours: Option<Key>) -> Result<(), PhoneS
 #[cfg(test)]
 mod tests {
     use duologue_signaling::phone_sdp::KEY_BYTES;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -208,5 +209,24 @@ mod tests {
         assert_eq!(sealed.len(), report.len() + 14);
         assert_eq!(opener.open(&sealed, true), Ok(report));
         assert_eq!(opener.open(&sealed, true), Err(NotOpened::Replayed));
+    }
+
+    proptest! {
+        #[test]
+        fn what_nobody_has_sealed_or_was_changed_is_not_opened(
+            bytes in proptest::collection::vec(any::<u8>(), 0..200),
+            at in any::<usize>(),
+            rtcp: bool,
+        ) {
+            let suite = Suite::Sha1Of32;
+            let mut opener = Opener::new(crypto(suite));
+            prop_assert!(opener.open(&bytes, rtcp).is_err());
+            let mut sealer = Sealer::new(suite, &crypto(suite).key).expect("a key");
+            if let Some(mut sealed) = sealer.seal(&bytes, rtcp) {
+                let at = at % sealed.len();
+                sealed[at] ^= 1;
+                prop_assert!(opener.open(&sealed, rtcp).is_err());
+            }
+        }
     }
 }

@@ -75,7 +75,9 @@ const KEY_PROTOCOL: &str = "openai-insecure-api-key.";
 async fn guard(State(web): State<Web>, request: Request, next: Next) -> Result<Response, Refusal> {
     let Some(key) = &web.doors.key else { return Ok(next.run(request).await) };
     let headers = request.headers();
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    // The name of the scheme is written in whatever letters (RFC 9110, section 11.1).
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.as_bytes().split_at_checked(7));
+    let bearer = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Bearer ")).map(|(_, key)| key);
     let protocol = headers.get(header::SEC_WEBSOCKET_PROTOCOL).and_then(|value| value.to_str().ok());
     let protocol =
         protocol.into_iter().flat_map(|all| all.split(',')).find_map(|one| one.trim().strip_prefix(KEY_PROTOCOL));

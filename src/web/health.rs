@@ -13,6 +13,10 @@ pub async fn ready(State(web): State<Web>) -> Result<&'static str, Refusal> {
         let fix = "Calls go on, and what they leave behind waits in memory: make the database writable.";
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "store-unwritable", why.to_string(), fix));
     }
+    if web.registry.is_leaving() {
+        let fix = "Send calls elsewhere: this server stops when those that it has are over.";
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", "No more calls are taken.", fix));
+    }
     if web.registry.count() >= web.registry.lines() {
         let detail = format!("All {} lines are taken.", web.registry.lines());
         return Err(Refusal::new(

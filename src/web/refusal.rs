@@ -48,6 +48,14 @@ impl Refusal {
             "Open a new call with POST /v1/calls.",
         )
     }
+
+    /// Where the address was that of one session alone, and that is over, nothing is there any more: 410 instead of 409.
+    pub fn of_a_session(mut self) -> Self {
+        if self.problem.status == StatusCode::CONFLICT.as_u16() {
+            self.problem.status = StatusCode::GONE.as_u16();
+        }
+        self
+    }
 }
 
 impl From<OpenError> for Refusal {

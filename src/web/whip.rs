@@ -11,6 +11,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use duologue_signaling::ingest::{self, IngestFault};
 use duologue_signaling::whip::{self, Credentials, FRAGMENT_TYPE, FragmentFault};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -64,6 +65,8 @@ async fn publish(
         let fix = "Offer a sendonly audio section; the agent is heard through WHEP, at the call's /v1/whep/ID.";
         return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "sends-nothing", "The offer sends no audio.", fix));
     }
+    ingest::check(&offer).map_err(unfit)?;
+    let offer = ingest::one_way(&offer);
     let caller = calls::named(asked.caller)?;
     let recorded = asked.record.unwrap_or(true);
     let persona = asked.persona.as_deref();
@@ -80,6 +83,18 @@ async fn publish(
     Ok(response)
 }
 
+/// What an offer says that a microphone's must not (RFC 9725, section 4.4.2).
+fn unfit(fault: IngestFault) -> Refusal {
+    let text = fault.to_string();
+    let (detail, fix) = text.split_once(": ").unwrap_or((&text, ""));
+    Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, fault.code(), detail, fix)
+}
+
+/// Nobody is there: not any more, or never.
+async fn gone(web: &Web, call: &str) -> Refusal {
+    calls::gone_or_unknown(web, call).await.of_a_session()
+}
+
 /// Somebody hears the agent of a live call.
 async fn play(
     State(web): State<Web>,
@@ -90,7 +105,7 @@ async fn play(
     let offer = calls::offer_in(&headers, body)?;
     match web.registry.listen_in(&call, &offer).await {
         Ok((listener, answer)) => Ok(created(&web, &format!("/v1/whep/{call}/{listener}"), &offer, answer)),
-        Err(ListenError::NoSuchCall) => Err(calls::gone_or_unknown(&web, &call).await),
+        Err(ListenError::NoSuchCall) => Err(gone(&web, &call).await),
         Err(ListenError::TooMany(most)) => {
             let detail = format!("{most} listen to that call already.");
             let fix = "DELETE one of them, or try again later.";
@@ -135,7 +150,7 @@ async fn trickle(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
-    let Some(offer) = web.registry.offer_of(&call, None) else { return Err(calls::gone_or_unknown(&web, &call).await) };
+    let Some(offer) = web.registry.offer_of(&call, None) else { return Err(gone(&web, &call).await) };
     patch(&web, (&call, None), &offer, &headers, body).await
 }
 
@@ -173,7 +188,7 @@ async fn patch(
     let Some(credentials) = fragment.credentials.filter(|_| !same) else {
         return match web.registry.trickle_to(call, listener, fragment.candidates).await {
             Some(Ok(())) => Ok(StatusCode::NO_CONTENT.into_response()),
-            Some(Err(_)) | None => Err(calls::gone_or_unknown(web, call).await),
+            Some(Err(_)) | None => Err(gone(web, call).await),
         };
     };
     let again = whip::restarted(offer, &credentials, &fragment.candidates);
@@ -187,7 +202,7 @@ async fn patch(
             }
             Ok(response)
         }
-        Some(Err(OfferRefused::Closed)) | None => Err(calls::gone_or_unknown(web, call).await),
+        Some(Err(OfferRefused::Closed)) | None => Err(gone(web, call).await),
         Some(Err(refused)) => Err(OpenError::from(refused).into()),
     }
 }
@@ -210,7 +225,7 @@ fn fragment_in(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Resu
 
 /// The microphone goes: the call is over. 200 (RFC 9725, section 4.2).
 async fn unpublish(State(web): State<Web>, Path(call): Path<String>) -> Result<StatusCode, Refusal> {
-    calls::end(State(web), Path(call)).await.map(|_| StatusCode::OK)
+    calls::end(State(web), Path(call)).await.map(|_| StatusCode::OK).map_err(Refusal::of_a_session)
 }
 
 /// The listener goes; the call goes on.

@@ -35,9 +35,30 @@ impl House {
 
     /// Opens with `more` settings than ports and database; see [`config`].
     pub async fn open(more: &str) -> Self {
+        Self::start(|folder| config(folder, more)).await
+    }
+
+    /// The same, where `more` begins with keys of `[http]`.
+    pub async fn open_with(more: &str) -> Self {
+        Self::open_at("127.0.0.1:0", more, "").await
+    }
+
+    /// The same at another address. `media` are keys of `[media]`.
+    pub async fn open_at(listen: &str, more: &str, media: &str) -> Self {
+        let text = |folder: &Path| {
+            let database = folder.join("calls.db");
+            format!(
+                "[store]\npath = {:?}\n[recording]\ncalls = \"off\"\n[media]\nudp_port = 0\n{media}[http]\nlisten = {listen:?}\n{more}",
+                database.display().to_string()
+            )
+        };
+        Self::start(|folder| parsed(&text(folder))).await
+    }
+
+    async fn start(config: impl FnOnce(&Path) -> Config) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().expect("a folder");
-        let server = Server::start(&config(folder.path(), more)).await.expect("the server starts");
+        let server = Server::start(&config(folder.path())).await.expect("the server starts");
         let url = format!("http://{}", server.http);
         Self { server, url, folder }
     }
@@ -98,7 +119,11 @@ pub fn config(folder: &Path, more: &str) -> Config {
         "[http]\nlisten = \"127.0.0.1:0\"\n[store]\npath = {:?}\n{recording}[media]\nudp_port = 0\n{more}",
         database.display().to_string()
     );
-    Config::parse(&text, "the test's configuration").unwrap_or_else(|faults| panic!("{faults}"))
+    parsed(&text)
+}
+
+fn parsed(text: &str) -> Config {
+    Config::parse(text, "the test's configuration").unwrap_or_else(|faults| panic!("{faults}"))
 }
 
 /// Are the default configuration's models here? `make test` fetches them first and then insists on them.

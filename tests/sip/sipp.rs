@@ -20,7 +20,7 @@ pub async fn sipp(port: u16, user: &str, scenario: &str, more: &[&str]) {
     command.arg(format!("127.0.0.1:{port}")).arg("-sf").arg(&scenario);
     command.args(["-s", if user.is_empty() { "nobody" } else { user }]);
     command.args(["-i", "127.0.0.1", "-mi", "127.0.0.1", "-p", &free.to_string(), "-mp", &media.to_string()]);
-    command.args(["-nostdin", "-skip_rlimit", "-trace_err", "-timeout", "25s", "-timeout_error"]);
+    command.args(["-nostdin", "-skip_rlimit", "-trace_err", "-timeout", "60s", "-timeout_error"]);
     if !more.contains(&"-m") {
         command.args(["-m", "1"]);
     }

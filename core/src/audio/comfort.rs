@@ -17,6 +17,8 @@ const SPECTRUM: f64 = 0.08;
 const NEAR_FLOOR: f64 = 4.0;
 /// The loudest noise that is made, as power: -36 dBFS. What is louder while "nobody speaks" was no background.
 const LOUDEST: f64 = 2.5e-4;
+/// The loudest noise that a sender may ask for: -20 dBov, a noisy street. Its voice would be lost in anything louder.
+const LOUDEST_TOLD: f64 = 1e-2;
 /// A floor of white noise under the spectrum, so that the filter stays stable on pure tones: -30 dB.
 const WHITE: f64 = 1e-3;
 
@@ -25,6 +27,8 @@ const WHITE: f64 = 1e-3;
 pub struct ComfortNoise {
     /// Mean square of the floor; `None` before the first frame.
     power: Option<f64>,
+    /// The sender has said so, and nothing was heard since.
+    told: bool,
     /// Normalised autocorrelation of the floor.
     correlation: [f64; ORDER + 1],
     filter: [f32; ORDER],
@@ -41,6 +45,7 @@ impl Default for ComfortNoise {
         correlation[0] = 1.0;
         Self {
             power: None,
+            told: false,
             correlation,
             filter: [0.0; ORDER],
             excitation: 1.0,
@@ -62,6 +67,7 @@ impl ComfortNoise {
         if !heard.is_finite() {
             return;
         }
+        self.told = false;
         let power = *self.power.get_or_insert(heard);
         let follow = if heard < power { DOWN } else { UP };
         self.power = Some(power + follow * (heard - power));
@@ -73,9 +79,17 @@ impl ComfortNoise {
         }
     }
 
+    /// The sender says how loud its room is (RFC 3389, section 3): so many decibels below full scale, 0 to 127. The spectrum stays that
+    /// of what was heard of the room.
+    pub fn told(&mut self, below_db: u8) {
+        self.power = Some(10_f64.powf(f64::from(below_db) / -10.0));
+        self.told = true;
+    }
+
     /// The level of the noise, 0.0..=1.0.
     pub fn rms(&self) -> f32 {
-        self.power.unwrap_or(0.0).clamp(0.0, LOUDEST).sqrt() as f32
+        let loudest = if self.told { LOUDEST_TOLD } else { LOUDEST };
+        self.power.unwrap_or(0.0).clamp(0.0, loudest).sqrt() as f32
     }
 
     /// The next sample.
@@ -185,6 +199,25 @@ mod tests {
         assert!(grown_db < 16.0, "a breath 28 dB above the room, three frames after it: {grown_db:.1} dB");
         noise(10, 0.002, 0.5).iter().for_each(|frame| comfort.learn(frame));
         assert!(20.0 * (comfort.rms() / before).log10() < 1.0);
+    }
+
+    #[test]
+    fn a_level_that_is_told_is_made_until_another_is_heard() {
+        let room = noise(100, 0.002, 0.9);
+        for (below_db, made_db) in [(50, -50.0), (30, -30.0), (70, -70.0), (0, -20.0)] {
+            let mut comfort = ComfortNoise::default();
+            room.iter().for_each(|frame| comfort.learn(frame));
+            comfort.told(below_db);
+            let sound = made(&mut comfort, 100);
+            let off_db = level_dbfs(&sound) - made_db;
+            assert!(off_db.abs() < 1.0, "{below_db}: {off_db:.1} dB off");
+            assert!((dullness(&room.concat()) - dullness(&sound)).abs() < 0.1, "its colour stays");
+        }
+        let mut comfort = ComfortNoise::default();
+        comfort.told(60);
+        assert!((level_dbfs(&made(&mut comfort, 100)) + 60.0).abs() < 1.0, "before anything was heard");
+        (0..50).for_each(|_| comfort.learn(&[0.0; HEAR_FRAME]));
+        assert!(level_dbfs(&made(&mut comfort, 5)) < -90.0);
     }
 
     #[test]

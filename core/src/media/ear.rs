@@ -31,6 +31,9 @@ pub struct EarSettings {
     pub part_pause_ms: u32,
 }
 
+/// Comfort noise (RFC 3389).
+pub const NOISE_TYPE: u8 = 13;
+
 /// Why there is no ear.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EarError {
@@ -123,9 +126,16 @@ impl Ear {
             for packet in self.unpacker.open(&packet, self.payload_type) {
                 self.receiver.packet(at, packet);
             }
+        } else if self.says_silence(&packet) {
+            self.receiver.noise(&packet);
         } else {
             self.receiver.other(&packet);
         }
+    }
+
+    /// Comfort noise has this payload type where the clock is of 8 kHz, agreed on or not (RFC 3551, table 4).
+    fn says_silence(&self, packet: &RtpPacket) -> bool {
+        packet.payload_type == NOISE_TYPE && self.receiver.is_of_8_khz()
     }
 
     /// From here on this is done about the echo of our voice; nothing at first.

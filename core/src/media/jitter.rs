@@ -201,6 +201,8 @@ struct Stream {
     copies: Copies,
     /// The last numbers that were not sound's.
     others: VecDeque<i64>,
+    /// The last of them that says that silence follows.
+    hush: Option<i64>,
 }
 
 /// Why nothing is being played.
@@ -284,6 +286,13 @@ impl JitterBuffer {
     pub fn other(&mut self, ssrc: u32, sequence: u16) {
         if let Some(stream) = self.stream.as_mut().filter(|stream| stream.ssrc == ssrc) {
             stream.other(sequence);
+        }
+    }
+
+    /// A packet has come from this sender which says that silence follows, and is no sound itself.
+    pub fn silence(&mut self, ssrc: u32, sequence: u16) {
+        if let Some(stream) = self.stream.as_mut().filter(|stream| stream.ssrc == ssrc) {
+            stream.silence(sequence);
         }
     }
 

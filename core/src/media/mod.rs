@@ -16,6 +16,7 @@ pub mod receiver;
 pub mod reception;
 pub mod recording;
 pub mod red;
+pub mod rtcp;
 pub mod rtp;
 pub mod segment;
 pub mod self_voice;

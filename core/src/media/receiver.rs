@@ -10,7 +10,7 @@ use super::rtp::RtpPacket;
 use crate::audio::codec::{CodecError, LineCodec, LineDecoder};
 use crate::audio::comfort::ComfortNoise;
 use crate::audio::opus::Origin;
-use crate::audio::{HEAR_FRAME, HEAR_RATE, level, stretch};
+use crate::audio::{HEAR_FRAME, HEAR_RATE, LINE_RATE, level, stretch};
 use crate::journal::MediaTotals;
 use crate::time::{CallTime, TICK};
 
@@ -136,9 +136,24 @@ impl Receiver {
         outcome
     }
 
+    /// Whether the codec's RTP clock is that of telephones.
+    pub const fn is_of_8_khz(&self) -> bool {
+        self.line_ticks == LINE_RATE / 8_000
+    }
+
     /// A packet that is no sound has arrived from the same sender.
     pub fn other(&mut self, packet: &RtpPacket) {
         self.jitter.other(packet.ssrc, packet.sequence);
+    }
+
+    /// The sender says that it is silent now, and how loud its room is (RFC 3389, section 3). What else it says, the spectrum of a room
+    /// heard up to 4 kHz, is none of the one that is heard here.
+    pub fn noise(&mut self, packet: &RtpPacket) {
+        self.jitter.silence(packet.ssrc, packet.sequence);
+        if let Some(level) = packet.payload.first() {
+            // The first bit is none of the level's.
+            self.comfort.told(level & 0x7f);
+        }
     }
 
     /// The old voice fades; the new one begins when it has its delay.

@@ -59,6 +59,33 @@ fn opus_is_known_by_its_map_and_has_keys_of_its_own_clock_where_there_are() {
     assert!(answer.contains("c=IN IP6 2001:db8::2\r\n"), "{answer}");
 }
 
+/// RFC 3389: where it is offered, and the codec has none of its own.
+#[test]
+fn comfort_noise_is_answered_where_it_is_offered_and_offered_by_us() {
+    let answered = |formats: &str, ours_are: &[PhoneCodec]| {
+        let offer = read(&DESK.replace("9 8 0 101", formats));
+        offer.answer(&offer.agree(ours_are).unwrap(), &ours(7, 1))
+    };
+    for (formats, spoken, line) in [
+        ("8 0 13 101", &PhoneCodec::ALL[..], "m=audio 40002 RTP/AVP 8 13 101\r\n"),
+        ("8 0 101", &PhoneCodec::ALL, "m=audio 40002 RTP/AVP 8 101\r\n"),
+        ("9 8 13 101", &PhoneCodec::ALL, "m=audio 40002 RTP/AVP 9 101\r\n"),
+        ("9 8 13 101", &[PhoneCodec::Pcma], "m=audio 40002 RTP/AVP 8 13 101\r\n"),
+    ] {
+        let answer = answered(formats, spoken);
+        assert!(answer.contains(line), "{formats}: {answer}");
+        assert_eq!(answer.contains("a=rtpmap:13 CN/8000\r\n"), line.contains(" 13 "), "{answer}");
+    }
+    let other = read(&DESK.replace("9 8 0 101\r\n", "8 13\r\na=rtpmap:13 telephone-event/8000\r\n"));
+    let answer = other.answer(&other.agree(&PhoneCodec::ALL).unwrap(), &ours(7, 1));
+    assert!(
+        answer.contains("RTP/AVP 8 13\r\n") && !answer.contains("CN"),
+        "a number that means something else: {answer}"
+    );
+    assert!(offer(&ours(1, 1), &PhoneCodec::ALL).contains("m=audio 40002 RTP/AVP 96 9 8 0 13 101\r\n"));
+    assert!(!offer(&ours(1, 1), &[PhoneCodec::Opus, PhoneCodec::G722]).contains("CN"));
+}
+
 #[test]
 fn types_without_a_map_mean_what_they_always_did() {
     let bare = "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nm=audio 5004 RTP/AVP 18 0\r\n";

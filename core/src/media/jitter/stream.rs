@@ -36,6 +36,7 @@ impl Stream {
             silent: false,
             copies: Copies::default(),
             others: VecDeque::new(),
+            hush: None,
         };
         stream.accept(at, sequence, packet, shape, &mut JitterStats::default());
         stream
@@ -146,6 +147,12 @@ impl Stream {
         }
     }
 
+    /// The number of a packet that says that silence follows. The packets before it are sound, and may still come.
+    pub(super) fn silence(&mut self, sequence: u16) {
+        self.other(sequence);
+        self.hush = self.hush.max(Some(self.unwrap_sequence(sequence)));
+    }
+
     /// Of the numbers that are still to be played before this one, how many are not sound's.
     fn others_before(&self, sequence: i64) -> i64 {
         self.others.iter().filter(|other| (self.next..sequence).contains(other)).count() as i64
@@ -251,8 +258,9 @@ impl Stream {
 
     /// Nothing is here. The next packet may be slow, so its place is kept; concealment bridges the time.
     fn starve(&mut self) -> Pull {
-        if self.silent || self.bridged >= CONCEAL_MOST {
-            let rest = if self.silent { Rest::Pause } else { Rest::Gone };
+        let silent = self.silent || self.hush == Some(self.next);
+        if silent || self.bridged >= CONCEAL_MOST {
+            let rest = if silent { Rest::Pause } else { Rest::Gone };
             self.resting = Some(rest);
             return rest.pull();
         }

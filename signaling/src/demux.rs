@@ -4,9 +4,9 @@
 //! everything else by its source address. An address is believed only after the peer itself has answered a check from
 //! it, which it does only when MESSAGE-INTEGRITY holds: a stranger cannot send media into a call.
 
+use core::net::SocketAddr;
+use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
-use std::time::Duration;
 
 /// One peer on a port; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,0 +1,36 @@
+//! How this server stands, for whoever shares calls out among several, and how it takes leave of them.
+
+use rsipstack::sip::{Header, StatusCode};
+use rsipstack::transaction::transaction::Transaction;
+
+use super::{Exchange, Switchboard, answer, what_is_spoken};
+
+impl Switchboard {
+    /// Trunks send no more calls here; those that are there go on.
+    pub async fn leave(&self) {
+        self.exchange.unregister_all().await;
+    }
+}
+
+impl Exchange {
+    /// Answers OPTIONS outside of a call as an INVITE would be answered now (RFC 3261, section 11.2): a dispatcher that asks finds out
+    /// before it loses a call that this server is full, or about to stop.
+    pub(super) async fn tell_state(&self, mut request: Transaction) {
+        let (status, mut headers) = (self.state(), what_is_spoken());
+        if status != StatusCode::OK {
+            // Seconds: a dispatcher asks more often, and others need not ask at once.
+            headers.push(Header::RetryAfter("5".into()));
+        }
+        answer(&mut request, status, headers).await;
+    }
+
+    fn state(&self) -> StatusCode {
+        if self.registry.is_leaving() {
+            StatusCode::ServiceUnavailable
+        } else if self.registry.is_full() {
+            StatusCode::BusyHere
+        } else {
+            StatusCode::OK
+        }
+    }
+}
