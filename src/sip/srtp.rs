@@ -15,6 +15,9 @@ const SOURCES: usize = 4;
 /// Of the 30 bytes that SDP has.
 const KEY: usize = 16;
 
+/// Behind a report: the index, and 80 bits of proof with either suite (RFC 4568, section 6.2.2).
+const RTCP_TAIL: usize = 4 + 10;
+
 /// Why a packet was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotOpened {
@@ -104,6 +107,9 @@ impl Opener {
         let at = if rtcp { 4 } else { 8 };
         let source = packet.get(at..at + 4).and_then(|four| four.try_into().ok()).map(u32::from_be_bytes);
         let source = source.ok_or(NotOpened::Short)?;
+        if rtcp && !says_encrypted(packet)? {
+            return Err(NotOpened::Unproven);
+        }
         let open = |context: &mut Context| {
             let opened = if rtcp { context.decrypt_rtcp(packet) } else { context.decrypt_rtp(packet) };
             opened.map(|opened| opened.to_vec()).map_err(|error| NotOpened::of(&error))
@@ -119,6 +125,13 @@ impl Opener {
         self.known.push((source, Mutex::new(context)));
         Ok(opened)
     }
+}
+
+/// Whether a report says that it is encrypted (RFC 3711, section 3.4: the first bit behind it). One that does not would have to prove itself
+/// all the same; the library believes it unread. Nobody agrees on such reports here (`UNENCRYPTED_SRTCP`, RFC 4568, section 6.3.2).
+fn says_encrypted(report: &[u8]) -> Result<bool, NotOpened> {
+    let tail = report.len().checked_sub(RTCP_TAIL).ok_or(NotOpened::Short)?;
+    Ok(report[tail] & 0x80 != 0)
 }
 
 /// Whether an answer is as protected as our offer was: with a key or without.
@@ -209,6 +222,18 @@ mod tests {
         assert_eq!(sealed.len(), report.len() + 14);
         assert_eq!(opener.open(&sealed, true), Ok(report));
         assert_eq!(opener.open(&sealed, true), Err(NotOpened::Replayed));
+    }
+
+    #[test]
+    fn a_report_that_says_it_is_in_the_clear_is_not_believed() {
+        let mut opener = Opener::new(crypto(Suite::Sha1Of80));
+        let forged = [&[0x80, 201, 0, 1][..], &7_u32.to_be_bytes(), &[0; RTCP_TAIL]].concat();
+        assert_eq!(opener.open(&forged, true), Err(NotOpened::Unproven));
+        let mut sealer = Sealer::new(Suite::Sha1Of80, &Key([7; KEY_BYTES])).expect("a key");
+        let mut sealed = sealer.seal(&forged[..8], true).expect("sealed");
+        sealed[8] &= 0x7f;
+        assert_eq!(opener.open(&sealed, true), Err(NotOpened::Unproven));
+        assert_eq!(opener.open(&sealed[..13], true), Err(NotOpened::Short));
     }
 
     proptest! {
