@@ -247,7 +247,8 @@ async fn a_note_stays_with_its_call_until_it_is_taken_away() {
     let client = Client::new();
     let notes = format!("{}/v1/calls/{call}/notes", house.url);
     let written = |url: String, note: Value| client.post(url).json(&note).send();
-    let kept = written(notes.clone(), json!({"text": " Slow here. ", "by": "Ada", "at_ms": 40})).await.expect("an answer");
+    let kept =
+        written(notes.clone(), json!({"text": " Slow here. ", "by": "Ada", "at_ms": 40})).await.expect("an answer");
     assert_eq!(kept.status(), StatusCode::CREATED);
     let number = kept.json::<Value>().await.expect("JSON")["id"].as_i64().expect("a number");
     for (url, note, problem) in [

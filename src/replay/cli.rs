@@ -101,9 +101,13 @@ async fn why_missing(config: &Config, call: &str) -> String {
             "of call {call} no input journal was kept: it was not recorded, came by import, or journal.calls was \"off\""
         ),
         (Ok(None), Ok(None)) => {
-            format!("there is no call {call} in {database} and no such file; `duologue review run last-calls` shows the calls")
+            format!(
+                "there is no call {call} in {database} and no such file; `duologue review run last-calls` shows the calls"
+            )
         }
-        (Err(fault), _) | (_, Err(fault)) => format!("there is no file {call}, and what it could be is not known: {fault}"),
+        (Err(fault), _) | (_, Err(fault)) => {
+            format!("there is no file {call}, and what it could be is not known: {fault}")
+        }
     }
 }
 

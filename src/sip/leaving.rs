@@ -3,7 +3,7 @@
 use rsipstack::sip::{Header, StatusCode};
 use rsipstack::transaction::transaction::Transaction;
 
-use super::{Exchange, Switchboard, answer, what_is_spoken};
+use super::{ALLOWED, Exchange, Switchboard, answer};
 
 impl Switchboard {
     /// Trunks send no more calls here; those that are there go on.
@@ -33,4 +33,10 @@ impl Exchange {
             StatusCode::OK
         }
     }
+}
+
+/// What a request may ask for here.
+pub(super) fn what_is_spoken() -> Vec<Header> {
+    let allowed: Vec<String> = ALLOWED.iter().map(ToString::to_string).collect();
+    vec![Header::Allow(allowed.join(", ").into()), Header::Accept("application/sdp".into())]
 }

@@ -64,6 +64,7 @@ pub use dial::{Dialler, NotDialled};
 pub use dialled::{Dialled, NumbersFault};
 use digest::Spelling;
 pub use guard::Guard;
+use leaving::what_is_spoken;
 use phones::Phones;
 pub use phones::{ContactShown, PhoneShown};
 pub use refresh::SessionTimes;
@@ -472,9 +473,4 @@ async fn answer(request: &mut Transaction, status: StatusCode, headers: Vec<Head
     if let Err(fault) = request.reply_with(status, headers, None).await {
         tracing::debug!(%fault, "a SIP request was not answered");
     }
-}
-
-fn what_is_spoken() -> Vec<Header> {
-    let allowed: Vec<String> = ALLOWED.iter().map(ToString::to_string).collect();
-    vec![Header::Allow(allowed.join(", ").into()), Header::Accept("application/sdp".into())]
 }
