@@ -33,6 +33,13 @@ static DISTRESS: Phrases = Phrases::new(
      hospital, cancer, miscarriage, divorce, lost my, im so sorry, i cant take, i cannot take, alone, help",
 );
 
+/// Who says no more than this is greeted, or said goodbye to: a judge that hears nothing in it to answer would leave him alone.
+static COURTESY: Phrases = Phrases::new(
+    "hello, hello there, hi, hi there, hey, good morning, good afternoon, good evening, good night, goodbye, bye, bye bye, \
+     thank you goodbye, thanks goodbye, thank you bye, thanks bye, ok bye, okay bye, see you, \
+     hallo, guten tag, guten abend, auf wiederhören, tschüss, bonjour, bonsoir, au revoir, hola, buenas tardes, adiós, 你好, 您好, 再见",
+);
+
 /// What becomes of a proposal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permit {
@@ -95,6 +102,7 @@ impl Permits {
             {
                 Some((Action::Respond, NeverRule::SilenceSafety.as_str()))
             }
+            Action::Silence if COURTESY.is(&words(text)) => Some((Action::Respond, "silence-courtesy")),
             // What has no words is no turn to be answered.
             Action::Silence if !words(text).is_empty() => {
                 let spent = self.silences_in_a_row >= persona.budgets.silences_in_a_row;
@@ -232,6 +240,16 @@ mod tests {
         assert_eq!(checked(&permits, Moment::EndOfTurn, Action::Block, abuse), warned);
         permits.spend(CallTime::ZERO, Moment::EndOfTurn, Action::Refuse, Action::Block);
         assert_eq!(checked(&permits, Moment::EndOfTurn, Action::Block, abuse), (Action::Block, None));
+    }
+
+    #[test]
+    fn a_greeting_and_a_goodbye_are_returned() {
+        let silent = |text| checked(&Permits::default(), Moment::EndOfTurn, Action::Silence, text);
+        for said in ["Hello.", "Good evening!", "Thank you. Goodbye.", "你好"] {
+            assert_eq!(silent(said), (Action::Respond, Some("silence-courtesy")), "{said}");
+        }
+        assert_eq!(silent("Hello, you old fool."), (Action::Silence, None), "more than a greeting is for the judge");
+        assert_eq!(silent(""), (Action::Silence, None));
     }
 
     #[test]
