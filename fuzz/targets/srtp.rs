@@ -12,6 +12,10 @@ pub fn run(bytes: &[u8]) {
     let (rtcp, key) = (what & 2 != 0, Key([7; KEY_BYTES]));
     let mut opener = Opener::new(Crypto { tag: 1, suite, key });
     assert!(opener.open(rest, rtcp).is_err(), "nobody has sealed it");
+    // Ours have neither extension nor padding; the library's sealing, not its opening, runs past the end of headers that lie.
+    if !rtcp && rest.first() != Some(&0x80) {
+        return;
+    }
     let mut sealer = Sealer::new(suite, &key).expect("a key");
     let Some(sealed) = sealer.seal(rest, rtcp) else { return };
     let mut changed = sealed.clone();
