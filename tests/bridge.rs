@@ -130,6 +130,7 @@ async fn a_caller_is_handed_over_to_somebody_who_has_been_told_of_him() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert!(share(&caller.heard()[before..], ASKING) >= ENOUGH, "the caller was told that he is put through");
+    // The desk goes on for some words after those that are asked for: they are to be in the rows as well.
     tokio::time::sleep(Duration::from_secs(2)).await;
     phone.hang_up();
     caller.until_over().await;
@@ -188,6 +189,7 @@ async fn where_nobody_takes_the_call_the_agent_says_so_and_goes_on() {
         hand_over(&house, &caller.call, phone.port).await;
         caller.until_bridge(BridgeState::Failed).await;
         caller.until_turns(3).await;
+        // A turn is over when its sound has left: the last of it is still on its way to the caller.
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert!(share(&caller.heard()[before..], &format!("{ASKING} {NOBODY}")) >= ENOUGH, "{scenario}");
         assert_eq!(outcome(&house).await, wanted);
@@ -208,6 +210,7 @@ async fn a_caller_who_hangs_up_while_it_rings_stops_the_ringing() {
     let mut caller = Browser::call(&house.url, "?persona=porter").await;
     caller.until_turns(1).await;
     hand_over(&house, &caller.call, phone.port).await;
+    // It is to ring: a telephone that has said nothing yet cannot be sent a CANCEL (RFC 3261, section 9.1).
     tokio::time::sleep(Duration::from_millis(500)).await;
     caller.hang_up();
     // It is told to stop, with a CANCEL.
@@ -246,6 +249,7 @@ async fn a_handover_that_is_given_up_hangs_up_on_nobody_but_whom_it_called() {
     let mut caller = Browser::call(&house.url, "?persona=porter").await;
     caller.until_turns(1).await;
     hand_over(&house, &caller.call, phone.port).await;
+    // It is to ring: a telephone that has said nothing yet cannot be sent a CANCEL (RFC 3261, section 9.1).
     tokio::time::sleep(Duration::from_millis(500)).await;
     let path = format!("{}/v1/calls/{}/bridge", house.url, caller.call);
     let parted = Client::new().delete(&path).bearer_auth("duologue").send().await.expect("an answer");
