@@ -109,11 +109,12 @@ impl Slots {
         slot.anchor = 0;
     }
 
-    /// The idle slot of a chat with tokens that nobody has used for longest.
+    /// The idle slot with tokens that nobody has used for longest: of a chat while there is one, then of what is kept, for a
+    /// caller's reply is worth more than a beginning that can be read again.
     pub fn stalest(&self) -> Option<usize> {
-        (0..self.chats)
+        (0..self.slots.len())
             .filter(|&at| !self.slots[at].busy && !self.slots[at].tokens.is_empty())
-            .min_by_key(|&at| self.slots[at].used_at)
+            .min_by_key(|&at| (at >= self.chats, self.slots[at].used_at))
     }
 
     /// Tokens in the slot.
@@ -223,6 +224,18 @@ mod tests {
             assert_eq!(slots.stalest(), Some(0));
         }
         assert_eq!(keep(&mut slots, &SYSTEM), Seat { slot: kept.slot, cached: 5, copy_from: None }, "once");
+    }
+
+    #[test]
+    fn what_is_kept_goes_last_where_there_is_no_room() {
+        let mut slots = Slots::new(1, 1);
+        let kept = slots.seat(&SYSTEM, true).expect("free");
+        slots.extend(kept.slot, &SYSTEM[kept.cached..]);
+        slots.release(kept.slot, SYSTEM.len());
+        serve(&mut slots, &[7, 8, 9], &[]);
+        assert_eq!(slots.stalest(), Some(0), "the chat first, though it is newer");
+        slots.forget(0);
+        assert_eq!(slots.stalest(), Some(kept.slot));
     }
 
     #[test]
