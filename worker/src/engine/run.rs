@@ -136,6 +136,11 @@ impl Run {
         self.prompt.len() + self.limit as usize
     }
 
+    /// It is a beginning that stays in the cache.
+    pub fn keep(&self) -> bool {
+        self.job.ask.keep
+    }
+
     /// Tokens of the prompt that the model has still to read.
     pub fn unread(&self) -> usize {
         self.prompt.len() - self.read

@@ -184,8 +184,11 @@ impl<'m> Loop<'m> {
         self.batch.clear();
         let mut shares: Vec<_> =
             (0..self.runs.len()).filter_map(|at| self.runs[at].pending.map(|token| (at, vec![token], true))).collect();
+        // What is only kept can wait for ever, and a reply that is read beside has a token in 200 ms.
+        let replies = !shares.is_empty();
         let unread = (0..self.runs.len()).filter(|&at| self.runs[at].unread() > 0);
-        if let Some(at) = unread.min_by_key(|&at| (self.runs[at].chooser.is_none(), at)) {
+        let unread = unread.filter(|&at| !(replies && self.runs[at].keep()));
+        if let Some(at) = unread.min_by_key(|&at| (self.runs[at].chooser.is_none(), self.runs[at].keep(), at)) {
             let run = &self.runs[at];
             let aside = !shares.is_empty() || run.chooser.is_none();
             let count = run.unread().min(if aside { CHUNK_ASIDE } else { CHUNK_ALONE });
