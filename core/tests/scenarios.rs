@@ -4,6 +4,7 @@
 //! words` also how far the words of each agent turn came. After a
 //! deliberate change, `DUOLOGUE_BLESS=1 make core` writes the outcomes anew: read the difference before committing it.
 
+mod character;
 mod sources;
 mod stage;
 
@@ -14,8 +15,7 @@ use std::time::Duration;
 use duologue_core::backend::Role;
 use duologue_core::dialogue::conversation::{Errand, Input};
 use duologue_core::dialogue::judge::{Action, Moment};
-use duologue_core::dialogue::ladder::Rung;
-use duologue_core::dialogue::persona::{Persona, QuietHours};
+use duologue_core::dialogue::persona::Persona;
 use duologue_core::dialogue::stable::prefix;
 use duologue_core::journal::{Entry, Speaker, WordFate, WordState};
 use duologue_core::media::far_ear::PlayoutReport;
@@ -126,28 +126,19 @@ fn statement(script: &mut Script, line: &str) -> Option<()> {
     let (word, rest) = line.split_once(' ')?;
     let rest = rest.trim();
     match word {
-        "opening" => script.persona.opening = rest.into(),
-        "ladder" => {
-            let (after, say) = rest.split_once(' ')?;
-            let (say, hang_up) = say.strip_suffix("(hang up)").map_or((say, false), |say| (say.trim(), true));
-            script.persona.ladder.push(Rung { after_ms: after.parse().ok()?, say: say.into(), hang_up });
-        }
+        word if character::STATEMENTS.contains(&word) => return character::statement(&mut script.persona, word, rest),
         "judge" => return verdict(script, rest),
         "knows" | "web" | "search-fails" | "proposes" => return sources::statement(script, word, rest),
-        "listen_ms" => script.persona.budgets.listen_ms = rest.parse().ok()?,
-        "silences" => script.persona.budgets.silences_in_a_row = rest.parse().ok()?,
-        "silence_ttl_ms" => script.persona.silence_ttl_ms = rest.parse().ok()?,
         "reply" => script.replies.push_back(Line::Says(rest.into())),
         "reply-fails" => script.replies.push_back(Line::Fails(rest.into())),
         "reply-breaks-off" => script.replies.push_back(Line::BreaksOff(rest.into(), "connection reset".into())),
         "voice-fails-after" => script.mute_voice_from = Some(rest.parse().ok()?),
         "set" => return set(script, rest),
-        // What the clock on the wall says as the call begins, UTC, and when it is quiet.
+        // What the clock on the wall says as the call begins, UTC.
         "clock" => {
             let (hour, minute) = rest.split_once(':')?;
             script.began_unix_s = Some(hour.parse::<u64>().ok()? * 3_600 + minute.parse::<u64>().ok()? * 60);
         }
-        "quiet" => script.persona.quiet_hours = Some(QuietHours::parse(rest, 0)?),
         "end" => script.end_ms = rest.parse().ok()?,
         _ => return happening(script, word.parse().ok()?, rest),
     }

@@ -5,6 +5,7 @@
 pub mod backchannel;
 pub mod budget;
 pub mod conversation;
+pub mod courtesy;
 pub mod endpoint;
 pub mod floor;
 pub mod history;

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::courtesy::Courtesy;
 use super::endpoint::Shape;
 use super::judge::{Action, Moment};
 use super::persona::{NeverRule, Persona};
@@ -31,13 +32,6 @@ static DICTATES: Phrases = Phrases::new(
 static DISTRESS: Phrases = Phrases::new(
     "died, passed away, funeral, crying, im scared, i am scared, afraid, terrified, hurts, it hurt, hurt me, accident, \
      hospital, cancer, miscarriage, divorce, lost my, im so sorry, i cant take, i cannot take, alone, help",
-);
-
-/// Who says no more than this is greeted, or said goodbye to: a judge that hears nothing in it to answer would leave him alone.
-static COURTESY: Phrases = Phrases::new(
-    "hello, hello there, hi, hi there, hey, good morning, good afternoon, good evening, good night, goodbye, bye, bye bye, \
-     thank you goodbye, thanks goodbye, thank you bye, thanks bye, ok bye, okay bye, see you, \
-     hallo, guten tag, guten abend, auf wiederhören, tschüss, bonjour, bonsoir, au revoir, hola, buenas tardes, adiós, 你好, 您好, 再见",
 );
 
 /// What becomes of a proposal.
@@ -102,7 +96,8 @@ impl Permits {
             {
                 Some((Action::Respond, NeverRule::SilenceSafety.as_str()))
             }
-            Action::Silence if COURTESY.is(&words(text)) => Some((Action::Respond, "silence-courtesy")),
+            // A judge that hears nothing in it to answer would leave him alone who greets.
+            Action::Silence if Courtesy::of(text).is_some() => Some((Action::Respond, "silence-courtesy")),
             // What has no words is no turn to be answered.
             Action::Silence if !words(text).is_empty() => {
                 let spent = self.silences_in_a_row >= persona.budgets.silences_in_a_row;

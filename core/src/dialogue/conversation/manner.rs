@@ -1,6 +1,7 @@
 //! How a decision is said: what the language model is told when the agent does anything but answer. The words stay the model's
 //! and the persona's; that it is a no, and why, is not left to it.
 
+use super::fixed::warns;
 use crate::backend::{ChatMessage, ChatRequest, Role};
 use crate::dialogue::judge::{Action, Verdict};
 use crate::dialogue::persona::Persona;
@@ -9,7 +10,8 @@ use crate::dialogue::persona::Persona;
 pub(super) fn manner(persona: &Persona, verdict: &Verdict) -> Option<String> {
     let fact = verdict.rests_on.as_deref();
     match verdict.action {
-        Action::Refuse if verdict.reason.starts_with("block") => Some(
+        // Where the persona has no words for it.
+        action if warns(action, verdict.reason) => Some(
             "Say calmly, in one short sentence, that you will not be spoken to like this and will end the call if it goes on."
                 .into(),
         ),

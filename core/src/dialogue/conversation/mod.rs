@@ -15,6 +15,7 @@ mod doubt;
 mod draft;
 mod ending;
 mod express;
+mod fixed;
 mod follow_ups;
 mod idle;
 mod initiative;

@@ -26,7 +26,7 @@ pub(super) struct Mind {
 }
 
 /// Why a turn was answered as it was, where a fact was the answer: `turns.reason` in SQL.
-pub(super) const REMEMBERED: &str = "remembered";
+const REMEMBERED: &str = "remembered";
 
 impl Conversation {
     /// Callers have a past: what is told of it may take so many characters of the prompt; `answers`: what a fact answers by
@@ -101,14 +101,7 @@ impl Conversation {
         let Some(reply) = self.reply.as_ref().filter(|reply| reply.is_plain_answer()) else { return false };
         let asked = reply.draft.as_deref().or_else(|| self.caller_words()).unwrap_or_default();
         let Some(words) = answer(asked, &self.mind.recollection.facts, today) else { return false };
-        let Some(reply) = &mut self.reply else { return false };
-        reply.from_memory = true;
-        if reply.draft.is_none() {
-            reply.reason = REMEMBERED;
-        }
-        reply.take(at, &words);
-        reply.finish_text();
-        self.pump(at);
+        self.answer_by_rule(at, Some(REMEMBERED), &words);
         true
     }
 

@@ -10,7 +10,6 @@ use duologue_signaling::event::{Event, FloorState, LatencyParts};
 use super::express::Expressions;
 use super::initiative::Waiting;
 use super::manner::{manage, manner};
-use super::recall::REMEMBERED;
 use super::searching::{Searched, go_on};
 use super::sources::Quoted;
 use super::{Conversation, Effect};
@@ -53,8 +52,8 @@ pub(super) struct Reply {
     pub quoted: Quoted,
     /// The model may be asked once more, if it breaks off before its first word; never for fixed words.
     pub once_more: bool,
-    /// A remembered fact is the answer; no model was asked.
-    pub from_memory: bool,
+    /// Why it has the words that it has, where a rule gave them and no model.
+    pub rule: Option<&'static str>,
     /// The text, and how far each word of it has come.
     pub ledger: Ledger,
     cutter: ClauseCutter,
@@ -101,7 +100,7 @@ impl Reply {
             searched: None,
             quoted: Quoted::default(),
             once_more: false,
-            from_memory: false,
+            rule: None,
             ledger: Ledger::default(),
             cutter: ClauseCutter::new(ClauseLimits::default()),
             waiting: VecDeque::new(),
@@ -139,7 +138,7 @@ impl Reply {
     pub fn adopt(&mut self, verdict: &Verdict, latency: LatencyParts) {
         let LatencyParts { speech_end_ms, turn_end_ms, asr_ms, judge_ms, .. } = latency;
         self.draft = None;
-        (self.action, self.reason) = (verdict.action, if self.from_memory { REMEMBERED } else { verdict.reason });
+        (self.action, self.reason) = (verdict.action, self.rule.unwrap_or(verdict.reason));
         self.latency = LatencyParts { speech_end_ms, turn_end_ms, asr_ms, judge_ms, ..self.latency };
     }
 

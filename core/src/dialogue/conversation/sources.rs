@@ -142,7 +142,7 @@ impl Conversation {
 
     /// Has the model answer the caller's turn: now, or as soon as it is known what the answer may rest on.
     pub(super) fn ask_model(&mut self, at: CallTime) {
-        if self.answer_from_memory(at) {
+        if self.answer_from_memory(at) || self.answer_with_fixed_words(at) {
             return;
         }
         let waits = self.waits_for_sources(at) || self.searching.is_some();

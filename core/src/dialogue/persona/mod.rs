@@ -50,6 +50,15 @@ pub struct Persona {
     pub long_turn: String,
     /// Said while a reply to somebody who is interrupted is being made.
     pub lead_ins: Vec<String>,
+    /// Said back to a caller who greets, as his first words; none leaves it to the model.
+    #[serde(default)]
+    pub greetings: Vec<String>,
+    /// Said back to a caller who takes his leave; none leaves it to the model.
+    #[serde(default)]
+    pub farewells: Vec<String>,
+    /// Said to a caller who is to be blocked and has not been warned.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// A clear no, for when nothing better is known.
     pub refusals: Vec<String>,
     /// Says nothing much, for when nothing better is known.
@@ -146,6 +155,9 @@ impl Persona {
             trouble: "Sorry, I lost my thread. Could you say that again?".into(),
             long_turn: "Let me stop you there for a moment. What can I do for you?".into(),
             lead_ins: sentences(&["Let me stop you there.", "One moment."]),
+            greetings: Vec::new(),
+            farewells: Vec::new(),
+            warnings: sentences(&["I will not be spoken to like that. If it goes on, I will end this call."]),
             refusals: sentences(&["No, I'm sorry, I can't do that.", "No. I'd rather not."]),
             deflections: sentences(&["Well, that depends.", "Hard to say. What else is on your mind?"]),
             backchannels: sentences(&["Mm-hm.", "I see.", "Right."]),

@@ -49,6 +49,9 @@ opening: Clinic.
 trouble: Once more, please.
 long_turn: Briefly, please.
 lead_ins: [One moment.]
+greetings: [Hello.]
+farewells: [Bye.]
+warnings: [Mind your words.]
 refusals: [No.]
 deflections: [Perhaps.]
 backchannels: [Yes.]
@@ -77,6 +80,9 @@ You are Maud.";
     assert!(persona.ladder[0].hang_up);
     for (own, usual) in [
         (&persona.lead_ins, &blank.lead_ins),
+        (&persona.greetings, &blank.greetings),
+        (&persona.farewells, &blank.farewells),
+        (&persona.warnings, &blank.warnings),
         (&persona.refusals, &blank.refusals),
         (&persona.deflections, &blank.deflections),
         (&persona.backchannels, &blank.backchannels),

@@ -1,0 +1,51 @@
+//! Greetings and goodbyes: turns that ask for nothing and want to be returned all the same.
+
+use super::words::{Phrases, words};
+
+/// The phrases stand in the languages that callers of the shipped characters have been heard to use for them, whatever they speak on.
+static GREETINGS: Phrases = Phrases::new(
+    "hello, hello there, hi, hi there, hey, hey there, good morning, good afternoon, good evening, \
+     hallo, guten morgen, guten tag, guten abend, bonjour, bonsoir, hola, buenos días, buenas tardes, 你好, 您好",
+);
+
+static GOODBYES: Phrases = Phrases::new(
+    "good night, goodbye, bye, bye bye, thank you goodbye, thanks goodbye, thank you bye, thanks bye, ok bye, okay bye, \
+     see you, auf wiederhören, tschüss, au revoir, adiós, 再见",
+);
+
+/// What is returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Courtesy {
+    Greeting,
+    Goodbye,
+}
+
+impl Courtesy {
+    /// Of a turn that says no more than this: "Hello, the lamp is broken" is a turn like any other.
+    pub fn of(text: &str) -> Option<Self> {
+        let words = words(text);
+        match () {
+            () if GREETINGS.is(&words) => Some(Self::Greeting),
+            () if GOODBYES.is(&words) => Some(Self::Goodbye),
+            () => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_than_a_greeting_or_a_goodbye_is_one() {
+        for said in ["Hello.", "Good evening!", "Hi there", "你好"] {
+            assert_eq!(Courtesy::of(said), Some(Courtesy::Greeting), "{said}");
+        }
+        for said in ["Thank you. Goodbye.", "Good night.", "bye-bye"] {
+            assert_eq!(Courtesy::of(said), Some(Courtesy::Goodbye), "{said}");
+        }
+        for said in ["", "Hello, you old fool.", "Good evening, is the bar open?", "Thank you."] {
+            assert_eq!(Courtesy::of(said), None, "{said}");
+        }
+    }
+}
