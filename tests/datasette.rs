@@ -1,31 +1,19 @@
 //! The call database opens in Datasette as it is: its tables, views and full text.
 
 mod common;
+mod python;
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::morning::a_morning;
 use common::place;
 use duologue::store::Store;
+use python::installed;
 use serde_json::Value;
-
-/// Where `make test-system` puts it. `make test` insists on it.
-fn installed() -> Option<PathBuf> {
-    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/duologue/python"));
-    let home = std::env::var_os("PYTHON_HOME").map(PathBuf::from).or(home)?;
-    if home.join("datasette").is_dir() {
-        return Some(home);
-    }
-    let hint = "install Datasette (make test-system)";
-    assert!(std::env::var_os("DUOLOGUE_REQUIRE_MODELS").is_none(), "{hint}");
-    println!("not tried: {hint}");
-    None
-}
 
 #[tokio::test]
 async fn datasette_shows_tables_views_and_what_was_said() {
-    let Some(home) = installed() else { return };
+    let Some(home) = installed("", "datasette") else { return };
     let (_folder, path) = place();
     let store = Store::open(&path).await.expect("a database");
     a_morning().into_iter().for_each(|entry| store.recorder().record(entry));

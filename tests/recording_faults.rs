@@ -36,6 +36,18 @@ fn settings(folder: &Path, key: Option<&str>) -> PathBuf {
     config
 }
 
+/// The recording's row, once it is whole.
+async fn sealed(rows: &Reader, call: &str) -> RecordingView {
+    for _ in 0..2_000 {
+        let row = rows.recording(call).await.expect("readable").expect("a row");
+        if row.sha256.is_some() {
+            return row;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the recording of {call} was never whole");
+}
+
 /// Kills a server in the middle of a call; the next one plays what there is of it. `keys` open it.
 async fn killed_and_heard(folder: &Path, config: &Path, keys: SealKeys) -> RecordingView {
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -56,14 +68,7 @@ async fn killed_and_heard(folder: &Path, config: &Path, keys: SealKeys) -> Recor
 
     let (_server, http) = serving(config, &[]);
     let rows = Reader::of(&folder.join("calls.db"));
-    let mut row = rows.recording(&id).await.expect("readable").expect("a row");
-    for _ in 0..2_000 {
-        if row.sha256.is_some() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        row = rows.recording(&id).await.expect("readable").expect("a row");
-    }
+    let row = sealed(&rows, &id).await;
     let answer = reqwest::get(format!("http://{http}/v1/calls/{id}/recording")).await.expect("an answer");
     assert_eq!(answer.status(), reqwest::StatusCode::OK);
     let heard = folder.join("heard.ogg");
@@ -224,14 +229,7 @@ async fn a_call_goes_on_over_a_disk_that_is_full_for_a_while() {
     let id = rows.calls(1).await.expect("readable").pop().expect("the call").call;
     let ended = reqwest::Client::new().delete(format!("http://{http}/v1/calls/{id}")).send().await;
     assert!(ended.expect("an answer").status().is_success());
-    let mut row = rows.recording(&id).await.expect("readable").expect("a row");
-    for _ in 0..2_000 {
-        if row.sha256.is_some() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        row = rows.recording(&id).await.expect("readable").expect("a row");
-    }
+    let row = sealed(&rows, &id).await;
     let told_call = rows.call(&id).await.expect("readable").expect("the call");
     let said = told_call.turns.iter().filter(|turn| turn.speaker == "caller").map(|turn| turn.text.as_str());
     let typed = ["Is breakfast included?", "What time do you close?", "And on Sundays?", "Thank you."];

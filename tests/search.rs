@@ -1,6 +1,7 @@
 //! Asking the web: searx itself, a server that answers as Serper does, one that is in trouble, and whole calls over them.
 
 mod house;
+mod python;
 mod searx;
 
 use std::net::SocketAddr;

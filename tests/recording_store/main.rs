@@ -3,6 +3,8 @@
 
 #[path = "../house/mod.rs"]
 mod house;
+#[path = "../python/mod.rs"]
+mod python;
 
 mod beside;
 mod gone;

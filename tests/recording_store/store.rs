@@ -11,23 +11,11 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::house::process::{Killed, until};
+use crate::python::installed;
 
 pub const KEY_ID: &str = "AKIDUOLOGUETESTS";
 pub const SECRET: &str = "s3cr3t-of-the-tests";
 pub const ENV: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", KEY_ID), ("AWS_SECRET_ACCESS_KEY", SECRET)];
-
-/// Where `make test-system` puts it. `make test` insists on it.
-fn installed() -> Option<PathBuf> {
-    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/duologue/python"));
-    let home = std::env::var_os("PYTHON_HOME").map(PathBuf::from).or(home)?.join("moto");
-    if home.join("moto").is_dir() {
-        return Some(home);
-    }
-    let hint = "install moto (make test-system)";
-    assert!(std::env::var_os("DUOLOGUE_REQUIRE_MODELS").is_none(), "{hint}");
-    println!("not tried: {hint}");
-    None
-}
 
 /// moto, and the line to it.
 pub struct Store {
@@ -44,7 +32,7 @@ pub struct Store {
 impl Store {
     /// With an empty bucket `calls`; the line is not there yet.
     pub async fn open() -> Option<Self> {
-        let home = installed()?;
+        let home = installed("moto", "moto")?;
         let _ = rustls::crypto::ring::default_provider().install_default();
         let free = || std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a port");
         let (at, front) = (free(), free());

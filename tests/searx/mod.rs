@@ -1,7 +1,7 @@
 //! searx as a process of its own, with one engine: an index of pages in the test itself, which stands for the web.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use axum::Router;
@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::house::process::{Killed, until};
+use super::python::installed;
 
 /// What the pages of the web are like.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,19 +40,6 @@ impl Drop for Searx {
     }
 }
 
-/// Where `make test-system` puts it. `make test` insists on it.
-fn installed() -> Option<PathBuf> {
-    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/duologue/python"));
-    let home = std::env::var_os("PYTHON_HOME").map(PathBuf::from).or(home)?.join("searx");
-    if home.join("searx").is_dir() {
-        return Some(home);
-    }
-    let hint = "install searx (make test-system)";
-    assert!(std::env::var_os("DUOLOGUE_REQUIRE_MODELS").is_none(), "{hint}");
-    println!("not tried: {hint}");
-    None
-}
-
 async fn find(State(pages): State<Pages>, Query(asked): Query<Vec<(String, String)>>) -> Response {
     let query = &asked.iter().find(|(name, _)| name == "q").expect("a question").1;
     let page = |n: u32| {
@@ -68,7 +56,7 @@ async fn find(State(pages): State<Pages>, Query(asked): Query<Vec<(String, Strin
 
 impl Searx {
     pub async fn open(pages: Pages) -> Option<Self> {
-        let home = installed()?;
+        let home = installed("searx", "searx")?;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let web = listener.local_addr().expect("an address");
         let router = Router::new().route("/find", get(find)).with_state(pages);
