@@ -1,4 +1,4 @@
-//! Scenario files in, the three splits out.
+//! Scenario files in, the splits out.
 
 use crate::augment::variants;
 use crate::fault::Result;
@@ -9,9 +9,9 @@ use std::path::Path;
 /// Variants made of each training item.
 pub const COPIES: usize = 1;
 
-/// Compiles `data/scenarios/*.yaml` to `data/{train,dev,test}.jsonl`; the same scenarios always give the same bytes.
+/// Compiles `data/scenarios/*.yaml` to `data/{train,dev,test,contrast}.jsonl`; the same scenarios always give the same bytes.
 /// Returns the number of items of each split.
-pub fn build(data: &Path) -> Result<[(Split, usize); 3]> {
+pub fn build(data: &Path) -> Result<[(Split, usize); Split::ALL.len()]> {
     let items = read_folder(&data.join("scenarios"))?;
     let mut counts = Split::ALL.map(|split| (split, 0));
     for (split, count) in &mut counts {

@@ -31,14 +31,15 @@ fn judged(judge: &Judge, items: &[Item], without: Without) -> Result<(Vec<Outcom
     Ok((outcomes, report))
 }
 
-/// The card's figures as Markdown: evaluates `data`'s `dev.jsonl` and `test.jsonl`, whole, without each part, and on two threads.
+/// The card's figures as Markdown: evaluates `data`'s `dev.jsonl`, `test.jsonl` and `contrast.jsonl`; the first two also
+/// without each part, and one on two threads.
 ///
 /// # Errors
 /// When a file is not there, or is not what it should be.
 pub fn figures(data: &Path, base: &Path, head: &Path) -> Result<String> {
     let judge = Judge::load(base, head, 1)?;
     let mut splits = Vec::new();
-    for name in ["dev", "test"] {
+    for name in ["dev", "test", "contrast"] {
         let items = read_items(&data.join(format!("{name}.jsonl")))?;
         let (outcomes, report) = judged(&judge, &items, Without::default())?;
         let (begun, told) = (cut_in(&judge, &items)?, turned_away(&judge, &items)?);

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// What can be done with data and a judge.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Compile DATA/scenarios/*.yaml to DATA/{train,dev,test}.jsonl
+    /// Compile DATA/scenarios/*.yaml to DATA/{train,dev,test,contrast}.jsonl
     Build {
         #[arg(default_value = "judge/data")]
         data: PathBuf,
@@ -65,7 +65,7 @@ pub enum Command {
         #[command(flatten)]
         place: Place,
     },
-    /// The figures of the card, measured anew: both held-out splits, what each part is worth, how long it takes
+    /// The figures of the card, measured anew: the held-out splits, what each part is worth, how long it takes
     Card {
         #[arg(default_value = "judge/data")]
         data: PathBuf,

@@ -16,10 +16,13 @@ pub enum Split {
     Train,
     Dev,
     Test,
+    /// What a stance forbids beside what it allows, in the same words: a contrast set (Gardner et al. 2020, "Evaluating Models' Local
+    /// Decision Boundaries via Contrast Sets"). It is reported by itself, so that the figures of `test` stay comparable.
+    Contrast,
 }
 
 impl Split {
-    pub const ALL: [Self; 3] = [Self::Train, Self::Dev, Self::Test];
+    pub const ALL: [Self; 4] = [Self::Train, Self::Dev, Self::Test, Self::Contrast];
 
     #[must_use]
     pub const fn file(self) -> &'static str {
@@ -27,6 +30,7 @@ impl Split {
             Self::Train => "train.jsonl",
             Self::Dev => "dev.jsonl",
             Self::Test => "test.jsonl",
+            Self::Contrast => "contrast.jsonl",
         }
     }
 }
