@@ -70,7 +70,7 @@ pub(super) fn settings(ice_lite: bool) -> SettingEngine {
     SettingEngineBuilder::new()
         .with_lite(ice_lite)
         .with_include_loopback_candidate(true)
-        // As DTLS client the stack waits 200 ms before it begins.
+        // As DTLS client the stack begins when its timer next rings, and not at once.
         .with_answering_dtls_role(RTCDtlsRole::Server)
         .with_srtp_protection_profiles(vec![PROTECTION])
         // Its multicast socket would come out of the same runtime as the media socket. A browser's `.local` candidates
