@@ -90,6 +90,10 @@ bench-asr: system ## What hearing in parts and in real time costs: streaming tax
 bench-media: build ## CPU per call-second and memory per call, N echo calls
 	benches/media.sh
 
+.PHONY: bench-setup
+bench-setup: build ## How long a WebRTC caller waits for the answer, for the connection and for the first packet of sound
+	benches/setup.sh
+
 .PHONY: bench-sip
 bench-sip: build test-system ## Telephones: 500 calls at 100 a second from sipp, how they ended, CPU-ms and memory
 	benches/sip.sh

@@ -8,28 +8,17 @@
 #
 #   benches/lateness.sh [CALLS] [SECONDS]      10 echo calls of 20 seconds in each part unless said otherwise
 set -euo pipefail
-cd "$(dirname "$0")/.."
+# shellcheck source=benches/server.sh
+source "$(dirname "$0")/server.sh"
 calls="${1:-10}"; seconds="${2:-20}"
-bin="${CARGO_TARGET_DIR:-$HOME/.cache/duologue/target}/release/duologue"
-work="$(mktemp -d)"
-trap 'kill "${server:-}" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$work"' EXIT
-cat > "$work/duologue.toml" <<TOML
-[http]
-listen = "127.0.0.1:0"
-[media]
-udp_port = 0
+settings <<TOML
 [calls]
 max = 200
 [recording]
 calls = "off"
-[store]
-path = "$work/calls.db"
 TOML
 "$bin" say "What time does the kitchen close, and is there somewhere to park my car for the night?" --out "$work/q.wav" > "$work/said"
-"$bin" serve --config "$work/duologue.toml" > "$work/out" 2> "$work/err" &
-server=$!
-for _ in $(seq 240); do grep -q 'ready' "$work/out" && break; sleep 0.5; done
-url="$(grep -o 'http://[0-9.:]*' "$work/out" | head -n 1)" || { cat "$work/err"; exit 1; }
+serve
 
 # Enough to say for the whole of a part.
 said=()
@@ -63,7 +52,7 @@ rivals() { # somebody else's, until stopped
 }
 
 workers=()
-echo "load average before: $(cut -d' ' -f1-3 /proc/loadavg), cores: $(nproc)"
+load before
 part idle
 talk
 part inference

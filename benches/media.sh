@@ -4,24 +4,16 @@
 #
 #   benches/media.sh [CALLS] [SECONDS]      20 calls of 20 seconds unless said otherwise
 set -euo pipefail
-cd "$(dirname "$0")/.."
+# shellcheck source=benches/server.sh
+source "$(dirname "$0")/server.sh"
 calls="${1:-20}"; seconds="${2:-20}"
-bin="${CARGO_TARGET_DIR:-$HOME/.cache/duologue/target}/release/duologue"
-work="$(mktemp -d)"
-trap 'kill "${server:-}" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$work"' EXIT
-cat > "$work/duologue.toml" <<TOML
-[http]
-listen = "127.0.0.1:0"
-[media]
-udp_port = 0
+settings <<TOML
 [calls]
 max = 1000
 [llm]
 backend = "scripted"
 [tts]
 backend = "scripted"
-[store]
-path = "$work/calls.db"
 TOML
 python3 - "$work/noise.wav" "$seconds" <<'PY'
 import math, random, struct, sys, wave
@@ -32,17 +24,12 @@ with wave.open(path, "wb") as out:
     voice = lambda n: sum(math.sin(n * 2 * math.pi * 140 * k / 16000) / k for k in range(1, 9)) * (0.6 + 0.4 * math.sin(n / 2000))
     out.writeframes(b"".join(struct.pack("<h", int(3000 * voice(n) + draw.gauss(0, 60))) for n in range(16000 * seconds)))
 PY
-"$bin" serve --config "$work/duologue.toml" > "$work/out" 2> "$work/err" &
-server=$!
-for _ in $(seq 120); do grep -q 'ready' "$work/out" && break; sleep 0.5; done
-url="$(grep -o 'http://[0-9.:]*' "$work/out" | head -n 1)" || { cat "$work/err"; exit 1; }
-ticks() { awk '{print $14 + $15}' "/proc/$server/stat"; }
-memory() { awk '/^VmRSS/ {print $2}' "/proc/$server/status"; }
+serve
 
 "$bin" call "$work/noise.wav" --url "$url" --persona echo --hangup-after 3 > "$work/warm" 2>&1 || true
 sleep 1
 rss0="$(memory)"
-echo "load average before: $(cut -d' ' -f1-3 /proc/loadavg), cores: $(nproc)"
+load before
 pids=()
 for n in $(seq "$calls"); do
     "$bin" call "$work/noise.wav" --url "$url" --persona echo --hangup-after "$((seconds + 5))" > "$work/call$n" 2>&1 & pids+=($!)
@@ -52,7 +39,7 @@ ticks0="$(ticks)"; at0="$(date +%s%N)"
 sleep "$((seconds - 8))"
 ticks1="$(ticks)"; at1="$(date +%s%N)"; rss1="$(memory)"
 wait "${pids[@]}" || true
-echo "load average after:  $(cut -d' ' -f1-3 /proc/loadavg)"
+load after
 python3 - "$calls" "$ticks0" "$ticks1" "$at0" "$at1" "$rss0" "$rss1" <<'PY'
 import sys
 calls, t0, t1, a0, a1, r0, r1 = (float(v) for v in sys.argv[1:])

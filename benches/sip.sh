@@ -4,17 +4,11 @@
 #
 #   benches/sip.sh [CALLS] [CALLS_PER_SECOND]      500 calls at 100 a second unless said otherwise
 set -euo pipefail
-cd "$(dirname "$0")/.."
+# shellcheck source=benches/server.sh
+source "$(dirname "$0")/server.sh"
 calls="${1:-500}"; rate="${2:-100}"
-bin="${CARGO_TARGET_DIR:-$HOME/.cache/duologue/target}/release/duologue"
-work="$(mktemp -d)"
-trap 'kill "${server:-}" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$work"' EXIT
 command -v sipp > /dev/null || { echo "sipp is not here: scripts/system-packages.sh --test installs it"; exit 1; }
-cat > "$work/duologue.toml" <<TOML
-[http]
-listen = "127.0.0.1:0"
-[media]
-udp_port = 0
+settings <<TOML
 [sip]
 listen = "127.0.0.1:0"
 rtp_first = 42000
@@ -23,29 +17,16 @@ rtp_last = 49999
 max = 2000
 [recording]
 calls = "off"
-[asr]
-backend = "scripted"
-[judge]
-kind = "rules"
-[llm]
-backend = "scripted"
-[tts]
-backend = "scripted"
-[store]
-path = "$work/calls.db"
+$SCRIPTED
 TOML
-"$bin" serve --config "$work/duologue.toml" > "$work/out" 2> "$work/err" &
-server=$!
-for _ in $(seq 120); do grep -q 'telephones' "$work/out" && break; sleep 0.5; done
-at="$(grep -o 'SIP on [0-9.:]*' "$work/out" | cut -d' ' -f3)" || { cat "$work/err"; exit 1; }
-ticks() { awk '{print $14 + $15}' "/proc/$server/stat"; }
-memory() { awk '/^VmRSS/ {print $2}' "/proc/$server/status"; }
+serve telephones
+at="$(grep -o 'SIP on [0-9.:]*' "$work/out" | cut -d' ' -f3)"
 play() { # calls, rate
     (cd "$work" && sipp "$at" -sf "$OLDPWD/tests/sip/call.xml" -s echo -m "$1" -r "$2" -i 127.0.0.1 -mi 127.0.0.1 -p 15060 -mp 50000 \
         -nostdin -skip_rlimit -timeout 120s -trace_stat -stf "$work/stat$1.csv" > "$work/sipp$1" 2>&1) || echo "sipp: some calls failed"
 }
 play 10 5
-echo "load average before: $(cut -d' ' -f1-3 /proc/loadavg), cores: $(nproc)"
+load before
 before="$(sqlite3 "$work/calls.db" 'SELECT count(*) FROM calls')"
 ticks0="$(ticks)"; rss0="$(memory)"; at0="$(date +%s%N)"
 play "$calls" "$rate"
@@ -55,7 +36,7 @@ rss1="$(memory)"
 # What stays does not grow with the calls: as many once more, and the memory again.
 play "$calls" "$rate"
 sleep 3
-echo "load average after:  $(cut -d' ' -f1-3 /proc/loadavg)"
+load after
 sqlite3 "$work/calls.db" "SELECT '  ended by ' || coalesce(end_reason, 'nothing yet') || ': ' || count(*) FROM (SELECT * FROM calls ORDER BY started_utc_ms LIMIT -1 OFFSET $before) GROUP BY end_reason"
 python3 - "$calls" "$rate" "$ticks0" "$ticks1" "$at0" "$at1" "$rss0" "$rss1" "$(memory)" "$work/stat$calls.csv" <<'PY'
 import csv, sys

@@ -1,22 +1,10 @@
 """Tables of benches/turn.sh: latency at the ear from the caller's recording, its parts from the database."""
 
 import json
-import random
 import sqlite3
 import sys
 
-
-def share(values, p):
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(p * len(ordered)))]
-
-
-def spread(values, p):
-    """95 % bootstrap interval of a percentile."""
-    draw = random.Random(1)
-    again = sorted(share([draw.choice(values) for _ in values], p) for _ in range(2_000))
-    return again[50], again[1_949]
-
+from figures import share, spread
 
 database, *rounds = sys.argv[1:]
 ear, unanswered, cut_in = [], 0, 0

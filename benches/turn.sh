@@ -8,11 +8,9 @@
 #   benches/turn.sh [ROUNDS]      each round asks 10 questions; 3 rounds unless said otherwise
 #   FLOOR="drafts = 0" benches/turn.sh        the same with other settings of [floor]
 set -euo pipefail
-cd "$(dirname "$0")/.."
+# shellcheck source=benches/server.sh
+source "$(dirname "$0")/server.sh"
 rounds="${1:-3}"
-bin="${CARGO_TARGET_DIR:-$HOME/.cache/duologue/target}/release/duologue"
-work="$(mktemp -d)"
-trap 'kill "${server:-}" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$work"' EXIT
 
 questions=(
     "What time does the kitchen close?"
@@ -26,13 +24,7 @@ questions=(
     "Is the front desk open at three in the morning?"
     "Do I have to pay extra for breakfast?"
 )
-cat > "$work/duologue.toml" <<TOML
-[http]
-listen = "127.0.0.1:0"
-[media]
-udp_port = 0
-[store]
-path = "$work/calls.db"
+settings <<TOML
 [floor]
 ${FLOOR:-}
 TOML
@@ -41,16 +33,13 @@ for i in "${!questions[@]}"; do
     "$bin" say "${questions[$i]}" --out "$work/q$i.wav" > "$work/said"
     wavs+=("$work/q$i.wav")
 done
-"$bin" serve --config "$work/duologue.toml" > "$work/out" 2> "$work/err" &
-server=$!
-for _ in $(seq 240); do grep -q 'ready' "$work/out" && break; sleep 0.5; done
-url="$(grep -o 'http://[0-9.:]*' "$work/out" | head -n 1)" || { cat "$work/err"; exit 1; }
+serve
 
-echo "load average before: $(cut -d' ' -f1-3 /proc/loadavg), cores: $(nproc)"
+load before
 for round in $(seq "$rounds"); do
     "$bin" call "${wavs[@]}" --url "$url" --wait-for-agent --json --patience-s 30 > "$work/round$round.jsonl"
 done
-echo "load average after:  $(cut -d' ' -f1-3 /proc/loadavg)"
+load after
 echo "CPU of the server (user, system, in ticks of 10 ms): $(awk '{print $14, $15}' "/proc/$server/stat"), of its language model: $(for child in $(pgrep -P "$server"); do awk '{print $14, $15}' "/proc/$child/stat"; done)"
 kill "$server"; wait "$server" || true
 python3 benches/turn.py "$work/calls.db" "$work"/round*.jsonl

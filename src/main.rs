@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use duologue::config::Config;
 use duologue::models::ModelsCommand;
 use duologue::serve::Server;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// A telephone-grade media server that talks back.
 #[derive(Parser)]
@@ -179,6 +180,7 @@ async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
 
 async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     let server = Server::start(config).await?;
+    let mut stop_asked = StopAsked::listen()?;
     // Nobody may listen any more (`duologue serve | head -1`), which is no reason to hang up on callers: `println!` would.
     let mut out = std::io::stdout();
     let _unheard = writeln!(out, "duologue is ready: open http://{} and talk (Ctrl-C stops)", server.http);
@@ -186,14 +188,14 @@ async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     if let Some(telephones) = &server.telephones {
         let _unheard = writeln!(out, "telephones: SIP on {}, UDP and TCP", telephones.address);
     }
-    stop_asked().await?;
+    stop_asked.next().await;
     let drain = Duration::from_secs(u64::from(config.calls.drain_s));
     if !drain.is_zero() {
         let (calls, within_s) = (server.registry.count(), config.calls.drain_s);
         let _unheard = writeln!(std::io::stderr(), "no more calls are taken; {calls} may go on for {within_s} s ...");
         tokio::select! {
             _over = tokio::time::timeout(drain, server.drain()) => {}
-            asked_again = stop_asked() => asked_again?,
+            () = stop_asked.next() => {}
         }
     }
     let _unheard = writeln!(std::io::stderr(), "ending calls ...");
@@ -201,11 +203,21 @@ async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Ctrl-C, or SIGTERM from whoever supervises the server.
-async fn stop_asked() -> std::io::Result<()> {
-    let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        done = tokio::signal::ctrl_c() => done,
-        _ = term.recv() => Ok(()),
+/// Ctrl-C, or SIGTERM from whoever supervises the server. Listened for from the first to the last, so that none is lost between two.
+struct StopAsked {
+    term: Signal,
+    interrupt: Signal,
+}
+
+impl StopAsked {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

@@ -28,7 +28,7 @@ const LENGTH: [f64; 9] = [5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3
 const NOT_TAKEN: [Label; 6] = ["flood", "connection", "busy", "tls", "password", "passwords"];
 
 /// Why a packet of protected sound is not opened.
-const UNOPENED: [Label; 3] = ["authentication", "replay", "short"];
+const UNOPENED: [Label; 4] = ["authentication", "replay", "clear", "short"];
 
 /// How a bridge ends while the server runs.
 const PARTED: [Label; 7] = ["call-ended", "other-ended", "parted", "busy", "declined", "no-answer", "unreachable"];
@@ -73,6 +73,12 @@ const CODES_MOST: usize = 32;
 /// All counters. Cheap to clone.
 #[derive(Clone)]
 pub struct Meters(Arc<Inner>);
+
+impl std::fmt::Debug for Meters {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Meters")
+    }
+}
 
 struct Inner {
     registry: Registry,

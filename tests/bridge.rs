@@ -6,14 +6,20 @@
 mod baresip;
 #[path = "bridge/browser.rs"]
 mod browser;
+#[path = "bridge/by_hand.rs"]
+mod by_hand;
 mod common;
 mod house;
 #[path = "bridge/kept.rs"]
 mod kept;
+#[path = "bridge/leaving.rs"]
+mod leaving;
 #[path = "sip/sipp.rs"]
 mod sipp;
 #[path = "bridge/taking_over.rs"]
 mod taking_over;
+#[path = "bridge/telephones.rs"]
+mod telephones;
 #[path = "bridge/together.rs"]
 mod together;
 

@@ -1,5 +1,5 @@
 //! Several servers behind a dispatcher (Kamailio, on loopback) that asks each with OPTIONS whether it is there: one is killed, comes back,
-//! and another is asked to stop. `make test` installs Kamailio and sipp (scripts/system-packages.sh --test).
+//! and another is asked to stop; and one that is asked twice. `make test` installs Kamailio and sipp (scripts/system-packages.sh --test).
 
 mod house;
 #[path = "sip/kamailio.rs"]
@@ -13,8 +13,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use house::process::{Killed, serving};
+use house::typed::TypedCall;
 use kamailio::Kamailio;
 use sipp::sipp;
+use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
 
 /// Nothing on loopback takes so long.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -146,4 +148,32 @@ async fn calls_go_on_where_one_of_two_servers_is_killed_and_where_one_is_asked_t
     let () = held_out;
     b.stopped().await;
     assert_eq!(dispatcher.log().matches("gone: ").count(), 2, "{}", dispatcher.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_asked_again_to_stop_ends_its_calls_at_once_and_writes_them_down() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut node = Node::start(34_800);
+    let mut call = TypedCall::open_at(node.http, "?persona=porter").await;
+    call.types("What time does the kitchen close?");
+    let said = call.answer().await;
+    assert!(!said.is_empty(), "the call has begun");
+    node.asked_to_stop();
+    let patience = Instant::now() + PATIENCE;
+    while node.is_ready().await {
+        assert!(Instant::now() < patience, "nobody is told that it is to stop");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(node.calls().await, (1, 1), "asked once, it lets its calls end by themselves");
+    node.asked_to_stop();
+    // Its calls might go on for a minute (`drain_s`).
+    node.stopped().await;
+    let database = SqliteConnectOptions::new().filename(node.folder.path().join("calls.db")).read_only(true);
+    let written: Vec<(String, String)> = sqlx::query_as(
+        "SELECT end_reason, text FROM calls JOIN turns ON call = calls.id WHERE speaker = 'agent' ORDER BY turn DESC LIMIT 1",
+    )
+    .fetch_all(&mut database.connect().await.expect("a database"))
+    .await
+    .expect("rows");
+    assert_eq!(written, [("shutdown".to_owned(), said)]);
 }

@@ -103,6 +103,18 @@ async fn in_virtual_time_every_packet_of_a_call_arrives_20_ms_after_the_one_befo
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_is_connected_within_a_few_ways_there_and_back() {
+    let network = Memory::new(Weather { delay: Duration::from_millis(2), ..Weather::default() });
+    let (server, callers) = (in_memory(&network).await, in_memory(&network).await);
+    let asked = Instant::now();
+    let (mut answering, mut calling) = call(&server, &callers).await;
+    connected(&mut answering).await;
+    connected(&mut calling).await;
+    // Two for ICE, two for DTLS, and no timer of the stack's in between.
+    assert!(asked.elapsed() <= Duration::from_millis(40), "{:?}", asked.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn messages_go_both_ways_in_order_and_those_sent_early_wait_for_the_channel() {
     let network = Memory::default();
     let (server, callers) = (in_memory(&network).await, in_memory(&network).await);

@@ -92,6 +92,16 @@ async fn who_gives_up_while_it_rings_had_no_call() {
     house.server.stop().await;
 }
 
+/// RFC 3262, section 3: what comes before the answer would have to be acknowledged.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_requires_ringing_that_is_acknowledged_is_sent_none_and_acknowledges_nothing() {
+    let house = house("ring_ms = 500\n").await;
+    sipp(port(&house), "porter", "reliable.xml", &[]).await;
+    over(&house).await;
+    assert_eq!(rows::<(String,)>(&house, "SELECT end_reason FROM calls").await, [("caller-hangup".to_owned(),)]);
+    house.server.stop().await;
+}
+
 /// A variable that cargo sets for every test, with the value "duologue". sipp 3.6.1 gives up at a challenge with SHA-256, even where MD5
 /// is behind it.
 #[tokio::test(flavor = "multi_thread")]

@@ -54,6 +54,11 @@ const BINDING_SUCCESS: u16 = 0x0101;
 const BINDING_ERROR: u16 = 0x0111;
 const USERNAME: u16 = 0x0006;
 
+/// What a report begins with: its kind, its length and who speaks (RFC 3550, section 6.4).
+const REPORT_HEAD: usize = 8;
+/// What is behind it: its number, and 80 bits of proof with either suite of HMAC-SHA1 (RFC 4568, section 6.2.2).
+const REPORT_TAIL: usize = 4 + 10;
+
 /// Addresses that one peer may prove; a client has a handful, one per interface and NAT.
 const ADDRESSES_PER_PEER: usize = 16;
 /// Transactions of our own checks that are remembered, over all peers. A check is answered within seconds or never.
@@ -76,6 +81,20 @@ pub fn kind(datagram: &[u8]) -> Kind<'_> {
 /// type in front is not (RFC 6347, section 4.1).
 pub fn is_dtls_alert(datagram: &[u8]) -> bool {
     datagram.first() == Some(&21)
+}
+
+/// RTCP among [`Kind::Media`], by its second byte (RFC 5761, section 4).
+pub fn is_report(datagram: &[u8]) -> bool {
+    datagram.get(1).is_some_and(|kind| (192..=223).contains(kind))
+}
+
+/// Whether a protected report says of itself that it is encrypted: the first bit behind it (RFC 3711, section 3.4), which stands before 31 bits
+/// of its number and 80 of proof. One that does not would have to prove itself all the same; `rtc-srtp` believes it unread, so nobody may hand
+/// it one. `None` where it is too short to be a report. In this place the bit is with HMAC-SHA1 alone: with GCM the number is the last there is
+/// (RFC 7714, section 9.2).
+pub fn says_encrypted(report: &[u8]) -> Option<bool> {
+    let tail = report.len().checked_sub(REPORT_TAIL).filter(|tail| *tail >= REPORT_HEAD)?;
+    Some(report[tail] & 0x80 != 0)
 }
 
 fn stun(datagram: &[u8]) -> Option<Kind<'_>> {
@@ -307,6 +326,14 @@ mod tests {
         }
         assert!(table.asked.len() <= TRANSACTIONS && table.asked_in_order.len() <= TRANSACTIONS);
         assert!(table.addresses.len() <= ADDRESSES_PER_PEER);
+    }
+
+    #[test]
+    fn a_report_is_known_by_its_second_byte_and_its_bit_by_its_place() {
+        assert!(is_report(&[0x80, 200]) && is_report(&[0x81, 207, 0, 1]) && !is_report(&rtp()) && !is_report(&[0x80]));
+        let report = |bit: u8| [vec![0x80, 201, 0, 1, 0, 0, 0, 7], vec![bit, 0, 0, 1], vec![0xff; 10]].concat();
+        assert_eq!((says_encrypted(&report(0x80)), says_encrypted(&report(0))), (Some(true), Some(false)));
+        assert_eq!(says_encrypted(&report(0x80)[1..]), None, "no report is so short");
     }
 
     fn mangled() -> impl Strategy<Value = Vec<u8>> {

@@ -163,6 +163,7 @@ pub struct Opened {
 impl Registry {
     pub fn new(house: House) -> Arc<Self> {
         let lines = Arc::new(Semaphore::new(house.max_calls));
+        house.port.count_in(house.recorder.meters().clone());
         Arc::new(Self { house, live: Mutex::default(), lines, tasks: TaskTracker::new() })
     }
 

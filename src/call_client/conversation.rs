@@ -35,8 +35,9 @@ pub struct Outcome {
     pub packets_sent: u64,
     /// The most that a packet left after its time. Latencies of a run where this is large are not to be believed.
     pub latest_send: Duration,
-    /// From the answer to the first `Connected`.
-    pub connected_after: Duration,
+    /// When ICE and DTLS were up, and when the first packet of the other side's sound came.
+    pub connected: Instant,
+    pub first_packet: Option<Instant>,
     /// Set when the other side ended the call.
     pub gone: Option<GoneWhy>,
 }
@@ -77,7 +78,6 @@ pub async fn converse(
     set: Handset,
     mut told: impl FnMut(Duration, &str),
 ) -> Result<Outcome, ConversationFault> {
-    let answered = Instant::now();
     connected(peer).await?;
     let begun = Instant::now();
     let mut caller = Caller::new(utterances, pace, set.echo)?;
@@ -87,7 +87,7 @@ pub async fn converse(
         peer.line.send_message(message);
     }
     let mut listener = Listener::new(set.playout_delay)?;
-    let mut gone = None;
+    let (mut gone, mut first_packet) = (None, None);
     let mut reported = Duration::ZERO;
     let mut tick = tokio::time::interval(TICK);
     // A late tick is made up for: the other side must get every frame.
@@ -97,6 +97,7 @@ pub async fn converse(
             biased;
             event = peer.events.recv() => match event {
                 Some(PeerEvent::Rtp { packet, at }) => {
+                    first_packet.get_or_insert(at);
                     let (opus, at) = (peer.agreed.opus, at.saturating_duration_since(begun));
                     if packet.payload_type == opus {
                         listener.take(&packet, at);
@@ -127,7 +128,8 @@ pub async fn converse(
         received: listener.received,
         packets_sent: caller.sent,
         latest_send: caller.latest,
-        connected_after: begun - answered,
+        connected: begun,
+        first_packet,
         gone,
     })
 }

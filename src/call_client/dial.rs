@@ -2,6 +2,7 @@
 
 use reqwest::header::{CONTENT_TYPE, LOCATION};
 use reqwest::{Client, Response, StatusCode, Url};
+use tokio::time::Instant;
 
 use duologue_signaling::problem::Problem;
 
@@ -25,6 +26,9 @@ pub struct Dialled {
     call: Url,
     /// The SDP answer.
     pub answer: String,
+    /// When the offer went out, and when the answer was here.
+    pub asked: Instant,
+    pub answered: Instant,
 }
 
 /// Posts an offer to `{server}/v1/calls`, with what is `asked` for beside it.
@@ -45,6 +49,7 @@ pub async fn dial(server: &str, asked: [(&str, Option<&str>); 2], offer: &str) -
     }
     let request = client.post(calls.clone()).header(CONTENT_TYPE, "application/sdp").body(offer.to_owned());
     let unreachable = |why: reqwest::Error| DialFault::Unreachable { url: calls.clone(), why: root(&why) };
+    let asked = Instant::now();
     let response = request.send().await.map_err(unreachable)?;
     if response.status() != StatusCode::CREATED {
         return Err(refused(response).await);
@@ -53,7 +58,7 @@ pub async fn dial(server: &str, asked: [(&str, Option<&str>); 2], offer: &str) -
     let call = location.and_then(|location| calls.join(location).ok());
     let call = call.ok_or(DialFault::Odd("it names no Location"))?;
     let answer = response.text().await.map_err(unreachable)?;
-    Ok(Dialled { client, call, answer })
+    Ok(Dialled { client, call, answer, asked, answered: Instant::now() })
 }
 
 impl Dialled {

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::audio::LINE_RATE;
 use crate::audio::resample::Resampler;
@@ -28,7 +29,7 @@ use crate::peer::relay::{Relay, RelayConfig, RelayCounts};
 use crate::peer::{OfferRefused, Peer, Port, PortConfig, PortError};
 use conductor::Pace;
 use conversation::{ConversationFault, Handset, Outcome, Utterance};
-use dial::{DialFault, dial};
+use dial::{DialFault, Dialled, dial};
 use duologue_signaling::detour;
 use ear::{Label, Response, Stretch, Summary};
 use feedback::Feedback;
@@ -151,11 +152,31 @@ pub async fn run(args: CallArguments) -> Result<(Vec<Response>, Summary), CallFa
     }
     let responses = ear::responses(&outcome.turns, outcome.agent.sound());
     let summary = ear::summary(&responses);
-    print_outcome(args.json, &outcome, &responses, &summary);
+    let setup = Setup::of(&dialled, &outcome);
+    print_outcome(args.json, &outcome, setup, &responses, &summary);
     if let Some(counts) = relayed {
         print_relayed(args.json, &counts);
     }
     Ok((responses, summary))
+}
+
+/// How long it took to be connected, from the offer's being sent on, in milliseconds.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+struct Setup {
+    /// The answer was there.
+    answered_ms: f64,
+    /// ICE and DTLS were up.
+    connected_ms: f64,
+    /// The first packet of the agent's sound had come.
+    first_packet_ms: Option<f64>,
+}
+
+impl Setup {
+    fn of(dialled: &Dialled, outcome: &Outcome) -> Self {
+        let ms = |at: Instant| at.duration_since(dialled.asked).as_secs_f64() * 1_000.0;
+        let first_packet_ms = outcome.first_packet.map(ms);
+        Self { answered_ms: ms(dialled.answered), connected_ms: ms(outcome.connected), first_packet_ms }
+    }
 }
 
 /// Takes the answer and connects, by way of a relay where a bad network is asked for.
@@ -236,7 +257,7 @@ fn print_event(as_json: bool, at: Duration, text: &str) {
     }
 }
 
-fn print_outcome(as_json: bool, outcome: &Outcome, responses: &[Response], summary: &Summary) {
+fn print_outcome(as_json: bool, outcome: &Outcome, setup: Setup, responses: &[Response], summary: &Summary) {
     let received = outcome.received;
     let latest_ms = outcome.latest_send.as_millis() as u64;
     let gone = outcome.gone.as_ref().map(ToString::to_string);
@@ -248,7 +269,7 @@ fn print_outcome(as_json: bool, outcome: &Outcome, responses: &[Response], summa
             "{}",
             json!({
                 "summary": summary, "received": received, "sent": outcome.packets_sent, "latest_send_ms": latest_ms,
-                "connected_after_ms": outcome.connected_after.as_millis() as u64, "gone": gone,
+                "setup": setup, "gone": gone,
             })
         );
         return;
@@ -274,8 +295,11 @@ fn print_outcome(as_json: bool, outcome: &Outcome, responses: &[Response], summa
         summary.cut_ins,
     );
     println!(
-        "connected after {} ms; {} packets sent, the latest {latest_ms} ms late; {} received, {} restored, {} lost, {} late{}",
-        outcome.connected_after.as_millis(),
+        "answered after {:.0} ms, connected after {:.0} ms, first packet after {}; {} packets sent, the latest {latest_ms} ms late; \
+         {} received, {} restored, {} lost, {} late{}",
+        setup.answered_ms,
+        setup.connected_ms,
+        setup.first_packet_ms.map_or_else(|| "none".to_owned(), |ms| format!("{ms:.0} ms")),
         outcome.packets_sent,
         received.packets,
         received.recovered,

@@ -9,6 +9,7 @@ pub mod client;
 mod line;
 pub mod net;
 mod port;
+mod proof;
 mod pumps;
 pub mod relay;
 pub(crate) mod reports;
@@ -271,4 +272,6 @@ pub struct PortCounts {
     pub overflowed: u64,
     /// Datagrams that the network did not take from us.
     pub unsent: u64,
+    /// Reports from a peer's address that do not even claim to be protected.
+    pub refused: u64,
 }

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use duologue_signaling::demux::{self, Kind, PeerId, Table};
@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 use super::net::{self, DATAGRAM, Inlet, Wire};
 use super::runtime::{Arrived, Inbox, PeerRuntime};
-use super::{OfferRefused, Peer, PortConfig, PortCounts, PortError, session};
+use super::{OfferRefused, Peer, PortConfig, PortCounts, PortError, proof, session};
+use crate::meters::Meters;
 
 /// What peers may tell the reader before it gets round to it. Checks come every few seconds from each peer.
 const NEWS_WAITING: usize = 1024;
@@ -55,6 +56,8 @@ pub(super) struct Outlet {
     strangers: AtomicU64,
     overflowed: AtomicU64,
     unsent: AtomicU64,
+    refused: AtomicU64,
+    meters: OnceLock<Meters>,
 }
 
 impl Outlet {
@@ -70,6 +73,8 @@ impl Outlet {
             strangers: AtomicU64::new(0),
             overflowed: AtomicU64::new(0),
             unsent: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            meters: OnceLock::new(),
         };
         (Arc::new(outlet), heard)
     }
@@ -83,6 +88,13 @@ impl Outlet {
         }
         if self.wire.send(bytes, to).is_err() {
             self.unsent.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn refuse(&self, why: &'static str) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        if let Some(meters) = self.meters.get() {
+            meters.refuse_srtp(why);
         }
     }
 
@@ -153,6 +165,12 @@ impl Port {
         session::offer(self.door()).await
     }
 
+    /// Has what is refused from here on be counted there as well.
+    pub fn count_in(&self, meters: Meters) {
+        // Of two the first: a port has one owner.
+        let _ = self.outlet.meters.set(meters);
+    }
+
     /// What has happened on this port.
     pub fn counts(&self) -> PortCounts {
         let outlet = &self.outlet;
@@ -163,6 +181,7 @@ impl Port {
             strangers: outlet.strangers.load(Ordering::Relaxed),
             overflowed: outlet.overflowed.load(Ordering::Relaxed),
             unsent: outlet.unsent.load(Ordering::Relaxed),
+            refused: outlet.refused.load(Ordering::Relaxed),
         }
     }
 
@@ -313,6 +332,10 @@ impl Hall {
             outlet.strangers.fetch_add(1, Ordering::Relaxed);
             return;
         };
+        if let Some(why) = proof::missing(datagram) {
+            outlet.refuse(why);
+            return;
+        }
         let counter = if resident.inbox.put(Arrived { from, bytes: datagram.to_vec() }) {
             &outlet.delivered
         } else {

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -30,6 +30,10 @@ pub(super) struct Arrived {
 
 /// Datagrams that may wait for one peer: five seconds of audio.
 pub(super) const DATAGRAMS_WAITING: usize = 256;
+
+/// A stack that is being connected is woken at least so often: as DTLS client it sends its first message only when its timer next rings, and ICE sets
+/// that to 200 ms. To be woken early costs it a look at its clocks.
+const CONNECTING_LOOK: Duration = Duration::from_millis(5);
 
 /// Where the port puts a peer's datagrams: one queue per family, because the stack pairs candidates by family.
 #[derive(Clone, Debug)]
@@ -59,6 +63,7 @@ pub(super) struct PeerRuntime {
     outlet: Arc<Outlet>,
     queues: Mutex<Queues>,
     tasks: Mutex<JoinSet<()>>,
+    connecting: AtomicBool,
 }
 
 impl PeerRuntime {
@@ -66,8 +71,13 @@ impl PeerRuntime {
         let (v4, v4_queue) = mpsc::channel(DATAGRAMS_WAITING);
         let (v6, v6_queue) = mpsc::channel(DATAGRAMS_WAITING);
         let queues = Mutex::new(Queues { v4: Some(v4_queue), v6: Some(v6_queue) });
-        let runtime = Arc::new(Self { peer, outlet, queues, tasks: Mutex::default() });
+        let runtime = Arc::new(Self { peer, outlet, queues, tasks: Mutex::default(), connecting: true.into() });
         (runtime, Inbox { v4, v6 })
+    }
+
+    /// The peer is connected: its stack wakes by its own timers from here on.
+    pub(super) fn is_connected(&self) {
+        self.connecting.store(false, Ordering::Relaxed);
     }
 
     /// Ends every task and returns when they have ended.
@@ -120,7 +130,8 @@ impl Runtime for PeerRuntime {
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
-        Box::pin(tokio::time::sleep(duration))
+        let connecting = self.connecting.load(Ordering::Relaxed);
+        Box::pin(tokio::time::sleep(if connecting { duration.min(CONNECTING_LOOK) } else { duration }))
     }
 
     fn interval(&self, period: Duration) -> Box<dyn AsyncInterval> {

@@ -17,7 +17,8 @@ use webrtc::data_channel::DataChannel;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::TrackRemote;
 use webrtc::peer_connection::{
-    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCPeerConnectionState, RTCSessionDescription,
+    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceGatheringState, RTCPeerConnectionState,
+    RTCSessionDescription,
 };
 use webrtc::rtp_transceiver::RtpSender;
 
@@ -34,6 +35,9 @@ use super::{
 pub(super) const CHANNEL_LABEL: &str = "events";
 /// Bytes that may lie unacknowledged in the data channel; beyond that messages are dropped and counted.
 const CHANNEL_BUFFER_BYTES: usize = 256 * 1024;
+/// The stack passes over checks that come before it knows its own addresses, which it finds out behind our back, and the caller's next one is long
+/// in coming. They are this machine's own: it takes a millisecond. No answer waits longer than this for it.
+const GATHERED_WITHIN: Duration = Duration::from_millis(50);
 /// Signals from the stack that may wait for the session's task.
 const SIGNALS_WAITING: usize = 64;
 /// Candidates of the other side's that are looked at after the offer: a client with several networks and relays has some 20.
@@ -48,11 +52,15 @@ pub(super) enum Signal {
 }
 
 /// The stack's callbacks run on its driver, which must not wait: they only pass on.
-struct Relay(mpsc::Sender<Signal>);
+struct Relay {
+    out: mpsc::Sender<Signal>,
+    /// Told once the stack knows its own addresses.
+    gathered: Arc<Notify>,
+}
 
 impl Relay {
     fn pass(&self, signal: Signal) {
-        if self.0.try_send(signal).is_err() {
+        if self.out.try_send(signal).is_err() {
             tracing::warn!("a peer's signal is lost: its session does not keep up");
         }
     }
@@ -62,6 +70,12 @@ impl Relay {
 impl PeerConnectionEventHandler for Relay {
     async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
         self.pass(Signal::State(state));
+    }
+
+    async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
+        if state == RTCIceGatheringState::Complete {
+            self.gathered.notify_one();
+        }
     }
 
     async fn on_data_channel(&self, channel: Arc<dyn DataChannel>) {
@@ -84,6 +98,7 @@ struct Session {
     shared: Arc<Shared>,
     signals: mpsc::Receiver<Signal>,
     alert: Arc<Notify>,
+    gathered: Arc<Notify>,
     ssrc: u32,
     /// Candidates that came after the offer.
     trickled: AtomicUsize,
@@ -102,6 +117,7 @@ pub(super) async fn accept(door: Door, offer: &str) -> Result<(Peer, String), Of
     let session = Session::build(door).await?;
     match session.answer(offer).await {
         Ok(answer) => {
+            let _known = tokio::time::timeout(GATHERED_WITHIN, session.gathered.notified()).await;
             let codecs = answer::codecs(&answer);
             let agreed = Agreed {
                 opus: codecs.opus.unwrap_or(facts.opus_payload_type),
@@ -163,8 +179,10 @@ impl Session {
         let departures = Arc::new(Departures::new());
         let shared =
             Arc::new(Shared { connected: false.into(), departures: departures.clone(), counters: Counters::default() });
-        let (relay, signals) = mpsc::channel(SIGNALS_WAITING);
-        let tap = Tap::new(ssrc, departures, relay.clone());
+        let (out, signals) = mpsc::channel(SIGNALS_WAITING);
+        let tap = Tap::new(ssrc, departures, out.clone());
+        let gathered = Arc::new(Notify::new());
+        let relay = Relay { out, gathered: gathered.clone() };
         // Slot 0 is next to the wire: there the stack's own sender reports pass too.
         let interceptors = configure_rtcp_reports(Registry::new()).with(Slot::Custom(0), tap);
         let built = PeerConnectionBuilder::new()
@@ -172,7 +190,7 @@ impl Session {
             .with_setting_engine(stack::settings(door.config.ice_lite))
             .with_interceptor_registry(interceptors)
             .with_data_channel_send_buffer_limit(CHANNEL_BUFFER_BYTES)
-            .with_handler(Arc::new(Relay(relay)))
+            .with_handler(Arc::new(relay))
             .with_runtime(runtime.clone())
             .with_udp_addrs(door.inner_addresses())
             .build()
@@ -198,6 +216,7 @@ impl Session {
                     shared,
                     signals,
                     alert,
+                    gathered,
                     ssrc,
                     trickled,
                     _alive: alive,
@@ -345,6 +364,7 @@ impl Session {
         match state {
             RTCPeerConnectionState::Connected => {
                 *came_up = true;
+                self.runtime.is_connected();
                 self.shared.connected.store(true, Ordering::Release);
                 pumps.tell(PeerEvent::Connected);
             }

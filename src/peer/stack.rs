@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rtc::dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_OPUS, MIME_TYPE_TELEPHONE_EVENT, MediaEngine};
 use rtc::peer_connection::configuration::setting_engine::{SettingEngine, SettingEngineBuilder};
@@ -50,6 +51,11 @@ fn red() -> RTCRtpCodec {
     }
 }
 
+/// The one that everybody has (RFC 8827, section 6.5), and no other. Which was agreed on the stack tells in its statistics alone, when packets may
+/// have come by then, and with GCM a report's claim to be protected stands elsewhere (RFC 7714, section 9.2): without knowing where, [`super::port`]
+/// could not tell which reports the stack would believe unproven.
+const PROTECTION: SrtpProtectionProfile = SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80;
+
 pub(super) fn codecs() -> Result<MediaEngine, Error> {
     let mut engine = MediaEngine::default();
     for (rtp_codec, payload_type) in [(opus(), 111), (red(), 63), (telephone_event(), 110)] {
@@ -64,8 +70,9 @@ pub(super) fn settings(ice_lite: bool) -> SettingEngine {
     SettingEngineBuilder::new()
         .with_lite(ice_lite)
         .with_include_loopback_candidate(true)
-        // As DTLS client the stack waits 200 ms before it begins.
+        // As DTLS client the stack begins when its timer next rings, and not at once.
         .with_answering_dtls_role(RTCDtlsRole::Server)
+        .with_srtp_protection_profiles(vec![PROTECTION])
         // Its multicast socket would come out of the same runtime as the media socket. A browser's `.local` candidates
         // are not needed: its checks tell its address.
         .with_multicast_dns_mode(rtc::ice::mdns::MulticastDnsMode::Disabled)

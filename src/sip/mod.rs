@@ -417,10 +417,11 @@ impl Exchange {
     }
 
     async fn handle(self: &Arc<Self>, mut request: Transaction) {
-        if let Some(dialog) = self.dialogs.match_dialog(&request) {
-            if let rsipstack::dialog::dialog::Dialog::Invite(mut dialog) = dialog
-                && let Err(fault) = dialog.handle(&mut request).await
-            {
+        // Nothing of ours is to be acknowledged before the answer, so that no PRACK is about anything (RFC 3262, section 3). The stack takes them all.
+        let dialog = self.dialogs.match_dialog(&request).filter(|_| request.original.method != Method::PRack);
+        if let Some(dialog) = dialog {
+            let rsipstack::dialog::dialog::Dialog::Invite(mut dialog) = dialog else { return };
+            if let Err(fault) = dialog.handle(&mut request).await {
                 tracing::debug!(%fault, "a request in a SIP call");
             }
             return;

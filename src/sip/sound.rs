@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use duologue_signaling::demux::is_report;
 use duologue_signaling::phone_sdp::{Key, PhoneSdp, PhoneSdpFault};
 use tokio::time::Instant;
 
@@ -12,11 +13,6 @@ use super::srtp::{NotOpened, Opener};
 use crate::media::ear::NOISE_TYPE;
 use crate::media::rtp::RtpPacket;
 use crate::peer::PeerEvent;
-
-/// RTCP by its second byte, where it shares a port with RTP (RFC 5761, section 4).
-fn is_rtcp(datagram: &[u8]) -> bool {
-    datagram.get(1).is_some_and(|kind| (192..=223).contains(kind))
-}
 
 /// The clock of comfort noise under its usual number.
 const NOISE_CLOCK_HZ: u32 = 8_000;
@@ -52,7 +48,7 @@ impl Call<'_> {
 
     /// A datagram on the port of the sound.
     pub(super) fn on_datagram(&mut self, from: SocketAddr, datagram: Bytes) {
-        if is_rtcp(&datagram) {
+        if is_report(&datagram) {
             if self.mux {
                 self.on_report(from, datagram);
             }

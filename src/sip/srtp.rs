@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use duologue_signaling::demux::says_encrypted;
 use duologue_signaling::phone_sdp::{Crypto, Key, PhoneSdp, PhoneSdpFault, Suite};
 use rtc::shared::error::Error;
 use rtc_srtp::context::Context;
@@ -15,9 +16,6 @@ const SOURCES: usize = 4;
 /// Of the 30 bytes that SDP has.
 const KEY: usize = 16;
 
-/// Behind a report: the index, and 80 bits of proof with either suite (RFC 4568, section 6.2.2).
-const RTCP_TAIL: usize = 4 + 10;
-
 /// Why a packet was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotOpened {
@@ -25,6 +23,8 @@ pub(super) enum NotOpened {
     Unproven,
     /// It has been here before.
     Replayed,
+    /// A report that says of itself that it is in the clear. Nobody agrees on those here (`UNENCRYPTED_SRTCP`, RFC 4568, section 6.3.2).
+    Clear,
     /// Too short to be one.
     Short,
 }
@@ -35,6 +35,7 @@ impl NotOpened {
         match self {
             Self::Unproven => "authentication",
             Self::Replayed => "replay",
+            Self::Clear => "clear",
             Self::Short => "short",
         }
     }
@@ -107,8 +108,8 @@ impl Opener {
         let at = if rtcp { 4 } else { 8 };
         let source = packet.get(at..at + 4).and_then(|four| four.try_into().ok()).map(u32::from_be_bytes);
         let source = source.ok_or(NotOpened::Short)?;
-        if rtcp && !says_encrypted(packet)? {
-            return Err(NotOpened::Unproven);
+        if rtcp && !says_encrypted(packet).ok_or(NotOpened::Short)? {
+            return Err(NotOpened::Clear);
         }
         let open = |context: &mut Context| {
             let opened = if rtcp { context.decrypt_rtcp(packet) } else { context.decrypt_rtp(packet) };
@@ -125,13 +126,6 @@ impl Opener {
         self.known.push((source, Mutex::new(context)));
         Ok(opened)
     }
-}
-
-/// Whether a report says that it is encrypted (RFC 3711, section 3.4: the first bit behind it). One that does not would have to prove itself
-/// all the same; the library believes it unread. Nobody agrees on such reports here (`UNENCRYPTED_SRTCP`, RFC 4568, section 6.3.2).
-fn says_encrypted(report: &[u8]) -> Result<bool, NotOpened> {
-    let tail = report.len().checked_sub(RTCP_TAIL).ok_or(NotOpened::Short)?;
-    Ok(report[tail] & 0x80 != 0)
 }
 
 /// Whether an answer is as protected as our offer was: with a key or without.
@@ -227,12 +221,12 @@ mod tests {
     #[test]
     fn a_report_that_says_it_is_in_the_clear_is_not_believed() {
         let mut opener = Opener::new(crypto(Suite::Sha1Of80));
-        let forged = [&[0x80, 201, 0, 1][..], &7_u32.to_be_bytes(), &[0; RTCP_TAIL]].concat();
-        assert_eq!(opener.open(&forged, true), Err(NotOpened::Unproven));
+        let forged = [&[0x80, 201, 0, 1][..], &7_u32.to_be_bytes(), &[0; 14]].concat();
+        assert_eq!(opener.open(&forged, true), Err(NotOpened::Clear));
         let mut sealer = Sealer::new(Suite::Sha1Of80, &Key([7; KEY_BYTES])).expect("a key");
         let mut sealed = sealer.seal(&forged[..8], true).expect("sealed");
         sealed[8] &= 0x7f;
-        assert_eq!(opener.open(&sealed, true), Err(NotOpened::Unproven));
+        assert_eq!(opener.open(&sealed, true), Err(NotOpened::Clear));
         assert_eq!(opener.open(&sealed[..13], true), Err(NotOpened::Short));
     }
 

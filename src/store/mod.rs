@@ -52,7 +52,7 @@ pub use notes::{Note, NoteFault, note, remove_note};
 pub use objects::{Unremoved, Unstored, name_object, object_removed, object_stored};
 pub use opening::reading;
 pub use opening::{Probe, probe};
-pub use read::{CallSummary, CallView, MediaView, MemoryView, Reader, TurnView};
+pub use read::{CallSummary, CallView, Connected, MediaView, MemoryView, Reader, TurnView};
 pub use recordings::RecordingView;
 pub use recover::{RecoverFault, Recovered, RecoveredTable, recover};
 pub use redact::{REDACTED, Redacted, SoundGone, Span, redact, tidy_redacted};

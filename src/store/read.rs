@@ -119,6 +119,20 @@ pub struct CitationView {
     pub page: Option<i64>,
 }
 
+/// A call that was connected with another one, in the milliseconds of the latter.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct Connected {
+    pub call: String,
+    /// Its side was told of the other's caller before.
+    pub told: bool,
+    #[sqlx(try_from = "i64")]
+    pub joined_ms: u64,
+    #[sqlx(try_from = "i64")]
+    pub ended_ms: u64,
+    /// Of its own clock, at any moment.
+    pub ahead_ms: i64,
+}
+
 /// Something known about a caller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
 pub struct MemoryView {
@@ -185,6 +199,30 @@ impl Reader {
         .fetch_all(&mut connection)
         .await;
         self.done(connection, memory).await
+    }
+
+    /// The calls that this one was connected with, or was to be handed over to. A bridge that goes on ends in the year 2106.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn connected(&self, call: &str) -> Result<Vec<Connected>, StoreError> {
+        let mut connection = self.connect().await?;
+        let connected = sqlx::query_as(
+            "SELECT there.id AS call, told, max(ends - here.started_utc_ms, 0) AS ended_ms,
+                    max(coalesce(joined, ends) - here.started_utc_ms, 0) AS joined_ms,
+                    here.started_utc_ms - there.started_utc_ms AS ahead_ms
+             FROM (SELECT call AS ours, other AS theirs, kind = 'handover' AS told, joined_utc_ms AS joined,
+                          coalesce(ended_utc_ms, ?2) AS ends FROM bridges WHERE call = ?1
+                   UNION ALL
+                   SELECT other, call, 0, joined_utc_ms, coalesce(ended_utc_ms, ?2) FROM bridges WHERE other = ?1)
+             JOIN calls AS here ON here.id = ours JOIN calls AS there ON there.id = theirs
+             WHERE told OR joined IS NOT NULL ORDER BY joined",
+        )
+        .bind(call)
+        .bind(i64::from(u32::MAX) * 1_000)
+        .fetch_all(&mut connection)
+        .await;
+        self.done(connection, connected).await
     }
 
     pub(super) async fn connect(&self) -> Result<SqliteConnection, StoreError> {

@@ -2,13 +2,18 @@
 
 use std::time::{Duration, Instant};
 
+use duologue_signaling::event::BridgeState;
+use reqwest::StatusCode;
+use serde_json::json;
 use tokio::net::UdpSocket;
 
 use super::baresip::{Baresip, More};
+use super::browser::Browser;
+use super::by_hand::{ByHand, answer, invite};
 use super::house::House;
 use super::house::rows::rows;
 use super::sipp::sipp;
-use super::{SIP, over, quiet};
+use super::{ADA, BACK, DESK, SIP, ask, hears, outcome, over, quiet};
 
 fn port(house: &House) -> u16 {
     house.server.telephones.as_ref().expect("telephones").address.port()
@@ -41,25 +46,9 @@ fn named(refer_to: &str) -> String {
 async fn invited(house: &House, from: &str, headers: &str) -> String {
     let socket = UdpSocket::bind(format!("{from}:0")).await.expect("a socket");
     let here = socket.local_addr().expect("an address");
-    let body =
-        format!("v=0\r\no=- 1 1 IN IP4 {from}\r\ns=-\r\nc=IN IP4 {from}\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\n");
-    let id = uuid::Uuid::new_v4().simple().to_string();
-    let invite = format!(
-        "INVITE sip:porter@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK{id}\r\nMax-Forwards: 70\r\n\
-         From: <sip:desk@{here}>;tag={id}\r\nTo: <sip:porter@127.0.0.1>\r\nCall-ID: {id}\r\nCSeq: 1 INVITE\r\n\
-         Contact: <sip:desk@{here}>\r\n{headers}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
+    let invite = invite(here, 40_000, &uuid::Uuid::new_v4().simple().to_string(), headers);
     socket.send_to(invite.as_bytes(), ("127.0.0.1", port(house))).await.expect("sent");
-    let mut answer = vec![0; 4_096];
-    loop {
-        let read = tokio::time::timeout(Duration::from_secs(10), socket.recv(&mut answer)).await;
-        let text = String::from_utf8_lossy(&answer[..read.expect("an answer").expect("readable")]).into_owned();
-        let status = text.split(' ').nth(1).expect("a status").to_owned();
-        if !status.starts_with('1') {
-            return status;
-        }
-    }
+    answer(&socket).await.split(' ').nth(1).expect("a status").to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,8 +77,8 @@ async fn a_telephone_takes_the_place_of_another_and_the_call_goes_on() {
     assert_eq!(rows::<(String,)>(&house, told).await, [("desk@127.0.0.1".to_owned(),)]);
     assert!(phone.is_told("session closed", Duration::from_secs(10)), "the first one was hung up: {}", phone.log());
     // What the agent says from here on goes to the new telephone.
-    let (status, told) = super::ask(&house, &call, "say", serde_json::json!({"text": "Hello desk."})).await;
-    assert_eq!(status, reqwest::StatusCode::ACCEPTED, "{told}");
+    let (status, told) = ask(&house, &call, "say", json!({"text": "Hello desk."})).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{told}");
     let said = "SELECT heard FROM turns WHERE heard = 'Hello desk.' AND outcome = 'completed'";
     while rows::<(String,)>(&house, said).await.is_empty() {
         assert!(Instant::now() < patience, "nothing was said to the new telephone");
@@ -120,5 +109,46 @@ async fn a_password_of_somebody_else_takes_nobodys_call() {
     let ends =
         rows::<(String, String)>(&house, "SELECT k.name, end_reason FROM calls c JOIN callers k ON k.id = c.caller_id");
     assert_eq!(ends.await, [("anna".to_owned(), "caller-hangup".to_owned())]);
+    house.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_a_telephones_place_is_heard_and_hears_through_the_bridge_and_after_it() {
+    let house = House::scripted_with(SIP).await;
+    let mut phone = Baresip::start(port(&house), quiet());
+    let (call, dialog) = talking(&house, &mut phone).await;
+    let mut ada = Browser::call(&house.url, "?persona=porter").await;
+    ada.until_turns(1).await;
+    let (status, told) = ask(&house, &ada.call, "bridge", json!({"call": call})).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{told}");
+    ada.until_bridge(BridgeState::Joined).await;
+    let desk = ByHand::takes_over(port(&house), &dialog).await;
+    assert!(phone.is_told("session closed", Duration::from_secs(10)), "the first one was hung up: {}", phone.log());
+    let before = ada.heard().len();
+    ada.says(ADA).await;
+    desk.hears(ADA).await;
+    desk.says(DESK).await;
+    hears(&ada, before, DESK).await;
+    // Parted, it is with the agent, and the two understand each other.
+    let parted = reqwest::Client::new().delete(format!("{}/v1/calls/{call}/bridge", house.url)).bearer_auth("duologue");
+    assert_eq!(parted.send().await.expect("an answer").status(), StatusCode::ACCEPTED);
+    desk.hears(BACK).await;
+    let said = || {
+        rows::<(String,)>(
+            &house,
+            "SELECT text FROM turns JOIN calls ON calls.id = call WHERE transport = 'sip' AND speaker = 'caller' AND text <> ''",
+        )
+    };
+    let turns = said().await.len();
+    desk.says("What time does the kitchen close").await;
+    let patience = Instant::now() + Duration::from_secs(20);
+    while said().await.len() == turns {
+        assert!(Instant::now() < patience, "the agent did not hear the new telephone");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    desk.hang_up().await;
+    ada.hang_up();
+    over(&house).await;
+    assert_eq!(outcome(&house).await, "parted");
     house.server.stop().await;
 }

@@ -3,6 +3,7 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { bridged } from "./bridged.mjs";
 import { openBrowser } from "./browser.mjs";
 import { relay } from "./relay.mjs";
 import { remembered } from "./remembered.mjs";
@@ -277,7 +278,7 @@ async function evening(options) {
   }
 }
 
-export const scenes = { call, refused, problem, evening, relay, remembered, review };
+export const scenes = { call, refused, problem, evening, relay, remembered, review, bridged: (options) => bridged(options, keepAudio) };
 
 /** Runs a scene, its files in `options.out`. */
 export async function play(name, options) {

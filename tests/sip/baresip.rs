@@ -149,6 +149,12 @@ impl Baresip {
         self.command("hangup", "");
     }
 
+    /// Its line breaks: it sends and answers nothing from here on, and does not say so.
+    pub fn freezes(&self) {
+        let process = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-STOP", &process]).status().expect("kill of util-linux").success());
+    }
+
     /// Presses keys one after the other.
     pub fn press(&mut self, keys: &str) {
         for key in keys.chars() {
