@@ -114,6 +114,10 @@ bench-lateness: build models ## How late the agent's frames leave, with the mach
 bench-memory: system ## How long it takes to recollect a caller, with 100,000 facts in the file
 	cargo bench --profile release --bench memory
 
+.PHONY: bench-extraction
+bench-extraction: build models ## What is remembered of what callers say, by rules and by the model: precision and recall (ARGS=-v shows what is wrong)
+	DUOLOGUE_LLM=$(BIN)/duologue-llm cargo bench --profile release --workspace --bench extraction -- $(ARGS)
+
 .PHONY: bench-review
 bench-review: system ## How long each review question takes on 10,000 calls (DATABASE=file takes one that is there)
 	cargo bench --profile release --workspace --bench review

@@ -9,6 +9,7 @@ pub mod calendar;
 mod clauses;
 pub mod extract;
 pub mod keeping;
+mod lexicon;
 pub mod meaning;
 pub mod notebook;
 mod numbers;

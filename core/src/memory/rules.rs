@@ -4,6 +4,7 @@
 
 use super::calendar::{Day, Towards, find_day};
 use super::clauses::{Clause, Word, statements};
+use super::lexicon::{ADVERBS, ALLERGENS, CONDITIONS, KIN, TRADES};
 use super::numbers::counted;
 use super::past::past;
 use super::promises::{promises, wishes};
@@ -13,42 +14,6 @@ use super::{CALLER, Fact, Gleanings, Party, Predicate};
 /// How sure a fact is that was said outright, and one that answers a question of the agent's.
 const OUTRIGHT: f32 = 0.9;
 const ANSWERED: f32 = 0.8;
-
-/// Whom a caller may speak of as "my ...".
-pub(super) const KIN: &[&str] = &[
-    "mother",
-    "father",
-    "mum",
-    "mom",
-    "dad",
-    "sister",
-    "brother",
-    "daughter",
-    "son",
-    "wife",
-    "husband",
-    "partner",
-    "girlfriend",
-    "boyfriend",
-    "grandmother",
-    "grandfather",
-    "aunt",
-    "uncle",
-    "cousin",
-    "nephew",
-    "niece",
-    "friend",
-    "boss",
-    "neighbour",
-    "neighbor",
-    "colleague",
-    "dog",
-    "cat",
-    "horse",
-    "baby",
-    "child",
-    "flatmate",
-];
 
 /// What a turn gives to remember: `text` is what the caller said, `agent` what the agent had said before it, `today` the
 /// call's day.
@@ -121,6 +86,8 @@ fn of_subject(
     asked: Option<Predicate>,
     today: Day,
 ) -> bool {
+    let adverbs = rest.iter().take_while(|word| ADVERBS.contains(&word.low.as_str())).count();
+    let rest = &rest[adverbs..];
     let low: Vec<&str> = rest.iter().map(|word| word.low.as_str()).collect();
     let known = if be {
         being(gleanings, subject, rest, &low, clause.greeted || asked == Some(Predicate::Name))
@@ -147,7 +114,12 @@ fn being(gleanings: &mut Gleanings, subject: &str, rest: &[Word], low: &[&str], 
         ["called" | "named", ..] => learn(Predicate::Name, name(&rest[1..])),
         ["allergic", "to", ..] => learn(Predicate::Allergy, value(&rest[2..])),
         ["afraid" | "scared" | "terrified", "of", ..] => learn(Predicate::Fears, value(&rest[2..])),
+        // "From the second floor" is where a call comes from; "the Netherlands" has a capital.
+        ["from", "the" | "my" | "a", ..] if !rest[1..].iter().any(Word::is_capital) => false,
         ["from", ..] => learn(Predicate::Origin, place(&rest[1..])),
+        ["born", "in" | "near", ..] => learn(Predicate::Origin, place(&rest[2..])),
+        ["a" | "an", .., last] if TRADES.contains(last) && low.len() <= 4 => learn(Predicate::Work, as_a(rest)),
+        ["a" | "an", trade, "at" | "in" | "for", ..] if TRADES.contains(trade) => learn(Predicate::Work, as_a(rest)),
         ["in", "room", ..] | ["staying", "in", "room", ..] => learn(Predicate::Room, room(low)),
         ["a" | "an", diet @ ("vegetarian" | "vegan" | "diabetic" | "coeliac" | "celiac"), ..]
         | [diet @ ("vegetarian" | "vegan" | "diabetic" | "coeliac" | "celiac"), ..] => {
@@ -171,13 +143,25 @@ fn doing(gleanings: &mut Gleanings, subject: &str, rest: &[Word], low: &[&str]) 
             Some(to) if low.contains(&"moved") => learn(Predicate::Home, place(&rest[to + 1..])),
             _ => false,
         },
+        ["been", "living", "in" | "at" | "on" | "near", ..] => learn(Predicate::Home, place(&rest[3..])),
+        // "On a farm near Kendal": what is nearest to the name of a place.
+        ["grew", "up", "in" | "on" | "near", ..] => {
+            let at = low.iter().rposition(|word| matches!(*word, "in" | "on" | "near")).unwrap_or(2);
+            learn(Predicate::Origin, place(&rest[at + 1..]))
+        }
         ["come" | "comes", "from", ..] => learn(Predicate::Origin, place(&rest[2..])),
-        ["work" | "works", "as" | "for" | "at" | "in", ..] => {
+        ["work" | "works", "as" | "for" | "at" | "in" | "on", ..] => {
             learn(Predicate::Work, value(rest.get(1..).unwrap_or(&[])))
         }
         ["have" | "has", "a" | "an", .., "allergy"] => learn(Predicate::Allergy, value(&rest[2..rest.len() - 1])),
         ["have" | "has", "an", "allergy", "to", ..] => learn(Predicate::Allergy, value(&rest[4..])),
-        ["have" | "has", "a", kin, "called" | "named", ..] if KIN.contains(kin) => {
+        ["teach" | "teaches", _, ..] => {
+            learn(Predicate::Work, value(&rest[1..]).map(|what| format!("teaching {what}")))
+        }
+        ["have" | "has" | "got", .., what] if CONDITIONS.contains(what) && low.len() <= 4 => {
+            learn(Predicate::Has, value(&rest[usize::from(low[1] == "got") + 1..]))
+        }
+        ["have" | "has" | "got", "a", kin, "called" | "named", ..] if KIN.contains(kin) => {
             let named = name(&rest[4..]).map(|name| fact(kin, Predicate::Name, name));
             gleanings.facts.extend(named);
             true
@@ -188,12 +172,21 @@ fn doing(gleanings: &mut Gleanings, subject: &str, rest: &[Word], low: &[&str]) 
             learn(Predicate::Has, value(&rest[1..3]))
         }
         ["have", "room", ..] => learn(Predicate::Room, room(low)),
-        ["prefer" | "prefers" | "like" | "likes" | "love" | "loves" | "enjoy" | "enjoys", ..] => {
+        ["prefer" | "prefers" | "like" | "likes" | "love" | "loves" | "enjoy" | "enjoys" | "adore" | "adores", ..]
+            if low.get(1) != Some(&"your") =>
+        {
             learn(Predicate::Likes, value(&rest[1..]))
         }
         ["hate" | "hates" | "dislike" | "dislikes", ..] => learn(Predicate::Dislikes, value(&rest[1..])),
         ["don't" | "doesn't", "like" | "eat" | "drink" | "want", ..] if low[1] != "want" => {
             learn(Predicate::Dislikes, value(&rest[2..]))
+        }
+        ["never", "liked", ..] => learn(Predicate::Dislikes, value(&rest[2..])),
+        ["can't" | "cannot", "stand" | "bear", next, ..] if *next != "here" => {
+            learn(Predicate::Dislikes, value(&rest[2..]))
+        }
+        ["can't" | "cannot", "eat" | "drink" | "have", what, ..] if ALLERGENS.contains(what) => {
+            learn(Predicate::Allergy, value(&rest[2..]))
         }
         ["can't" | "cannot", "eat" | "drink" | "have", ..] => learn(Predicate::Dislikes, value(&rest[2..])),
         ["don't", "live", "in", ..] => {
@@ -268,7 +261,16 @@ fn impersonal(gleanings: &mut Gleanings, clause: &Clause, today: Day) -> bool {
         ["my", ..] if low.windows(2).any(|pair| pair == ["number", "is"]) => {
             learn(CALLER, Predicate::Phone, phone(&low))
         }
+        ["you", "can", "call", "me", _, ..] if phone(&low).is_none() => {
+            learn(CALLER, Predicate::Name, name(&words[4..]))
+        }
         ["you", "can", "reach" | "call", "me", ..] => learn(CALLER, Predicate::Phone, phone(&low)),
+        ["my" | "our", "flat" | "house" | "home", "is", "in" | "near", ..] => {
+            learn(CALLER, Predicate::Home, place(&words[4..]))
+        }
+        [.., "frighten" | "frightens" | "scare" | "scares" | "terrify" | "terrifies", "me"] => {
+            learn(CALLER, Predicate::Fears, value(&words[..words.len() - 2]))
+        }
         ["my", "email" | "e-mail", ..] => {
             learn(CALLER, Predicate::Email, low.iter().find(|word| word.contains('@')).map(|word| (*word).to_owned()))
         }
@@ -296,6 +298,11 @@ fn impersonal(gleanings: &mut Gleanings, clause: &Clause, today: Day) -> bool {
             _ => false,
         },
     }
+}
+
+/// "A nurse at the infirmary" is what one works as.
+fn as_a(rest: &[Word]) -> Option<String> {
+    value(rest).map(|trade| format!("as {trade}"))
 }
 
 /// What a bare answer says: "Ada Lovelace.", "Twelve.", "On Friday."

@@ -143,8 +143,19 @@ pub(super) fn value(words: &[Word]) -> Option<String> {
 /// The words as they were said, without what trails behind a value; `None` where nothing or too much is left.
 pub(super) fn value_with(words: &[Word], most: usize) -> Option<String> {
     const TRAILS: &[&str] = &[
-        "please", "thanks", "thank", "you", "too", "though", "actually", "anymore", "really", "you know", "right",
+        "please",
+        "thanks",
+        "thank",
+        "you",
+        "too",
+        "though",
+        "actually",
+        "anymore",
+        "really",
+        "you know",
+        "right",
         "okay",
+        "originally",
     ];
     const EMPTY: &[&str] =
         &["it", "that", "this", "them", "to", "you", "him", "her", "anything", "everything", "nothing"];
