@@ -205,7 +205,12 @@ async fn tuned(config: &Config, library: &Library) -> Result<Option<Arc<TunedJud
     match library.path("minilm", "minilm/model.safetensors") {
         Ok(weights) => {
             let folder = weights.parent().unwrap_or(Path::new(".")).to_owned();
-            Ok(Some(Arc::new(blocking(move || TunedJudge::load(&folder)).await?)))
+            let head = config.judge.head.clone();
+            let load = move || match head {
+                Some(head) => TunedJudge::with_head(&folder, &head),
+                None => TunedJudge::load(&folder),
+            };
+            Ok(Some(Arc::new(blocking(load).await?)))
         }
         // A server that answers everybody is better than none.
         Err(absent @ ModelError::Absent { .. }) => {

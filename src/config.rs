@@ -226,6 +226,8 @@ section! {
         /// its model the rules judge); "rules" answers honestly and waits when asked to; "llm" asks the language model, which
         /// takes longer.
         kind: JudgeKind = JudgeKind::Tuned, (), "";
+        /// The folder of a head of your own, as `duologue judge train --head FOLDER` writes it, instead of the shipped one.
+        head: Option<PathBuf> = None, Optional { each: (), example: "\"my-judge\"" }, "";
         /// A judge that takes longer is not waited for: the rules decide.
         limit_ms: u32 = 400, 20..=10_000, "ms";
         /// An answer that is put off comes after so much quiet.

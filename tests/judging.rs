@@ -78,6 +78,24 @@ fn a_folder_without_an_encoder_is_refused_with_the_way_out() {
     assert!(fault.to_string().contains("duologue models fetch minilm"), "{fault}");
 }
 
+#[tokio::test]
+async fn a_head_of_ones_own_judges_and_one_that_is_none_is_named() {
+    let Some(folder) = encoder() else { return };
+    let shipped = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/judge/model"));
+    let own = tempfile::tempdir().expect("a folder");
+    for file in ["head.safetensors", "calibration.json"] {
+        std::fs::copy(shipped.join(file), own.path().join(file)).expect("copied");
+    }
+    let judge = TunedJudge::with_head(&folder, own.path()).expect("it is a head");
+    assert_eq!(judge.name(), "tuned-own", "rows tell it from the shipped one");
+    let verdict = judge.judge(asked("When is breakfast in the morning?")).await.expect("a verdict");
+    assert_eq!(verdict.action, Action::Respond);
+    let calibration = own.path().join("calibration.json");
+    std::fs::write(&calibration, "{}").expect("written");
+    let fault = TunedJudge::with_head(&folder, own.path()).err().expect("no calibration").to_string();
+    assert!(fault.starts_with("judge.head: ") && fault.contains("calibration.json"), "{fault}");
+}
+
 /// What was decided about the callers' turns of a file: words, action, reason.
 async fn decisions(path: &std::path::Path) -> Vec<(String, String, String)> {
     let url = format!("sqlite://{}?mode=ro", path.display());

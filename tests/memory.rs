@@ -235,7 +235,7 @@ rules:
     says: I'll ask the cook about the eggs.
   - hears: [remind me]
     says: I'll remind you of your train in two seconds.
-  - hears: [grew up]
+  - hears: [raised us]
     says: A fine town.
     answers: {facts: [{subject: caller, predicate: origin, value: Bergen}, {subject: caller, predicate: home, value: Oslo}]}
   - hears: [no form]
@@ -351,7 +351,7 @@ async fn a_reminder_comes_in_the_same_call_when_its_time_has_come() {
 async fn the_language_model_finds_what_the_rules_miss_and_only_what_was_said() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = serve_with(folder.path(), "[judge]\nkind = \"rules\"\n[memory]\nextractor = \"llm\"\n").await;
-    let said = ["Well, we all grew up in Bergen as children.", "That is no form of speech for me."];
+    let said = ["Well, Bergen raised us all as children.", "That is no form of speech for me."];
     let texts = [said[0], said[1], ""];
     let talk = typed_call(&server, "?caller=ada", &texts);
     let watch = async {

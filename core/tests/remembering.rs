@@ -46,6 +46,7 @@ fn what_callers_say_of_themselves_is_kept_in_a_short_line() {
         ("I've been living in Cardiff for six years.", &["lives in Cardiff"]),
         ("Our flat is in Bristol.", &["lives in Bristol"]),
         ("I grew up on a farm near Kendal.", &["comes from Kendal"]),
+        ("We all grew up in Bergen as children.", &["comes from Bergen"]),
         ("I was born in Trieste, you know.", &["comes from Trieste"]),
         ("I'm from Galway originally.", &["comes from Galway"]),
         ("I'm a nurse at the infirmary.", &["works as a nurse at the infirmary"]),

@@ -86,9 +86,9 @@ pub struct Place {
     /// `duologue models fetch minilm` puts it
     #[arg(long)]
     base: Option<PathBuf>,
-    /// Folder of the trained part
-    #[arg(long, default_value = "judge/model")]
-    head: PathBuf,
+    /// Folder of the trained part: `eval` takes the shipped one otherwise, all else judge/model
+    #[arg(long)]
+    head: Option<PathBuf>,
     /// Threads that compute at once; `eval` takes a list of them, as in 1,2
     #[arg(long, value_delimiter = ',', default_value = "1")]
     threads: Vec<usize>,
@@ -97,6 +97,17 @@ pub struct Place {
 impl Place {
     fn first_threads(&self) -> usize {
         self.threads.first().copied().unwrap_or(1).max(1)
+    }
+
+    fn head(&self) -> PathBuf {
+        self.head.clone().unwrap_or_else(|| "judge/model".into())
+    }
+
+    fn judge(&self, threads: usize) -> Result<Judge> {
+        match &self.head {
+            Some(head) => Judge::load(&self.base()?, head, threads),
+            None => Judge::shipped(&self.base()?, threads),
+        }
     }
 
     fn base(&self) -> Result<PathBuf> {
@@ -127,16 +138,16 @@ pub fn run(command: Command) -> Result<()> {
         Command::Eval { file, place, lang, without, wrong } => eval(&file, &place, lang, &without, wrong)?,
         Command::Train { dir, place, from, with, epochs, batch, rate, head_rate, dropout, smoothing, seed } => {
             let threads = place.first_threads();
-            let (base, out) = (place.base()?, place.head);
+            let (base, out) = (place.base()?, place.head());
             let plan =
                 Plan { data: dir, base, out, from, with, epochs, batch, rate, head_rate, dropout, smoothing, seed };
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
             let pool = pool.map_err(|e| Fault::content(&plan.base, e.to_string()))?;
             println!("{}", pool.install(|| train(&plan, |line| println!("{line}")))?);
         }
-        Command::Calibrate { dir, place } => println!("{}", recalibrate(&dir, &place.base()?, &place.head)?),
+        Command::Calibrate { dir, place } => println!("{}", recalibrate(&dir, &place.base()?, &place.head())?),
         Command::Card { data, card, place, write } => {
-            let figures = card::figures(&data, &place.base()?, &place.head)?;
+            let figures = card::figures(&data, &place.base()?, &place.head())?;
             if write {
                 card::write(&card, &figures)?;
             }
@@ -157,7 +168,7 @@ fn eval(file: &Path, place: &Place, lang: Option<String>, without: &[Part], wron
             Part::History => left_out.history = true,
         }
     }
-    let mut judge = Judge::load(&place.base()?, &place.head, place.first_threads())?;
+    let mut judge = place.judge(place.first_threads())?;
     let report = evaluate(&judge, &items, left_out, |item, outcome| {
         if wrong && !outcome.right {
             let asked = item.history.last().map_or("", |said| said.text.as_str());
@@ -171,7 +182,7 @@ fn eval(file: &Path, place: &Place, lang: Option<String>, without: &[Part], wron
     let (told, away) = turned_away(&judge, &items)?;
     println!("tellings turned away at their end {:.1} % of {told}", away * 100.0);
     for threads in place.threads.iter().skip(1) {
-        judge = Judge::load(&place.base()?, &place.head, *threads)?;
+        judge = place.judge(*threads)?;
         println!("{threads} threads:\n{}", evaluate(&judge, &items, left_out, |_, _| {})?.times());
     }
     Ok(())

@@ -72,6 +72,9 @@ pub const BASE_TOKENIZER: &str = "tokenizer.json";
 pub const HEAD_WEIGHTS: &str = "head.safetensors";
 pub const HEAD_CALIBRATION: &str = "calibration.json";
 
+const HEAD: &[u8] = include_bytes!("../model/head.safetensors");
+const CALIBRATION: &str = include_str!("../model/calibration.json");
+
 impl Judge {
     /// `base` is the folder of all-MiniLM-L6-v2, `head` that of the trained part. `threads` compute at once, 1 or 2.
     pub fn load(base: &Path, head: &Path, threads: usize) -> Result<Self> {
@@ -80,11 +83,11 @@ impl Judge {
         Self::with(base, network, Calibration::load(&head.join(HEAD_CALIBRATION))?, threads)
     }
 
-    /// [`Judge::load`] with the trained part in memory: the contents of its two files.
-    pub fn of_bytes(base: &Path, head: &[u8], calibration: &str, threads: usize) -> Result<Self> {
+    /// [`Judge::load`] with the head that is in the repository: a program needs no file of it beside itself.
+    pub fn shipped(base: &Path, threads: usize) -> Result<Self> {
         let name = Path::new(HEAD_WEIGHTS);
-        let network = Network::of(&network::of_bytes(name, head)?).map_err(|e| Fault::content(name, e.to_string()))?;
-        let calibration = serde_json::from_str(calibration)
+        let network = Network::of(&network::of_bytes(name, HEAD)?).map_err(|e| Fault::content(name, e.to_string()))?;
+        let calibration = serde_json::from_str(CALIBRATION)
             .map_err(|e| Fault::content(Path::new(HEAD_CALIBRATION), e.to_string()))?;
         Self::with(base, network, calibration, threads)
     }

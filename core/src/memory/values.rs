@@ -130,8 +130,9 @@ pub(super) fn phone(low: &[&str]) -> Option<String> {
 
 /// A place: to the end, or to the word that begins another thought.
 pub(super) fn place(words: &[Word]) -> Option<String> {
-    let end =
-        words.iter().position(|w| matches!(w.low.as_str(), "with" | "and" | "since" | "for" | "when" | "anymore"));
+    let end = words
+        .iter()
+        .position(|w| matches!(w.low.as_str(), "with" | "and" | "since" | "for" | "when" | "as" | "anymore"));
     value_with(&words[..end.unwrap_or(words.len())], 6)
 }
 

@@ -14,6 +14,10 @@ pub use tuned::TunedJudge;
 pub enum JudgeError {
     #[error("the judge cannot be loaded: {0}; run `duologue models fetch minilm`, or set judge.kind = \"rules\"")]
     Load(String),
+    #[error(
+        "judge.head: {0}; name a folder that `duologue judge train --head FOLDER` has written, or leave it out for the shipped one"
+    )]
+    Head(String),
     #[error("the judge failed: {0}")]
     Failed(String),
     #[error("the judge's answer is none of the actions: {0}")]

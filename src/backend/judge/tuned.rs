@@ -15,10 +15,6 @@ use crate::dialogue::persona::Persona;
 use crate::journal::Speaker;
 use crate::memory::meaning::Meaning;
 
-/// The trained head, as it is in the repository: the program needs no file of it beside itself.
-const HEAD: &[u8] = include_bytes!("../../../judge/model/head.safetensors");
-const CALIBRATION: &str = include_str!("../../../judge/model/calibration.json");
-
 /// What decisions to leave a turn unanswered must be sure of together, 0.0..=1.0: below, the turn is answered. A refused honest
 /// question costs more than an answered one that should have been refused.
 const SURE: f32 = 0.5;
@@ -26,16 +22,30 @@ const SURE: f32 = 0.5;
 /// Calls share one.
 pub struct TunedJudge {
     judge: Arc<tuned::Judge>,
+    /// As rows have it.
+    name: &'static str,
 }
 
 impl TunedJudge {
-    /// Reads the encoder from its folder; blocks for some tenths of a second.
+    /// The shipped head, and the encoder from its folder; blocks for some tenths of a second.
     ///
     /// # Errors
     /// When it is not there, or is not what it should be.
     pub fn load(base: &Path) -> Result<Self, JudgeError> {
-        let judge = tuned::Judge::of_bytes(base, HEAD, CALIBRATION, 1);
-        Ok(Self { judge: Arc::new(judge.map_err(|fault| JudgeError::Load(fault.to_string()))?) })
+        let judge = tuned::Judge::shipped(base, 1).map_err(|fault| JudgeError::Load(fault.to_string()))?;
+        Ok(Self { judge: Arc::new(judge), name: "tuned-1" })
+    }
+
+    /// The same with a head of one's own: the folder that `duologue judge train --head` has written.
+    ///
+    /// # Errors
+    /// When one of them is not there, or is not what it should be.
+    pub fn with_head(base: &Path, head: &Path) -> Result<Self, JudgeError> {
+        match tuned::Judge::load(base, head, 1) {
+            Ok(judge) => Ok(Self { judge: Arc::new(judge), name: "tuned-own" }),
+            // With another head it would have been the same: it is the encoder's fault.
+            Err(fault) => Err(Self::load(base).err().unwrap_or_else(|| JudgeError::Head(fault.to_string()))),
+        }
     }
 }
 
@@ -61,7 +71,7 @@ impl Judge for TunedJudge {
     }
 
     fn name(&self) -> &'static str {
-        "tuned-1"
+        self.name
     }
 }
 
