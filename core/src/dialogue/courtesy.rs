@@ -2,7 +2,7 @@
 
 use super::words::{Phrases, words};
 
-/// The phrases stand in the languages that callers of the shipped characters have been heard to use for them, whatever they speak on.
+/// Callers greet in a language of their own and then speak the line's: a greeting in a common one is a greeting on every line.
 static GREETINGS: Phrases = Phrases::new(
     "hello, hello there, hi, hi there, hey, hey there, good morning, good afternoon, good evening, \
      hallo, guten morgen, guten tag, guten abend, bonjour, bonsoir, hola, buenos días, buenas tardes, 你好, 您好",
