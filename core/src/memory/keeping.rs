@@ -162,8 +162,8 @@ pub(super) fn answer(text: &str) -> Option<End> {
     }
 }
 
-/// Words of a promise that say what it is about: those of telling and of time are in every promise.
-fn about(what: &str) -> Vec<String> {
+/// Words of a promise, or of news, that say what it is about: those of telling and of time are in all of them.
+pub(crate) fn about(what: &str) -> Vec<String> {
     const EMPTY: &[&str] = &[
         "i",
         "you",

@@ -49,4 +49,22 @@ impl Conversation {
         reply.finish_text();
         self.pump(at);
     }
+
+    /// The model failed and nothing was heard: fixed words instead of a dead line.
+    pub(super) fn apologise(&mut self, at: CallTime) {
+        let words = self.persona.trouble.clone();
+        self.say(at, Action::Respond, "back-end-failed", &words, false);
+    }
+
+    /// The model failed to find words for a decision: the persona has some. `false`: it has none for this one.
+    pub(super) fn say_plainly(&mut self, at: CallTime, action: Action, reason: &'static str) -> bool {
+        let known = match action {
+            Action::Refuse => &self.persona.refusals,
+            Action::Deflect => &self.persona.deflections,
+            _ => return false,
+        };
+        let Some(words) = known.get(self.last_turn as usize % known.len().max(1)).cloned() else { return false };
+        self.say(at, action, reason, &words, false);
+        true
+    }
 }

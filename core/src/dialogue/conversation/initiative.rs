@@ -18,7 +18,7 @@ use crate::dialogue::timers::Timers;
 use crate::journal::Entry;
 use crate::memory::calendar::Day;
 use crate::memory::keeping;
-use crate::memory::recollection::Open;
+use crate::memory::recollection::{Open, shares};
 use crate::time::CallTime;
 
 /// Something that the agent is to say of its own accord.
@@ -82,6 +82,16 @@ impl Waiting {
     pub fn told(&self) -> Option<String> {
         match &self.errand {
             Errand::Promise { line, .. } => Some(line.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl Reply {
+    /// What it is to tell of its own accord.
+    pub(super) fn news(&self) -> Option<&str> {
+        match &self.errand.as_ref()?.errand {
+            Errand::News { text, .. } => Some(text),
             _ => None,
         }
     }
@@ -226,6 +236,25 @@ impl Conversation {
         self.reply = Some(reply);
         self.floor.thinks(at);
         self.effects.push(Effect::Generate { turn, request });
+    }
+
+    /// What the model was to tell, where it begins with something else, as small ones do.
+    pub(super) fn news_that_was_missed(&self) -> Option<String> {
+        let reply = self.reply.as_ref()?;
+        let (news, begins) = (reply.news()?, reply.first_clause()?);
+        let about = keeping::about(news);
+        let missed = !about.is_empty() && shares(begins, &about) == 0;
+        missed.then(|| news.to_owned())
+    }
+
+    /// News in the words that it came in.
+    pub(super) fn tell_plainly(&mut self, at: CallTime, words: &str) {
+        let Some(reply) = &mut self.reply else { return };
+        let (reason, errand) = (reply.reason, reply.errand.take());
+        self.initiate(at, reason, words, false);
+        if let Some(reply) = &mut self.reply {
+            reply.errand = errand;
+        }
     }
 
     /// An errand that the caller did not let begin is done when the floor is free again.

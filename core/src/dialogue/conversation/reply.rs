@@ -142,6 +142,11 @@ impl Reply {
         self.latency = LatencyParts { speech_end_ms, turn_end_ms, asr_ms, judge_ms, ..self.latency };
     }
 
+    /// What of the text is about to be the first clause.
+    pub fn first_clause(&self) -> Option<&str> {
+        self.waiting.front().filter(|_| self.next_clause == 0).map(|cut| cut.text.as_str())
+    }
+
     /// More text, whole or in pieces.
     pub fn take(&mut self, at: CallTime, text: &str) {
         self.ledger.generate(at, text);
@@ -163,24 +168,6 @@ impl Conversation {
     /// The agent speaks first: fixed words, no model.
     pub(super) fn initiate(&mut self, at: CallTime, reason: &'static str, words: &str, hang_up: bool) {
         self.say(at, Action::Initiate, reason, words, hang_up);
-    }
-
-    /// The model failed and nothing was heard: fixed words instead of a dead line.
-    pub(super) fn apologise(&mut self, at: CallTime) {
-        let words = self.persona.trouble.clone();
-        self.say(at, Action::Respond, "back-end-failed", &words, false);
-    }
-
-    /// The model failed to find words for a decision: the persona has some. `false`: it has none for this one.
-    fn say_plainly(&mut self, at: CallTime, action: Action, reason: &'static str) -> bool {
-        let known = match action {
-            Action::Refuse => &self.persona.refusals,
-            Action::Deflect => &self.persona.deflections,
-            _ => return false,
-        };
-        let Some(words) = known.get(self.last_turn as usize % known.len().max(1)).cloned() else { return false };
-        self.say(at, action, reason, &words, false);
-        true
     }
 
     pub(super) fn say(&mut self, at: CallTime, action: Action, reason: &'static str, words: &str, hang_up: bool) {
@@ -336,10 +323,12 @@ impl Conversation {
             self.trouble(at, "llm-failed", &format!("{why}; fixed words are said instead."));
             self.pump(at);
         } else {
-            let (action, reason) = (reply.action, reply.reason);
+            let (action, reason, news) = (reply.action, reply.reason, reply.news().map(ToOwned::to_owned));
             self.trouble(at, "llm-failed", &format!("{why}; fixed words are said instead."));
             self.fail_reply(at);
-            if !self.say_plainly(at, action, reason) {
+            if let Some(words) = news {
+                self.initiate(at, reason, &words, false);
+            } else if !self.say_plainly(at, action, reason) {
                 self.apologise(at);
             }
         }
@@ -380,6 +369,9 @@ impl Conversation {
     /// Keeps the voice busy, but not too far ahead of the ear.
     pub(super) fn pump(&mut self, at: CallTime) {
         let ahead = self.settings.pace.speech_ahead_ms as usize * (LINE_RATE as usize / 1_000);
+        if let Some(words) = self.news_that_was_missed() {
+            return self.tell_plainly(at, &words);
+        }
         let Some(reply) = &mut self.reply else { return };
         // Of a draft the first clause is spoken: it is what the caller would wait for.
         let enough = reply.draft.is_some() && reply.next_clause > 0;
