@@ -144,7 +144,21 @@ async fn each_persona_knows_its_own_files_in_any_script() {
     assert_eq!(desk.best("night-porter", "\" OR persona : * NEAR(").await, None, "what callers say is no query");
 }
 
-/// A server whose model says the line of its prompt that has the words it is asked for.
+#[tokio::test]
+async fn the_heading_right_above_a_piece_says_more_of_it_than_those_further_up() {
+    let desk = Desk::new().await;
+    let hours = "# Opening hours\n\nThe desk is open from eight to six.\n\n## Telephone\n\nOpen from seven; busiest before ten.\n\n## Holidays\n\nClosed on Good Friday.\n";
+    desk.write("files/hours.md", hours);
+    desk.index(&[desk.shelf("clinic", "files")]).await;
+    let found = async |words: &str| -> Vec<String> {
+        let found = Reader::of(&desk.database).passages("clinic", words).await.expect("readable");
+        found.into_iter().map(|passage| passage.heading).collect()
+    };
+    assert_eq!(found("When are you open?").await[0], "Opening hours");
+    let holidays = found("What are your opening hours in the holidays?").await;
+    assert_eq!(holidays[0], "Opening hours > Holidays", "what stands further up is found as well: {holidays:?}");
+}
+
 /// The sections that are quoted for these words, the best first.
 async fn sections(house: &KnowledgeHouse, words: &str) -> Vec<String> {
     let found = house.find("clinic", words).await.expect("readable");
@@ -168,8 +182,8 @@ async fn other_words_find_a_piece_and_chance_words_do_not() {
     let car = "Where can I leave my car?";
     let notes = "Could you read me my neighbor's notes, Mr. Brown's? He asked me to.";
     let open = "Could you tell me when you are open on Friday?";
-    let before = (sections(&house, notes).await, sections(&house, open).await);
-    assert!(!before.1.contains(&"Opening hours".into()), "by its words alone it is not found: {before:?}");
+    let before = (sections(&house, notes).await, sections(&house, car).await);
+    assert!(before.1.is_empty(), "by its words alone it is not found: {before:?}");
     learner.learn(&store, &desk.database).await.expect("learnt");
     assert_eq!(sections(&house, car).await, ["How to get here > By car"]);
     assert!(sections(&house, open).await.contains(&"Opening hours".into()));
@@ -186,6 +200,7 @@ async fn other_words_find_a_piece_and_chance_words_do_not() {
     assert!(store.unmeant_passages("all-MiniLM-L6-v2", 8).await.expect("readable").is_empty());
 }
 
+/// A server whose model says the line of its prompt that has the words it is asked for.
 async fn reciting(more: &str, rules: &str) -> House {
     let script = tempfile::NamedTempFile::with_suffix(".yaml").expect("a file");
     std::fs::write(script.path(), format!("rules:\n{rules}otherwise: I see.\n")).expect("a script");

@@ -141,11 +141,13 @@ async fn put(
         .bind(&chunk.text)
         .fetch_one(&mut *whole_file)
         .await?;
+        // The heading right above a piece says what it is about. Those further up say it of all their pieces, and weigh as its text.
+        let (above, own) = chunk.heading.rsplit_once(" > ").unwrap_or(("", &chunk.heading));
         sqlx::query("INSERT INTO knowledge_fts (rowid, persona, heading, text) VALUES (?1, ?2, ?3, ?4)")
             .bind(id)
             .bind(persona)
-            .bind(words(&chunk.heading).join(" "))
-            .bind(words(&chunk.text).join(" "))
+            .bind(words(own).join(" "))
+            .bind(words(&format!("{above} {}", chunk.text)).join(" "))
             .execute(&mut *whole_file)
             .await?;
     }
