@@ -308,11 +308,9 @@ impl Conversation {
                 }
                 // A final transcript is told in full when it is judged.
                 if changed || (purpose == AsrPurpose::Partial && stable != before) {
-                    // The model reads along, so that the end of the turn finds its prompt in the cache but for a few words.
                     if changed && !self.listens {
                         self.consult(at);
-                        let request = self.request(Some(&text));
-                        self.effects.push(Effect::Prime(request));
+                        self.read_along();
                     }
                     self.emit(at, Event::Partial { turn, text, stable });
                 }

@@ -20,4 +20,13 @@ impl Conversation {
         let request = self.request(None);
         self.effects.push(Effect::Prime(request));
     }
+
+    /// The model reads the caller's open turn along, and what was found for it: the end of the turn finds its prompt in the cache but
+    /// for a few words.
+    pub(super) fn read_along(&mut self) {
+        if let Some(words) = self.caller_words() {
+            let request = self.request(Some(words));
+            self.effects.push(Effect::Prime(request));
+        }
+    }
 }

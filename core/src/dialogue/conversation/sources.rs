@@ -100,7 +100,11 @@ impl Conversation {
         if self.sources.asked != words || self.sources.since.take().is_none() {
             return;
         }
+        let other = self.sources.found != found;
         (self.sources.found, self.sources.took_ms) = (found, took_ms);
+        if other && self.reply.is_none() {
+            self.read_along();
+        }
         self.stop_waiting(at);
     }
 
