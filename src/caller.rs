@@ -68,11 +68,16 @@ async fn known(reader: &Reader, name: &str) -> anyhow::Result<CallerMemory> {
     memory.ok_or_else(|| anyhow::anyhow!("there is no caller '{name}'; `duologue caller list` names them"))
 }
 
+fn count(many: i64, what: &str) -> String {
+    format!("{many} {what}{}", if many == 1 { "" } else { "s" })
+}
+
 /// One line a thing, what held before last.
 fn in_words(memory: &CallerMemory) -> String {
-    let mut out = format!("{}: {}, {} calls on {} days\n", memory.caller, memory.relation, memory.calls, memory.days);
+    let (calls, days) = (count(memory.calls, "call"), count(memory.days, "day"));
+    let mut out = format!("{}: {}, {calls} on {days}\n", memory.caller, memory.relation);
     for fact in memory.facts.iter().filter(|fact| fact.valid_to_utc_ms.is_none()) {
-        out.push_str(&format!("  {} (said {} times)\n", fact.text, fact.said_times));
+        out.push_str(&format!("  {} (said {})\n", fact.text, count(fact.said_times, "time")));
     }
     for promise in memory.commitments.iter().filter(|promise| promise.state == "open") {
         let due = promise.due.as_ref().map_or(String::new(), |due| format!(", due {due}"));

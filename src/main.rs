@@ -79,7 +79,22 @@ enum Command {
     Say(duologue::say::SayArguments),
 }
 
+/// As with every program in a pipe: `duologue judge eval FILE | head` ends when `head` has read enough, without a word. `println!`
+/// would panic, and the standard library has no other way out without `unsafe`.
+fn end_where_nobody_reads_on() {
+    let told = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let what = panic.payload_as_str().unwrap_or_default();
+        if what.starts_with("failed printing to stdout") && what.contains("Broken pipe") {
+            // 128 and SIGPIPE, as shells have it.
+            std::process::exit(141);
+        }
+        told(panic);
+    }));
+}
+
 fn main() -> ExitCode {
+    end_where_nobody_reads_on();
     // Two crates want a TLS provider; the first one set is everybody's. A second call is harmless.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let arguments = Arguments::parse();
