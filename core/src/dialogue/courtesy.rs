@@ -8,10 +8,21 @@ static GREETINGS: Phrases = Phrases::new(
      hallo, guten morgen, guten tag, guten abend, bonjour, bonsoir, hola, buenos días, buenas tardes, 你好, 您好",
 );
 
-static GOODBYES: Phrases = Phrases::new(
-    "good night, goodbye, bye, bye bye, thank you goodbye, thanks goodbye, thank you bye, thanks bye, ok bye, okay bye, \
-     see you, auf wiederhören, tschüss, au revoir, adiós, 再见",
-);
+macro_rules! goodbyes {
+    () => {
+        "good night, goodbye, good bye, bye bye, bye, see you, see you soon, see you later, take care, auf wiederhören, tschüss, \
+         au revoir, adiós, 再见"
+    };
+}
+
+static GOODBYES: Phrases = Phrases::new(goodbyes!());
+
+/// With what people say on their way to it: "Okay, thanks a lot then, bye."
+static LEAVES: Phrases = Phrases::new(concat!(
+    goodbyes!(),
+    ", thank you very much, thank you so much, thanks a lot, thank you, thanks, ok, okay, right, alright, all right, great, well, \
+     thats all, that was all, thats it, for now, then, so, and, danke, merci, gracias, 谢谢",
+));
 
 /// What is returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +37,7 @@ impl Courtesy {
         let words = words(text);
         match () {
             () if GREETINGS.is(&words) => Some(Self::Greeting),
-            () if GOODBYES.is(&words) => Some(Self::Goodbye),
+            () if GOODBYES.within(&words) && LEAVES.make_up(&words) => Some(Self::Goodbye),
             () => None,
         }
     }
@@ -41,10 +52,19 @@ mod tests {
         for said in ["Hello.", "Good evening!", "Hi there", "你好"] {
             assert_eq!(Courtesy::of(said), Some(Courtesy::Greeting), "{said}");
         }
-        for said in ["Thank you. Goodbye.", "Good night.", "bye-bye"] {
+        for said in
+            ["Thank you. Goodbye.", "Good night.", "bye-bye", "Thank you. Bye bye.", "Okay, thanks a lot then, bye!"]
+        {
             assert_eq!(Courtesy::of(said), Some(Courtesy::Goodbye), "{said}");
         }
-        for said in ["", "Hello, you old fool.", "Good evening, is the bar open?", "Thank you."] {
+        for said in [
+            "",
+            "Hello, you old fool.",
+            "Good evening, is the bar open?",
+            "Thank you.",
+            "Goodbye is a film.",
+            "Okay then.",
+        ] {
             assert_eq!(Courtesy::of(said), None, "{said}");
         }
     }
