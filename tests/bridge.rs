@@ -25,7 +25,7 @@ mod together;
 
 use std::time::{Duration, Instant};
 
-use baresip::{Baresip, Sounds, share};
+use baresip::{Baresip, More, Sounds, share};
 use browser::{Browser, words};
 use duologue::audio::LINE_RATE;
 use duologue::audio::resample::Resampler;
@@ -111,7 +111,12 @@ fn quiet() -> Sounds<'static> {
 
 /// A telephone that answers, and says this when it has been listening for so long.
 async fn desk(words_at_ms: u32) -> Baresip {
-    let phone = Baresip::start(0, quiet());
+    desk_with(0, words_at_ms, More::default()).await
+}
+
+/// The same, which may call this server, and is told more.
+async fn desk_with(server: u16, words_at_ms: u32, more: More<'_>) -> Baresip {
+    let phone = Baresip::start_with(server, quiet(), more);
     let mut down = Resampler::new(LINE_RATE, 8_000).expect("two known rates");
     let mut sound = vec![0.0; words_at_ms as usize * 8];
     down.push(&words(DESK).await, &mut sound);

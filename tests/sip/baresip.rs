@@ -142,6 +142,11 @@ impl Baresip {
         self.command("hangup", "");
     }
 
+    /// Puts the call on hold, or takes it back.
+    pub fn holds(&mut self, on: bool) {
+        self.command(if on { "hold" } else { "resume" }, "");
+    }
+
     /// Its line breaks: it sends and answers nothing from here on, and does not say so.
     pub fn freezes(&self) {
         let process = self.process.id().to_string();
