@@ -28,7 +28,10 @@ const LENGTH: [f64; 9] = [5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3
 const NOT_TAKEN: [Label; 6] = ["flood", "connection", "busy", "tls", "password", "passwords"];
 
 /// Why a packet of protected sound is not opened.
-const UNOPENED: [Label; 4] = ["authentication", "replay", "clear", "short"];
+const UNOPENED: [Label; 5] = ["authentication", "replay", "clear", "short", "early"];
+
+/// Why a telephone and this server agree on no keys over DTLS.
+const NO_KEYS: [Label; 3] = ["fingerprint", "timeout", "handshake"];
 
 /// How a bridge ends while the server runs.
 const PARTED: [Label; 7] = ["call-ended", "other-ended", "parted", "busy", "declined", "no-answer", "unreachable"];
@@ -108,6 +111,7 @@ struct Inner {
     unstored: Gauge,
     sip_rejected: Family<Rejected, Counter>,
     srtp_rejected: Family<Rejected, Counter>,
+    dtls_failed: Family<Rejected, Counter>,
     sip_connections: Gauge,
     registrations: Gauge,
     missing_registrations: Gauge,
@@ -151,6 +155,7 @@ impl Meters {
             unstored: Gauge::default(),
             sip_rejected: Family::default(),
             srtp_rejected: Family::default(),
+            dtls_failed: Family::default(),
             sip_connections: Gauge::default(),
             registrations: Gauge::default(),
             missing_registrations: Gauge::default(),
@@ -162,6 +167,9 @@ impl Meters {
         }
         for reason in UNOPENED {
             drop(this.srtp_rejected.get_or_create(&Rejected { reason }));
+        }
+        for reason in NO_KEYS {
+            drop(this.dtls_failed.get_or_create(&Rejected { reason }));
         }
         for outcome in PARTED {
             drop(this.bridges.get_or_create(&Parted { outcome }));
@@ -251,6 +259,11 @@ impl Meters {
         self.0.srtp_rejected.get_or_create(&Rejected { reason }).inc();
     }
 
+    /// A telephone and this server have agreed on no keys over DTLS, and the call has ended.
+    pub fn fail_dtls(&self, reason: &'static str) {
+        self.0.dtls_failed.get_or_create(&Rejected { reason }).inc();
+    }
+
     /// So many TCP and TLS connections to the SIP ports are open now.
     pub fn sip_connections(&self, open: usize) {
         self.0.sip_connections.set(i64::try_from(open).unwrap_or(i64::MAX));
@@ -309,6 +322,8 @@ impl Inner {
         r.register("sip_rejected", refused, self.sip_rejected.clone());
         let unopened = "Packets of protected sound that were not opened, by why";
         r.register("srtp_rejected", unopened, self.srtp_rejected.clone());
+        let keyless = "Calls of telephones that ended because no keys were agreed on over DTLS, by why";
+        r.register("dtls_failed", keyless, self.dtls_failed.clone());
         r.register("sip_connections", "TCP and TLS connections to the SIP ports", self.sip_connections.clone());
         let about = "Trunks that know where calls for us go";
         r.register("sip_registrations", about, self.registrations.clone());

@@ -25,7 +25,7 @@ mod together;
 
 use std::time::{Duration, Instant};
 
-use baresip::{Baresip, Sounds, share};
+use baresip::{Baresip, More, Sounds, share};
 use browser::{Browser, words};
 use duologue::audio::LINE_RATE;
 use duologue::audio::resample::Resampler;
@@ -93,6 +93,17 @@ async fn outcome(house: &House) -> String {
     }
 }
 
+/// The desk is gone: the caller asks the agent, is answered, and hangs up.
+async fn goes_on_alone(house: &House, caller: &mut Browser) {
+    let turns = caller.events().len();
+    caller.says("What time does the kitchen close").await;
+    caller.until_turns(5).await;
+    assert!(caller.events().len() > turns);
+    caller.hang_up();
+    over(house).await;
+    assert_eq!(outcome(house).await, "other-ended");
+}
+
 /// A telephone that is quiet.
 fn quiet() -> Sounds<'static> {
     Sounds { codec: "PCMA/8000", rate_hz: 8_000, channels: 1, voice_from_ms: 0, voice_ms: 0, all_ms: 60_000 }
@@ -100,7 +111,12 @@ fn quiet() -> Sounds<'static> {
 
 /// A telephone that answers, and says this when it has been listening for so long.
 async fn desk(words_at_ms: u32) -> Baresip {
-    let phone = Baresip::start(0, quiet());
+    desk_with(0, words_at_ms, More::default()).await
+}
+
+/// The same, which may call this server, and is told more.
+async fn desk_with(server: u16, words_at_ms: u32, more: More<'_>) -> Baresip {
+    let phone = Baresip::start_with(server, quiet(), more);
     let mut down = Resampler::new(LINE_RATE, 8_000).expect("two known rates");
     let mut sound = vec![0.0; words_at_ms as usize * 8];
     down.push(&words(DESK).await, &mut sound);
@@ -237,13 +253,7 @@ async fn a_caller_whom_somebody_hangs_up_on_comes_back_to_the_agent_where_that_i
     caller.until_bridge(BridgeState::Parted).await;
     caller.until_turns(4).await;
     hears(&caller, 0, BACK).await;
-    let turns = caller.events().len();
-    caller.says("What time does the kitchen close").await;
-    caller.until_turns(5).await;
-    assert!(caller.events().len() > turns);
-    caller.hang_up();
-    over(&house).await;
-    assert_eq!(outcome(&house).await, "other-ended");
+    goes_on_alone(&house, &mut caller).await;
     house.server.stop().await;
 }
 

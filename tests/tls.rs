@@ -7,6 +7,8 @@ mod baresip;
 mod by_hand;
 #[path = "tls/certificates.rs"]
 mod certificates;
+#[path = "tls/dtls.rs"]
+mod dtls;
 mod house;
 
 use std::io::Write as _;
@@ -68,12 +70,22 @@ fn sounds() -> Sounds<'static> {
 
 /// Until the caller has been answered, and that was heard; then it hangs up. What the agent said and how much of it came out.
 async fn conversation(house: &House, phone: &mut Baresip) -> f32 {
+    answered(house, phone).await;
+    understood(house, phone).await
+}
+
+/// Until the caller has been answered, and that was heard.
+async fn answered(house: &House, phone: &mut Baresip) {
     let patience = Instant::now() + Duration::from_secs(35);
     while rows::<(String,)>(house, "SELECT type FROM events WHERE type = 'turn-ended'").await.len() < 2 {
         assert!(Instant::now() < patience, "no answer within 35 s:\n{}", phone.log());
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     tokio::time::sleep(Duration::from_millis(1_500)).await;
+}
+
+/// It hangs up. What was said, and how much of it came out.
+async fn understood(house: &House, phone: &mut Baresip) -> f32 {
     phone.hang_up();
     over(house).await;
     let turns: Vec<(String, String)> =

@@ -6,6 +6,8 @@ use std::path::Path;
 mod client_message;
 #[path = "../../fuzz/targets/doors.rs"]
 mod doors;
+#[path = "../../fuzz/targets/dtls.rs"]
+mod dtls;
 #[path = "../../fuzz/targets/offer.rs"]
 mod offer;
 #[path = "../../fuzz/targets/opus.rs"]
@@ -87,4 +89,9 @@ fn reports_of_any_kind_are_read_or_refused() {
 #[test]
 fn datagrams_on_the_port_of_all_calls_go_to_whom_they_are_for() {
     each_of("stun", stun::run);
+}
+
+#[test]
+fn a_handshake_is_handed_what_it_is_made_of_and_nothing_else() {
+    each_of("dtls", dtls::run);
 }

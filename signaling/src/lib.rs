@@ -6,6 +6,7 @@ pub mod audio_socket;
 pub mod bindings;
 pub mod demux;
 pub mod detour;
+pub mod dtls;
 pub mod event;
 pub mod ingest;
 pub mod offer;

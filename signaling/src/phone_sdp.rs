@@ -1,5 +1,5 @@
-//! SDP as telephones speak it (RFC 8866, RFC 3264): one stream of sound over RTP, or over SRTP with keys that stand in the SDP. What an
-//! offer asks for, and the answer to it; no socket, no clock.
+//! SDP as telephones speak it (RFC 8866, RFC 3264): one stream of sound over RTP, or over SRTP with keys that stand in the SDP or are
+//! agreed on over DTLS. What an offer asks for, and the answer to it; no socket, no clock.
 //!
 //! An answer names one codec, so that the other side sends only that: a telephone that changes its codec says so with a new
 //! offer. Other streams (video, fax) are refused one by one, as RFC 3264, section 6, wants it.
@@ -8,8 +8,10 @@ use core::net::{IpAddr, SocketAddr};
 use std::fmt::Write as _;
 
 mod crypto;
+mod dtls;
 
 pub use crypto::{Crypto, KEY_BYTES, Key, Suite};
+pub use dtls::{CertificateHash, DtlsRole, DtlsSdp, Fingerprint, OurDtls, Said, Setup};
 
 /// A codec that is spoken with telephones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -110,14 +112,24 @@ pub enum PhoneSdpFault {
     NotSdp,
     #[error("there is no stream of sound in it (m=audio)")]
     NoAudio,
-    #[error("sound over {0} is not spoken here: RTP/AVP and RTP/SAVP are")]
+    #[error("sound over {0} is not spoken here: RTP/AVP, RTP/SAVP and UDP/TLS/RTP/SAVP are")]
     Transport(String),
     #[error(
         "RTP/SAVP without a key that can be used here: a=crypto with AES_CM_128_HMAC_SHA1_80 or AES_CM_128_HMAC_SHA1_32, one key, no MKI"
     )]
     NoKey,
-    #[error("the sound is protected (RTP/SAVP), and would be in the clear (RTP/AVP)")]
+    #[error(
+        "UDP/TLS/RTP/SAVP without a certificate that is named here: a=fingerprint with sha-256 (or sha-1, sha-384, sha-512)"
+    )]
+    NoFingerprint,
+    #[error(
+        "neither side would begin with DTLS: a=setup is actpass or active or passive in an offer, and active or passive in an answer"
+    )]
+    NobodyBegins,
+    #[error("the sound is protected, and would be in the clear (RTP/AVP)")]
     InTheClear,
+    #[error("the keys of the sound come in one way in a call: in the SDP (RTP/SAVP), or over DTLS (UDP/TLS/RTP/SAVP)")]
+    OtherKeys,
     #[error("the address for the sound is no IP address")]
     Address,
     #[error("no codec in common: {0} are spoken here")]
@@ -148,6 +160,8 @@ pub struct PhoneSdp {
     pub codecs: Vec<(PhoneCodec, u8)>,
     /// How its packets are protected (RTP/SAVP); of several ways the first that is known here.
     pub crypto: Option<Crypto>,
+    /// How the keys of both sides are agreed on (UDP/TLS/RTP/SAVP).
+    pub dtls: Option<DtlsSdp>,
     /// RTCP can come and go with the sound (RFC 5761).
     pub mux: bool,
     /// Where it wants RTCP otherwise (RFC 3605).
@@ -179,6 +193,8 @@ struct Lines<'a> {
     direction: Option<Direction>,
     rtpmaps: Vec<(u8, &'a str)>,
     crypto: Option<Crypto>,
+    fingerprints: Vec<Fingerprint>,
+    setup: Option<Setup>,
     mux: bool,
     rtcp: Option<&'a str>,
 }
@@ -194,6 +210,10 @@ impl<'a> Lines<'a> {
                 }
             } else if let Some(line) = attribute.strip_prefix("crypto:") {
                 self.crypto = self.crypto.or_else(|| Crypto::read(line));
+            } else if let Some(value) = attribute.strip_prefix("fingerprint:") {
+                Fingerprint::read(value).into_iter().for_each(|one| Fingerprint::join(&mut self.fingerprints, one));
+            } else if let Some(word) = attribute.strip_prefix("setup:") {
+                self.setup = Some(Setup::of(word.trim()));
             } else if let Some(place) = attribute.strip_prefix("rtcp:") {
                 self.rtcp = Some(place);
             } else if attribute.trim() == "rtcp-mux" {
@@ -206,6 +226,16 @@ impl<'a> Lines<'a> {
 }
 
 impl Lines<'_> {
+    /// The stream's own words count more than the session's (RFC 8122, section 5; RFC 4145, section 4).
+    fn dtls(&self, session: &Self) -> Result<DtlsSdp, PhoneSdpFault> {
+        let named = [self, session].into_iter().map(|lines| &lines.fingerprints).find(|named| !named.is_empty());
+        let fingerprints = named.ok_or(PhoneSdpFault::NoFingerprint)?.clone();
+        match self.setup.or(session.setup) {
+            Some(Setup::Neither) => Err(PhoneSdpFault::NobodyBegins),
+            setup => Ok(DtlsSdp { fingerprints, setup }),
+        }
+    }
+
     /// Where RTCP goes: as `a=rtcp` says, "PORT" or "PORT IN IP4 ADDRESS"; else one port above the sound (RFC 3550, section 11).
     fn rtcp_of(&self, sound: SocketAddr) -> SocketAddr {
         let next = SocketAddr::new(sound.ip(), sound.port().saturating_add(1));
@@ -230,6 +260,8 @@ pub struct Ours {
     pub key: Option<Key>,
     /// The way in which they are protected already: nothing else is offered again. `None`: any.
     pub suite: Option<Suite>,
+    /// Where keys are agreed on over DTLS.
+    pub dtls: Option<OurDtls>,
 }
 
 impl PhoneSdp {
@@ -275,9 +307,10 @@ impl PhoneSdp {
             streams.push((media.to_owned(), transport.to_owned(), formats.join(" ")));
         }
         let (sound, port, transport, formats, lines) = sound.ok_or(PhoneSdpFault::NoAudio)?;
-        let crypto = match transport {
-            "RTP/AVP" | "RTP/AVPF" => None,
-            "RTP/SAVP" | "RTP/SAVPF" => Some(lines.crypto.ok_or(PhoneSdpFault::NoKey)?),
+        let (crypto, dtls) = match transport {
+            "RTP/AVP" | "RTP/AVPF" => (None, None),
+            "RTP/SAVP" | "RTP/SAVPF" => (Some(lines.crypto.ok_or(PhoneSdpFault::NoKey)?), None),
+            DTLS | "UDP/TLS/RTP/SAVPF" => (None, Some(lines.dtls(session)?)),
             other => return Err(PhoneSdpFault::Transport(other.chars().take(40).collect())),
         };
         let address: IpAddr =
@@ -305,7 +338,7 @@ impl PhoneSdp {
         }
         let (address, mux) = (SocketAddr::new(address, port), lines.mux);
         let rtcp = lines.rtcp_of(address);
-        Ok(Self { address, direction, codecs, crypto, mux, rtcp, keys, noise, streams, sound })
+        Ok(Self { address, direction, codecs, crypto, dtls, mux, rtcp, keys, noise, streams, sound })
     }
 
     /// What comes of it, where these codecs are spoken here. Of those the other side's order decides (RFC 3264, section 6.1).
@@ -334,6 +367,9 @@ impl PhoneSdp {
                 if let Some((theirs, key)) = self.crypto.zip(ours.key) {
                     let _ = write!(sdp, "{}\r\n", Crypto { key, ..theirs }.write());
                 }
+                if let Some(dtls) = self.dtls.as_ref().and(ours.dtls) {
+                    dtls.write(&mut sdp);
+                }
                 if self.mux {
                     sdp.push_str(MUX);
                 }
@@ -358,20 +394,29 @@ pub fn offer(ours: &Ours, codecs: &[PhoneCodec]) -> String {
     let mut sdp = head(ours);
     let codecs: Vec<(PhoneCodec, u8)> =
         codecs.iter().map(|codec| (*codec, codec.usual_type().unwrap_or(OPUS_TYPE))).collect();
-    let transport = if ours.key.is_some() { "RTP/SAVP" } else { "RTP/AVP" };
+    let transport = match (ours.dtls, ours.key) {
+        (Some(_), _) => DTLS,
+        (None, Some(_)) => "RTP/SAVP",
+        (None, None) => "RTP/AVP",
+    };
     let keys = Some(KeyPackets { payload_type: KEYS_TYPE, clock_hz: 8_000 });
     sound(&mut sdp, ours.here.port(), transport, &codecs, keys, true);
     // One key in both ways: the other side takes one of them (RFC 4568, section 5.1.1), and the key is used in that one alone.
     for (tag, suite) in (1..).zip(Suite::ALL) {
-        if let Some(key) = ours.key.filter(|_| ours.suite.is_none_or(|used| used == suite)) {
+        if let Some(key) = ours.key.filter(|_| ours.dtls.is_none() && ours.suite.is_none_or(|used| used == suite)) {
             let _ = write!(sdp, "{}\r\n", Crypto { tag, suite, key }.write());
         }
+    }
+    if let Some(dtls) = ours.dtls {
+        dtls.write(&mut sdp);
     }
     sdp.push_str(MUX);
     sdp.push_str("a=sendrecv\r\n");
     sdp
 }
 
+/// SRTP with keys from DTLS (RFC 5764, section 8).
+const DTLS: &str = "UDP/TLS/RTP/SAVP";
 const MUX: &str = "a=rtcp-mux\r\n";
 /// Payload types of ours in the free range.
 const OPUS_TYPE: u8 = 96;

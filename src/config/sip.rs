@@ -60,10 +60,11 @@ section! {
         /// Those of `trunks`, by name, that the server registers with (REGISTER): it is then called under its address there, the user part of which stands
         /// in `numbers`. Calls from there need no password of `users`.
         register: Vec<String> = Vec::new(), ListOf { most: 20, each: Text { most: 60 } }, "";
-        /// Those of `trunks`, by name, that sound is offered to protected (SRTP, with keys in the SDP: RFC 4568). One that answers in the clear
-        /// gets no call. Who offers protected sound himself is answered in kind, whatever stands here.
+        /// Those of `trunks`, by name, that sound is offered to protected (SRTP): "office" with keys in the SDP (RFC 4568), "office=dtls" with keys
+        /// that are agreed on over DTLS (RFC 5763). One that answers in the clear gets no call. Who offers protected sound himself is answered in
+        /// kind, whatever stands here.
         srtp: Vec<String> = Vec::new(), ListOf { most: 20, each: Text { most: 60 } }, "";
-        /// Whether such keys may travel without TLS, where whoever is on the way can read them. false: who offers them so is refused (488).
+        /// Whether keys in the SDP may travel without TLS, where whoever is on the way can read them. false: who offers them so is refused (488).
         srtp_in_clear: bool = false, (), "";
         /// How long they are asked to keep it; it asks again at three quarters of what they grant.
         register_s: u32 = 3_600, 60..=86_400, "s";

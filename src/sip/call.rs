@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use duologue_signaling::phone_sdp::{self, Key, PhoneAgreed};
+use duologue_signaling::phone_sdp::{self, PhoneAgreed, Said};
 use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
 use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::sip::{Header, Request, StatusCode, Transport};
@@ -18,10 +18,10 @@ use tokio_util::sync::CancellationToken;
 use super::ending::gone;
 use super::line::{Latch, RtpLine, Wire};
 use super::offers::{cseq, is_sdp};
+use super::protection::Protection;
 use super::refresh::{Agreed, SessionTimer, TooBrief, reads_update};
 use super::ringing::{Refused, Ringing};
 use super::rtcp::Rtcp;
-use super::srtp::Opener;
 use super::transfer::{Asked, Referred, answered};
 use super::{Exchange, answer, request, sdp, what_is_spoken};
 use crate::call::leg::{Echoes, Leg};
@@ -144,7 +144,7 @@ impl Exchange {
         held.offered = theirs.is_none().then(|| cseq(&invite)).flatten();
         held.timer.by_update = reads_update(invite.headers.iter());
         held.timer.begin(agreed_time);
-        let secured = theirs.as_ref().map_or(Ok(()), |(theirs, _)| held.secure(theirs));
+        let secured = theirs.as_ref().map_or(Ok(()), |(theirs, _)| held.secure(theirs, Said::InOffer));
         let body = match (&theirs, secured) {
             (_, Err(why)) => {
                 let _ = dialog.reject(Some(StatusCode::NotAcceptableHere), Some(why.to_string()));
@@ -180,9 +180,7 @@ pub(super) struct Call<'a> {
     pub(super) wire: Arc<Wire>,
     pub(super) latch: Latch,
     pub(super) keys: KeyReader,
-    /// What our packets are protected with, and what the telephone's are. `None`: in the clear.
-    pub(super) key: Option<Key>,
-    pub(super) opener: Option<Opener>,
+    pub(super) protection: Protection,
     pub(super) rtcp: Rtcp,
     /// Reports travel with the sound; else where the telephone says that it wants them.
     pub(super) mux: bool,
@@ -194,6 +192,8 @@ pub(super) struct Call<'a> {
     pub(super) version: u32,
     /// The offer was ours; the ACK of the INVITE with this number has the answer.
     pub(super) offered: Option<u32>,
+    /// The other side has our answer, or we have its.
+    pub(super) acknowledged: bool,
     pub(super) connected: bool,
     pub(super) held: bool,
     pub(super) began: Instant,
@@ -224,8 +224,7 @@ impl<'a> Call<'a> {
             wire,
             latch,
             keys: KeyReader::new(agreed.keys.map_or(8_000, |keys| keys.clock_hz)),
-            key: None,
-            opener: None,
+            protection: Protection::default(),
             rtcp: Rtcp::new(),
             mux: false,
             reports_said: here,
@@ -235,6 +234,7 @@ impl<'a> Call<'a> {
             session: rand::random::<u64>() >> 2,
             version: 0,
             offered: None,
+            acknowledged: false,
             connected: false,
             held: false,
             began: Instant::now(),
@@ -293,18 +293,18 @@ impl<'a> Call<'a> {
                 }
                 received = wire.socket.recv_buf_from(&mut datagram) => {
                     if let Ok((_, from)) = received {
-                        self.on_datagram(from, datagram.split().freeze());
+                        self.on_datagram(from, datagram.split().freeze()).await;
                     }
                     datagram.reserve(DATAGRAM);
                 }
                 received = wire.reports.recv_buf_from(&mut report) => {
                     if let Ok((_, from)) = received {
-                        self.on_report(from, report.split().freeze());
+                        self.on_report(from, report.split().freeze()).await;
                     }
                     report.reserve(DATAGRAM);
                 }
                 _ = look.tick() => {
-                    if let Some(why) = self.overdue().or_else(|| self.mind_session()) {
+                    if let Some(why) = self.overdue().or_else(|| self.mind_handshakes()).or_else(|| self.mind_session()) {
                         return why;
                     }
                     self.mind_transfer().await;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::BytesMut;
-use duologue_signaling::phone_sdp::{self, Key, Ours, PhoneSdp, PhoneSdpFault};
+use bytes::{Bytes, BytesMut};
+use duologue_signaling::demux::{Kind, kind};
+use duologue_signaling::phone_sdp::{self, Ours, PhoneSdp, PhoneSdpFault, Said};
 use rsipstack::dialog::authenticate::Credential;
 use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
 use rsipstack::dialog::invitation::{InviteAsyncResult, InviteOption};
@@ -20,10 +21,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::call::{Call, Parties};
 use super::ending::outcome;
 use super::line::{Latch, RtpLine, Wire};
+use super::protection::Offered;
 use super::refresh::{self, Agreed, wanted};
 use super::route::Route;
 use super::target::{Target, TargetFault, Trunk, Way};
-use super::{Exchange, PhoneShown, sdp, sound, srtp};
+use super::{Exchange, PhoneShown, sdp};
 use crate::call::leg::{Echoes, Leg, NotTransferred, Onto};
 use crate::call::registry::{Asked, OpenError};
 use crate::call::wire;
@@ -73,8 +75,10 @@ struct Placed {
     there: SocketAddr,
     here: SocketAddr,
     session: u64,
-    /// Sound is offered protected, with this key.
-    key: Option<Key>,
+    /// How sound is offered.
+    offered: Offered,
+    /// The first of a handshake that has come before the answer: where from, and what.
+    early: Option<(SocketAddr, Bytes)>,
     wire: Arc<Wire>,
     events: mpsc::Sender<PeerEvent>,
     hang_up: CancellationToken,
@@ -145,8 +149,9 @@ impl Dialler {
         let (hang_up, finished) = (CancellationToken::new(), CancellationToken::new());
         let session = rand::random::<u64>() >> 2;
         let sound = SocketAddr::new(here, wire.port());
-        let key = route.trunk.filter(|trunk| trunk.protects).map(|_| sound::new_key());
-        let invite = exchange.invite(&route, from, &Ours { here: sound, session, version: 1, key, suite: None });
+        let offered = Offered::to(route.trunk);
+        let (key, dtls) = (offered.key(), offered.dtls(&exchange.identity));
+        let invite = exchange.invite(&route, from, &Ours { here: sound, session, version: 1, key, suite: None, dtls });
         let leg = Leg {
             events: received,
             line: Arc::new(RtpLine(wire.clone())),
@@ -167,7 +172,8 @@ impl Dialler {
             there: route.there,
             here: sound,
             session,
-            key,
+            offered,
+            early: None,
             wire,
             events,
             hang_up,
@@ -321,7 +327,7 @@ impl Exchange {
         dialog: &InviteDialog,
         asked: &mut JoinHandle<InviteAsyncResult>,
         states: &mut DialogStateReceiver,
-        placed: &Placed,
+        placed: &mut Placed,
     ) -> Rung {
         let patience = self.settings.answer;
         let give_up = Instant::now() + patience;
@@ -348,8 +354,12 @@ impl Exchange {
                         }
                     }
                 }
-                _ = placed.wire.socket.recv_buf_from(&mut early) => {
-                    early.clear();
+                received = placed.wire.socket.recv_buf_from(&mut early) => {
+                    let datagram = early.split().freeze();
+                    // A telephone that answers begins at once: else it would begin again a second later.
+                    if let Ok((_, from)) = received && kind(&datagram) == Kind::Dtls {
+                        placed.early = Some((from, datagram));
+                    }
                     early.reserve(DATAGRAM);
                 }
             }
@@ -365,7 +375,7 @@ impl Exchange {
         answer: &Response,
     ) {
         let read = PhoneSdp::read(&answer.body).and_then(|sdp| {
-            srtp::in_kind(&sdp, placed.key)?;
+            placed.offered.is_answered_by(&sdp)?;
             Ok((sdp.agree(&self.settings.codecs)?, sdp))
         });
         let (agreed, theirs) = match read {
@@ -379,11 +389,14 @@ impl Exchange {
             Call::new(parties, latch, phone_sdp::promised(self.first_codec()), placed.here).in_session(placed.session);
         held.timer.by_update = refresh::reads_update(answer.headers.iter());
         held.timer.begin(Agreed::by_answer(answer));
-        held.key = placed.key;
-        if let Err(why) = held.secure(&theirs) {
+        held.protection.key = placed.offered.key();
+        if let Err(why) = held.secure(&theirs, Said::InAnswer) {
             return placed.useless(dialog, why).await;
         }
         held.follow(&theirs, agreed).await;
+        if let Some((from, datagram)) = placed.early.clone() {
+            held.on_datagram(from, datagram).await;
+        }
         held.on_ack().await;
         let _known = self.know(dialog.id(), &placed.call, placed.there.ip());
         let why = held.run(states, &placed.hang_up).await;

@@ -13,6 +13,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::protection::Cover;
 use super::srtp::Sealer;
 use crate::call::leg::{Line, NotTransferred, Onto, Outgoing};
 use crate::media::lateness::{self, BUCKETS_MS, Lateness};
@@ -91,11 +92,20 @@ impl Latch {
     }
 }
 
+/// The ports of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Port {
+    /// Reports travel here too, where both sides want it.
+    Sound,
+    Reports,
+}
+
 /// Our packets on their way out.
 #[derive(Default)]
 struct Out {
-    /// `None`: in the clear.
-    sealer: Option<Sealer>,
+    sound: Cover<Sealer>,
+    /// Of reports that have a key of their own.
+    reports: Option<Cover<Sealer>>,
     departed: Departed,
 }
 
@@ -204,15 +214,33 @@ impl Wire {
     /// Our packets are protected like this from here on. One key in the same way goes on where it was. False: the key is none.
     pub(super) fn protect(&self, suite: Suite, key: &Key) -> bool {
         let mut out = self.out();
-        if out.sealer.as_ref().is_none_or(|sealer| sealer.suite != suite) {
-            out.sealer = Sealer::new(suite, key);
+        if !matches!(&out.sound, Cover::Sealed(sealer) if sealer.suite == suite) {
+            out.sound = Sealer::new(suite, key).map_or(Cover::Awaited, Cover::Sealed);
         }
-        out.sealer.is_some()
+        matches!(out.sound, Cover::Sealed(_))
+    }
+
+    /// Nothing leaves from here on, until there are keys; for reports others than for the sound, where they have a port of their own.
+    pub(super) fn awaits_keys(&self, of_reports: bool) {
+        let mut out = self.out();
+        (out.sound, out.reports) = (Cover::Awaited, of_reports.then_some(Cover::Awaited));
+    }
+
+    /// The keys of a port are there.
+    pub(super) fn seals(&self, port: Port, sealer: Sealer) {
+        let mut out = self.out();
+        match port {
+            Port::Sound => out.sound = Cover::Sealed(sealer),
+            Port::Reports => out.reports = Some(Cover::Sealed(sealer)),
+        }
     }
 
     /// How our packets are protected.
     pub(super) fn suite(&self) -> Option<Suite> {
-        self.out().sealer.as_ref().map(|sealer| sealer.suite)
+        match &self.out().sound {
+            Cover::Sealed(sealer) => Some(sealer.suite),
+            Cover::Open | Cover::Awaited => None,
+        }
     }
 
     pub(super) fn departed(&self) -> Departed {
@@ -226,9 +254,10 @@ impl Wire {
 
     /// Whether the network has taken it; what was to be protected and cannot be does not leave.
     fn depart(&self, datagram: &Bytes, target: SocketAddr) -> bool {
-        match &mut self.out().sealer {
-            None => self.socket.try_send_to(datagram, target).is_ok(),
-            Some(sealer) => {
+        match &mut self.out().sound {
+            Cover::Open => self.socket.try_send_to(datagram, target).is_ok(),
+            Cover::Awaited => false,
+            Cover::Sealed(sealer) => {
                 sealer.seal(datagram, false).is_some_and(|sealed| self.socket.try_send_to(&sealed, target).is_ok())
             }
         }
@@ -236,12 +265,23 @@ impl Wire {
 
     /// A report leaves, from the socket of the sound or its own.
     pub(super) fn send_report(&self, report: &Bytes, to: SocketAddr, with_the_sound: bool) {
-        let sealed = match &mut self.out().sealer {
-            Some(sealer) => sealer.seal(report, true).map(Bytes::from),
-            None => Some(report.clone()),
+        let mut out = self.out();
+        let Out { sound, reports, .. } = &mut *out;
+        let sealed = match reports.as_mut().filter(|_| !with_the_sound).unwrap_or(sound) {
+            Cover::Open => Some(report.clone()),
+            Cover::Awaited => None,
+            Cover::Sealed(sealer) => sealer.seal(report, true).map(Bytes::from),
         };
         let socket = if with_the_sound { &self.socket } else { &self.reports };
         if !sealed.is_some_and(|sealed| socket.try_send_to(&sealed, to).is_ok()) {
+            self.unsent.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A datagram that protects itself.
+    pub(super) fn send_plain(&self, port: Port, datagram: &[u8], to: SocketAddr) {
+        let socket = if port == Port::Sound { &self.socket } else { &self.reports };
+        if socket.try_send_to(datagram, to).is_err() {
             self.unsent.fetch_add(1, Ordering::Relaxed);
         }
     }

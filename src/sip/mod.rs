@@ -10,6 +10,7 @@ mod datagrams;
 mod dial;
 mod dialled;
 mod digest;
+mod dtls;
 mod ending;
 mod flood;
 mod guard;
@@ -18,6 +19,7 @@ mod leaving;
 mod line;
 mod offers;
 mod phones;
+mod protection;
 mod refresh;
 mod register;
 mod replaced;
@@ -28,6 +30,7 @@ mod rtcp;
 mod sdp;
 mod seam;
 mod secure;
+mod settings;
 mod sound;
 mod srtp;
 mod stream;
@@ -36,13 +39,10 @@ mod tls;
 mod transfer;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use duologue_signaling::bindings::Times;
-use duologue_signaling::phone_sdp::PhoneCodec;
 use rsipstack::EndpointBuilder;
 use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::sip::{Header, HeadersExt as _, Method, StatusCode, Transport};
@@ -50,19 +50,19 @@ use rsipstack::transaction::endpoint::{Endpoint, EndpointInnerRef};
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::TransportLayer;
 use rsipstack::transport::udp::UdpConnection;
-use rustls::{ClientConfig, ServerConfig};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::call::registry::Registry;
-use crate::config::{SecretError, Sip};
+use crate::config::SecretError;
 use connections::{Connections, Door};
 use datagrams::Datagrams;
 pub use dial::{Dialler, NotDialled};
 pub use dialled::{Dialled, NumbersFault};
 use digest::Spelling;
+use dtls::Identity;
 pub use guard::Guard;
 use leaving::what_is_spoken;
 use phones::Phones;
@@ -71,7 +71,8 @@ pub use refresh::SessionTimes;
 use register::Registrar;
 use replaced::Takeable;
 use secure::Secured;
-pub use target::{Outbound, Target, TargetFault, Trunk, Way};
+pub use settings::SipSettings;
+pub use target::{Keys, Outbound, Target, TargetFault, Trunk, Way};
 pub use tls::TlsFault;
 
 /// What is understood here, as `Allow` has it.
@@ -113,104 +114,10 @@ pub enum SipError {
     Outbound(#[from] TargetFault),
     #[error(transparent)]
     Tls(#[from] TlsFault),
+    #[error("no certificate for the sound of telephones can be made: {0}")]
+    Certificate(String),
     #[error("SIP: {0}")]
     Stack(String),
-}
-
-/// What the configuration says, read.
-#[derive(Clone, Debug)]
-pub struct SipSettings {
-    pub listen: SocketAddr,
-    /// Where TLS is listened for, and as whom.
-    pub tls: Option<(SocketAddr, Arc<ServerConfig>)>,
-    /// Whose certificates are believed. `None`: nobody's, and nobody is called over TLS.
-    pub believed: Option<Arc<ClientConfig>>,
-    /// Keys for the sound are taken and offered where whoever is on the way can read them.
-    pub srtp_in_clear: bool,
-    pub public: Option<IpAddr>,
-    pub ports: RangeInclusive<u16>,
-    pub codecs: Vec<PhoneCodec>,
-    pub dialled: Dialled,
-    pub guard: Guard,
-    pub ring: Duration,
-    /// `None`: a silent telephone is waited for.
-    pub silent: Option<Duration>,
-    /// Messages of one source within a second.
-    pub messages_a_second: u32,
-    pub tcp_most: u32,
-    pub tcp_most_per_address: u32,
-    pub tcp_idle: Duration,
-    /// How long a call lasts without a word of the other side's.
-    pub session: SessionTimes,
-    /// Whom the server may call.
-    pub outbound: Outbound,
-    /// Telephones that may register, by name.
-    pub phones: Vec<String>,
-    /// For how long they are kept.
-    pub phones_kept: Times,
-    /// How long a trunk is asked to keep us.
-    pub register_s: u32,
-    /// Calls of the server's own at once.
-    pub outbound_most: u32,
-    pub outbound_a_minute: u32,
-    /// How long it rings there.
-    pub answer: Duration,
-}
-
-impl SipSettings {
-    /// `None`: no telephone can call.
-    ///
-    /// # Errors
-    /// When the section contradicts itself.
-    pub fn of(sip: &Sip) -> Result<Option<Self>, SipError> {
-        let Some(listen) = sip.listen else { return Ok(None) };
-        // Each call has the port after its own for reports.
-        let ports = sip.rtp_first.next_multiple_of(2)..=sip.rtp_last.saturating_sub(1);
-        if ports.is_empty() {
-            return Err(SipError::Ports);
-        }
-        if sip.codecs.is_empty() {
-            return Err(SipError::Codecs);
-        }
-        if sip.digests.is_empty() {
-            return Err(SipError::Digests);
-        }
-        let outbound = Outbound::read(&sip.outbound, sip.trunk_passwords()?)?.register(&sip.register)?;
-        let outbound = outbound.protect(&sip.srtp, sip.srtp_in_clear)?;
-        let believed = match tls::client(sip) {
-            // Nobody misses it who calls nobody over TLS.
-            Err(_) if sip.tls_ca.is_none() && !outbound.has_secured_trunk() => None,
-            believed => Some(believed?),
-        };
-        let guard = Guard::new(sip.passwords()?, sip.digests.clone());
-        let phones = sip.phone_passwords()?;
-        let names = phones::names(&guard, &phones)?;
-        Ok(Some(Self {
-            listen,
-            tls: sip.tls_listen.zip(tls::server(sip)?),
-            believed,
-            srtp_in_clear: sip.srtp_in_clear,
-            public: sip.public_address,
-            ports,
-            codecs: sip.codecs.iter().copied().map(sdp::codec_of).collect(),
-            dialled: Dialled::read(&sip.numbers)?,
-            guard: guard.with_phones(phones),
-            phones: names,
-            phones_kept: Times { least_s: sip.phones_least_s, longest_s: sip.phones_most_s.max(sip.phones_least_s) },
-            ring: Duration::from_millis(u64::from(sip.ring_ms)),
-            silent: (sip.silent_s > 0).then(|| Duration::from_secs(u64::from(sip.silent_s))),
-            messages_a_second: sip.messages_a_second,
-            tcp_most: sip.tcp_most,
-            tcp_most_per_address: sip.tcp_most_per_address,
-            tcp_idle: Duration::from_secs(u64::from(sip.tcp_idle_s)),
-            session: SessionTimes { ours_s: sip.session_s, least_s: sip.session_least_s },
-            outbound,
-            register_s: sip.register_s,
-            outbound_most: sip.outbound_most,
-            outbound_a_minute: sip.outbound_a_minute,
-            answer: Duration::from_secs(u64::from(sip.answer_s)),
-        }))
-    }
 }
 
 /// What has come so far, and was no call.
@@ -244,6 +151,8 @@ struct Exchange {
     /// The TLS connections that were made from here.
     secured: Secured,
     registry: Arc<Registry>,
+    /// Who we are where keys are agreed on over DTLS.
+    identity: Identity,
     /// Shared with what the stack does in the background.
     dialogs: Arc<DialogLayer>,
     /// What registrations are sent with.
@@ -317,7 +226,9 @@ impl Switchboard {
         }
         tasks.spawn(door.serve(tcp));
         let addresses = (address, secure_address);
-        let exchange = Arc::new(Exchange::new(settings, registry, addresses, &endpoint, (tasks, stop.clone())));
+        let identity = Identity::new().map_err(|why| SipError::Certificate(why.to_string()))?;
+        let exchange = Exchange::new(settings, registry, identity, addresses, &endpoint, (tasks, stop.clone()));
+        let exchange = Arc::new(exchange);
         exchange.tasks.spawn(async move { endpoint.serve().await });
         let taking = exchange.clone();
         let stopped = stop.clone();
@@ -369,6 +280,7 @@ impl Exchange {
     fn new(
         settings: SipSettings,
         registry: Arc<Registry>,
+        identity: Identity,
         (address, secure_address): (SocketAddr, Option<SocketAddr>),
         endpoint: &Endpoint,
         (tasks, stop): (TaskTracker, CancellationToken),
@@ -376,6 +288,7 @@ impl Exchange {
         Self {
             address,
             secure_address,
+            identity,
             secured: Secured::default(),
             dialogs: Arc::new(DialogLayer::new(endpoint.inner.clone())),
             endpoint: endpoint.inner.clone(),

@@ -1,7 +1,7 @@
 //! Offers and answers within a call (RFC 3264): what is sent where, on hold or not, in which codec. And what the other side's are
 //! besides: a sign that it is still there.
 
-use duologue_signaling::phone_sdp::{self, Ours, PhoneAgreed, PhoneSdp, PhoneSdpFault};
+use duologue_signaling::phone_sdp::{self, Ours, PhoneAgreed, PhoneSdp, PhoneSdpFault, Said};
 use rsipstack::dialog::dialog::TransactionHandle;
 use rsipstack::sip::{Header, HeadersExt as _, Method, Request, Response, StatusCode};
 use tokio::time::Instant;
@@ -14,10 +14,17 @@ use crate::media::keys::KeyReader;
 use crate::peer::PeerEvent;
 
 impl Call<'_> {
-    /// The ACK: sound flows. Where the offer was ours, it has the answer.
+    /// The ACK: sound flows, or what it waits for. Where the offer was ours, it has the answer.
     pub(super) async fn on_ack(&mut self) {
         self.take_answer().await;
-        if self.connected {
+        self.acknowledged = true;
+        self.begin_handshakes();
+        self.connect().await;
+    }
+
+    /// Sound flows from here on, where it may: the answer has come there, and keys that were to be agreed on are.
+    pub(super) async fn connect(&mut self) {
+        if self.connected || !self.acknowledged || !self.protection.is_there() {
             return;
         }
         self.connected = true;
@@ -36,7 +43,7 @@ impl Call<'_> {
             return;
         };
         self.offered = None;
-        match self.read(&ack.body).and_then(|read| self.secure(&read.1).map(|()| read)) {
+        match self.read(&ack.body).and_then(|read| self.secure_answer(&read.1).map(|()| read)) {
             Ok((agreed, theirs)) => self.follow(&theirs, agreed).await,
             Err(why) => {
                 tracing::info!(%why, "an ACK without a usable answer: the telephone hears what it heard before")
@@ -64,7 +71,7 @@ impl Call<'_> {
             let _ = handle.respond(StatusCode::OK, Some(headers), offer).await;
             return self.timer.begin(agreed);
         }
-        match self.read(&request.body).and_then(|read| self.secure(&read.1).map(|()| read)) {
+        match self.read(&request.body).and_then(|read| self.secure(&read.1, Said::InOffer).map(|()| read)) {
             Ok((found, theirs)) => {
                 let body = self.answer(&theirs, &found);
                 headers.extend(is_sdp());
@@ -83,7 +90,7 @@ impl Call<'_> {
     pub(super) async fn on_offer_answered(&mut self, answer: &Response) {
         if !answer.body.is_empty()
             && let Ok((agreed, theirs)) = self.read(&answer.body)
-            && self.secure(&theirs).is_ok()
+            && self.secure_answer(&theirs).is_ok()
         {
             self.follow(&theirs, agreed).await;
         }
@@ -125,19 +132,27 @@ impl Call<'_> {
     pub(super) fn answer(&mut self, theirs: &PhoneSdp, agreed: &PhoneAgreed) -> String {
         // What the answer says of reports holds from it on.
         (self.mux, self.reports_said) = (theirs.mux, theirs.rtcp);
-        let ours = self.ours();
+        let ours = self.ours(Said::InAnswer);
         theirs.answer(agreed, &ours)
     }
 
     pub(super) fn offer(&mut self) -> String {
-        let ours = self.ours();
+        let ours = self.ours(Said::InOffer);
         phone_sdp::offer(&ours, &self.exchange.settings.codecs)
     }
 
-    fn ours(&mut self) -> Ours {
+    /// An answer is to what our last offer said: in the clear or with a key in the SDP, as in [`Self::offer`], or over DTLS.
+    fn secure_answer(&mut self, theirs: &PhoneSdp) -> Result<(), PhoneSdpFault> {
+        if theirs.dtls.is_some() && self.our_dtls(Said::InOffer).is_none() {
+            return Err(PhoneSdpFault::OtherKeys);
+        }
+        self.secure(theirs, Said::InAnswer)
+    }
+
+    fn ours(&mut self, said: Said) -> Ours {
         self.version += 1;
         let (here, session, version) = (self.here, self.session, self.version);
-        Ours { here, session, version, key: self.key, suite: self.wire.suite() }
+        Ours { here, session, version, key: self.protection.key, suite: self.wire.suite(), dtls: self.our_dtls(said) }
     }
 }
 

@@ -4,12 +4,13 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use duologue_signaling::demux::is_report;
-use duologue_signaling::phone_sdp::{Key, PhoneSdp, PhoneSdpFault};
+use duologue_signaling::demux::{Kind, is_report, kind};
 use tokio::time::Instant;
 
 use super::call::Call;
-use super::srtp::{NotOpened, Opener};
+use super::line::Port;
+use super::protection::Cover;
+use super::srtp::NotOpened;
 use crate::media::ear::NOISE_TYPE;
 use crate::media::rtp::RtpPacket;
 use crate::peer::PeerEvent;
@@ -17,40 +18,15 @@ use crate::peer::PeerEvent;
 /// The clock of comfort noise under its usual number.
 const NOISE_CLOCK_HZ: u32 = 8_000;
 
-/// A key for our packets.
-pub(super) fn new_key() -> Key {
-    Key(rand::random())
-}
-
 impl Call<'_> {
-    /// Protects what leaves as the other side's SDP wants it, and opens what comes with its key. Before our answer to it is written.
-    ///
-    /// # Errors
-    /// When a call that was protected would go on in the clear.
-    pub(super) fn secure(&mut self, theirs: &PhoneSdp) -> Result<(), PhoneSdpFault> {
-        let Some(crypto) = theirs.crypto else {
-            return if self.opener.is_some() { Err(PhoneSdpFault::InTheClear) } else { Ok(()) };
-        };
-        // Two ways of protecting with one key would use its stream of bits twice.
-        if self.key.is_none() || self.wire.suite().is_some_and(|suite| suite != crypto.suite) {
-            self.key = Some(new_key());
-        }
-        if let Some(key) = &self.key
-            && !self.wire.protect(crypto.suite, key)
-        {
-            return Err(PhoneSdpFault::NoKey);
-        }
-        if !self.opener.as_ref().is_some_and(|opener| opener.is_of(&crypto)) {
-            self.opener = Some(Opener::new(crypto));
-        }
-        Ok(())
-    }
-
     /// A datagram on the port of the sound.
-    pub(super) fn on_datagram(&mut self, from: SocketAddr, datagram: Bytes) {
+    pub(super) async fn on_datagram(&mut self, from: SocketAddr, datagram: Bytes) {
+        if kind(&datagram) == Kind::Dtls {
+            return self.on_handshake(Port::Sound, from, &datagram).await;
+        }
         if is_report(&datagram) {
             if self.mux {
-                self.on_report(from, datagram);
+                self.on_said(Port::Sound, from, datagram);
             }
             return;
         }
@@ -58,7 +34,11 @@ impl Call<'_> {
             self.strangers += 1;
             return;
         }
-        let Some(packet) = self.opened(datagram, false).and_then(|datagram| RtpPacket::read(&datagram)) else { return };
+        self.seen_at(from);
+        let Some(packet) = self.opened(Port::Sound, datagram, false).and_then(|datagram| RtpPacket::read(&datagram))
+        else {
+            return;
+        };
         let keys = self.agreed.keys.filter(|keys| keys.payload_type == packet.payload_type);
         // Some telephones send comfort noise that nobody has agreed on: it is known by its number.
         let noise = packet.payload_type == NOISE_TYPE && self.agreed.codec.clock_hz() == NOISE_CLOCK_HZ;
@@ -82,13 +62,21 @@ impl Call<'_> {
         }
     }
 
-    /// A datagram on the port of the reports, or a report on that of the sound.
-    pub(super) fn on_report(&mut self, from: SocketAddr, datagram: Bytes) {
+    /// A datagram on the port of the reports.
+    pub(super) async fn on_report(&mut self, from: SocketAddr, datagram: Bytes) {
+        match kind(&datagram) {
+            Kind::Dtls => self.on_handshake(Port::Reports, from, &datagram).await,
+            _ => self.on_said(Port::Reports, from, datagram),
+        }
+    }
+
+    /// A report, on its own port or that of the sound.
+    fn on_said(&mut self, port: Port, from: SocketAddr, datagram: Bytes) {
         if !self.latch.knows(from.ip()) {
             self.strangers += 1;
             return;
         }
-        let Some(report) = self.opened(datagram, true) else { return };
+        let Some(report) = self.opened(port, datagram, true) else { return };
         let Some(links) = self.rtcp.read(report, self.wire.ssrc(), self.agreed.codec.clock_hz()) else { return };
         self.heard = Instant::now();
         if !self.mux {
@@ -102,9 +90,13 @@ impl Call<'_> {
     }
 
     /// What is in a packet. `None` where it should have been protected, and does not prove whose it is.
-    fn opened(&mut self, datagram: Bytes, rtcp: bool) -> Option<Bytes> {
-        let Some(opener) = &mut self.opener else { return Some(datagram) };
-        match opener.open(&datagram, rtcp) {
+    fn opened(&mut self, port: Port, datagram: Bytes, rtcp: bool) -> Option<Bytes> {
+        let opened = match self.protection.of(port) {
+            Cover::Open => return Some(datagram),
+            Cover::Awaited => Err(NotOpened::Early),
+            Cover::Sealed(opener) => opener.open(&datagram, rtcp),
+        };
+        match opened {
             Ok(opened) => Some(opened.into()),
             Err(why) => {
                 self.not_opened(why);
@@ -135,7 +127,7 @@ impl Call<'_> {
     }
 
     /// With the sound, or else where reports have come from, or where the SDP says: never to a third machine's.
-    fn reports_to(&self) -> Option<SocketAddr> {
+    pub(super) fn reports_to(&self) -> Option<SocketAddr> {
         let sound = self.latch.target()?;
         if self.mux {
             return Some(sound);

@@ -1,9 +1,9 @@
-//! Protected sound: SRTP and SRTCP (RFC 3711) with the keys that SDP carried. The cryptography is `rtc-srtp`'s, that of browsers' calls.
+//! Protected sound: SRTP and SRTCP (RFC 3711) with the keys that SDP carried or that were agreed on over DTLS. The cryptography is `rtc-srtp`'s, that of browsers' calls.
 
 use std::sync::{Mutex, PoisonError};
 
 use duologue_signaling::demux::says_encrypted;
-use duologue_signaling::phone_sdp::{Crypto, Key, PhoneSdp, PhoneSdpFault, Suite};
+use duologue_signaling::phone_sdp::{Crypto, Key, Suite};
 use rtc::shared::error::Error;
 use rtc_srtp::context::Context;
 use rtc_srtp::option::{srtcp_replay_protection, srtp_replay_protection};
@@ -27,6 +27,8 @@ pub(super) enum NotOpened {
     Clear,
     /// Too short to be one.
     Short,
+    /// The keys are not there yet.
+    Early,
 }
 
 impl NotOpened {
@@ -37,6 +39,7 @@ impl NotOpened {
             Self::Replayed => "replay",
             Self::Clear => "clear",
             Self::Short => "short",
+            Self::Early => "early",
         }
     }
 
@@ -125,18 +128,6 @@ impl Opener {
         }
         self.known.push((source, Mutex::new(context)));
         Ok(opened)
-    }
-}
-
-/// Whether an answer is as protected as our offer was: with a key or without.
-///
-/// # Errors
-/// When it is not.
-pub(super) fn in_kind(answer: &PhoneSdp, ours: Option<Key>) -> Result<(), PhoneSdpFault> {
-    match (answer.crypto, ours) {
-        (None, Some(_)) => Err(PhoneSdpFault::InTheClear),
-        (Some(_), None) => Err(PhoneSdpFault::Transport("RTP/SAVP, where RTP/AVP was offered,".into())),
-        _ => Ok(()),
     }
 }
 

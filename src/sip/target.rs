@@ -58,9 +58,13 @@ pub enum TargetFault {
     #[error("there is no trunk '{0}' in sip.trunks")]
     NoTrunk(String),
     #[error(
-        "trunk '{0}' stands in sip.srtp and is not called over TLS, so that the keys of the sound would be read on the way: write sips: in its address, or set sip.srtp_in_clear = true"
+        "trunk '{0}' stands in sip.srtp and is not called over TLS, so that the keys of the sound would be read on the way: write \"{0}=dtls\", or sips: in its address, or set sip.srtp_in_clear = true"
     )]
     KeysInClear(String),
+    #[error(
+        "'{0}' in sip.srtp is no trunk with its keys: it is written NAME, NAME=sdes or NAME=dtls, once for each trunk"
+    )]
+    Keys(String),
 }
 
 /// Where a call is to go.
@@ -171,8 +175,17 @@ pub struct Trunk {
     pub password: Option<Secret>,
     /// It is told where to call us.
     pub registers: bool,
-    /// Calls through it are offered protected sound (SRTP), and not held in the clear.
-    pub protects: bool,
+    /// Calls through it are offered protected sound (SRTP), and not held in the clear. `None`: as they come.
+    pub protects: Option<Keys>,
+}
+
+/// Where the keys of protected sound come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// They stand in the SDP (RFC 4568).
+    Sdes,
+    /// They are agreed on with the other side itself (RFC 5763).
+    Dtls,
 }
 
 /// One line of `sip.outbound`.
@@ -265,7 +278,7 @@ impl Outbound {
                 ours: Target::read(ours)?,
                 password,
                 registers: false,
-                protects: false,
+                protects: None,
             });
         }
         let rules = rules.iter().map(|line| Rule::read(line, &read)).collect::<Result<_, _>>()?;
@@ -291,18 +304,26 @@ impl Outbound {
         Ok(self)
     }
 
-    /// Has these trunks offered protected sound.
+    /// Has these trunks offered protected sound: NAME or NAME=sdes, or NAME=dtls.
     ///
     /// # Errors
-    /// The first name that is no trunk's, or that of one to which the keys would go in the clear, where they may not.
-    pub fn protect(mut self, names: &[String], in_clear: bool) -> Result<Self, TargetFault> {
-        for name in names {
-            let trunk = self.trunks.iter_mut().find(|trunk| trunk.name == *name);
-            let trunk = trunk.ok_or_else(|| TargetFault::NoTrunk(name.clone()))?;
-            if trunk.ours.way != Way::Tls && !in_clear {
-                return Err(TargetFault::KeysInClear(name.clone()));
+    /// The first line that names no trunk or no such way, or the trunk to which keys would go in the clear, where they may not.
+    pub fn protect(mut self, lines: &[String], in_clear: bool) -> Result<Self, TargetFault> {
+        for line in lines {
+            let (name, keys) = match line.split_once('=').map(|(name, keys)| (name.trim(), keys.trim())) {
+                None => (line.as_str(), Keys::Sdes),
+                Some((name, "sdes")) => (name, Keys::Sdes),
+                Some((name, "dtls")) => (name, Keys::Dtls),
+                Some(_) => return Err(TargetFault::Keys(line.clone())),
+            };
+            let trunk = self.trunks.iter_mut().find(|trunk| trunk.name == name);
+            let trunk = trunk.ok_or_else(|| TargetFault::NoTrunk(name.to_owned()))?;
+            if keys == Keys::Sdes && trunk.ours.way != Way::Tls && !in_clear {
+                return Err(TargetFault::KeysInClear(name.to_owned()));
             }
-            trunk.protects = true;
+            if trunk.protects.replace(keys).is_some_and(|before| before != keys) {
+                return Err(TargetFault::Keys(line.clone()));
+            }
         }
         Ok(self)
     }
@@ -429,6 +450,23 @@ mod tests {
         let trunk = ("office=sips:4711@pbx.example.org".to_owned(), None);
         let secured = Outbound::read(&[], vec![trunk]).and_then(|outbound| outbound.protect(&names, false));
         assert!(secured.is_ok_and(|outbound| outbound.has_secured_trunk()));
+    }
+
+    #[test]
+    fn keys_come_from_the_sdp_or_over_dtls_as_it_is_said_once_for_each_trunk() {
+        let keys = |lines: &[&str]| {
+            let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+            outbound(&[]).protect(&lines, false).map(|outbound| outbound.trunks[0].protects)
+        };
+        assert_eq!(keys(&[]), Ok(None));
+        // Nobody on the way can read those, whatever the call travels over.
+        assert_eq!(keys(&["office=dtls"]), Ok(Some(Keys::Dtls)));
+        assert_eq!(keys(&["office = dtls", "office=dtls"]), Ok(Some(Keys::Dtls)));
+        assert_eq!(keys(&["office=sdes"]), Err(TargetFault::KeysInClear("office".into())));
+        assert_eq!(keys(&["office=zrtp"]), Err(TargetFault::Keys("office=zrtp".into())));
+        assert_eq!(keys(&["home=dtls"]), Err(TargetFault::NoTrunk("home".into())));
+        let both = outbound(&[]).protect(&["office=sdes".into(), "office=dtls".into()], true).map(|_| ());
+        assert_eq!(both, Err(TargetFault::Keys("office=dtls".into())));
     }
 
     #[test]

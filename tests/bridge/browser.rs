@@ -15,6 +15,16 @@ use duologue::time::TICK;
 use duologue_signaling::event::{BridgeState, Event, Stamped};
 use reqwest::{Client, header};
 
+/// The next 20 ms of what there is to say, and silence behind it.
+pub fn next_frame(to_say: &mut VecDeque<f32>) -> [f32; LINE_FRAME] {
+    let mut frame = [0.0; LINE_FRAME];
+    let ready = to_say.len().min(LINE_FRAME);
+    for (sample, said) in frame.iter_mut().zip(to_say.drain(..ready)) {
+        *sample = said;
+    }
+    frame
+}
+
 /// Words as sound, at 48 kHz: each is a chord of its own.
 pub async fn words(text: &str) -> Vec<f32> {
     let (out, mut speech) = tokio::sync::mpsc::channel(4);
@@ -135,14 +145,7 @@ async fn live(mut peer: Peer, _port: Port, seen: Arc<Mutex<Seen>>, mut hung_up: 
                 return peer.close().await;
             }
             _ = tick.tick() => {
-                let mut frame = [0.0; LINE_FRAME];
-                {
-                    let to_say = &mut seen.lock().expect("nobody panicked").to_say;
-                    let ready = to_say.len().min(LINE_FRAME);
-                    for (sample, said) in frame.iter_mut().zip(to_say.drain(..ready)) {
-                        *sample = said;
-                    }
-                }
+                let frame = next_frame(&mut seen.lock().expect("nobody panicked").to_say);
                 let payload = encoder.encode(&frame).expect("a packet");
                 peer.line.send_rtp(sequence, u32::from(sequence).wrapping_mul(LINE_FRAME as u32), false, payload);
                 sequence = sequence.wrapping_add(1);

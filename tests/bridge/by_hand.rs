@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use duologue::audio::codec::{LineCodec, LineDecoder, LineEncoder};
 use duologue::audio::opus::OpusSettings;
-use duologue::audio::{HEAR_FRAME, HEAR_RATE, LINE_FRAME};
+use duologue::audio::{HEAR_FRAME, HEAR_RATE};
 use duologue::backend::scripted_voice::heard;
 use duologue::media::rtp::RtpPacket;
 use duologue::time::TICK;
@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 
 use super::ENOUGH;
 use super::baresip::share;
-use super::browser::words;
+use super::browser::{next_frame, words};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Samples of 8 kHz in a packet.
@@ -165,14 +165,7 @@ async fn live(socket: UdpSocket, there: SocketAddr, seen: Arc<Mutex<Seen>>) {
     loop {
         tokio::select! {
             _ = tick.tick() => {
-                let mut frame = [0.0; LINE_FRAME];
-                {
-                    let to_say = &mut seen.lock().expect("nobody panicked").to_say;
-                    let ready = to_say.len().min(LINE_FRAME);
-                    for (sample, said) in frame.iter_mut().zip(to_say.drain(..ready)) {
-                        *sample = said;
-                    }
-                }
+                let frame = next_frame(&mut seen.lock().expect("nobody panicked").to_say);
                 let payload = encoder.encode(&frame).expect("a packet");
                 let (number, time) = (sequence.to_be_bytes(), (u32::from(sequence) * PACKET).to_be_bytes());
                 let packet = [&[0x80, 0][..], &number, &time, b"desk", &payload].concat();

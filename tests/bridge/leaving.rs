@@ -13,7 +13,7 @@ use super::baresip::share;
 use super::browser::Browser;
 use super::house::House;
 use super::house::rows::rows;
-use super::{ADA, BACK, DESK, ENOUGH, SIP, ask, caller, desk, hears, outcome, over};
+use super::{ADA, BACK, DESK, ENOUGH, SIP, ask, caller, desk, goes_on_alone, hears, outcome, over};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_calls_are_connected_and_parted_over_http_and_what_went_across_is_taken_out_of_both() {
@@ -109,13 +109,7 @@ async fn a_caller_whose_other_side_breaks_off_without_a_goodbye_is_with_the_agen
     phone.freezes();
     caller.until_bridge(BridgeState::Parted).await;
     hears(&caller, before, BACK).await;
-    let turns = caller.events().len();
-    caller.says("What time does the kitchen close").await;
-    caller.until_turns(5).await;
-    assert!(caller.events().len() > turns);
-    caller.hang_up();
-    over(&house).await;
-    assert_eq!(outcome(&house).await, "other-ended");
+    goes_on_alone(&house, &mut caller).await;
     let ends: Vec<(String, String)> = rows(&house, "SELECT id, end_reason FROM calls ORDER BY started_utc_ms").await;
     assert_eq!(ends, [(caller.call.clone(), "caller-hangup".to_owned()), (other, "network-gone".to_owned())]);
     house.server.stop().await;

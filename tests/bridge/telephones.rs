@@ -8,12 +8,12 @@ use duologue::backend::scripted_voice::heard;
 use reqwest::{Client, StatusCode};
 use serde_json::json;
 
-use super::baresip::share;
+use super::baresip::{More, share};
 use super::browser::words;
 use super::by_hand::ByHand;
 use super::house::rows::rows;
 use super::house::{House, browser_scenes, play};
-use super::{ADA, DESK, ENOUGH, SIP, ask, outcome, over};
+use super::{ADA, DESK, ENOUGH, SIP, ask, desk_with, outcome, over};
 
 /// Mu-law's two nothings.
 const SILENCE: [u8; 2] = [0x7f, 0xff];
@@ -59,6 +59,33 @@ async fn where_both_speak_one_codec_and_no_echo_is_taken_out_each_gets_the_other
     assert!(["call-ended", "other-ended"].contains(&outcome(&house).await.as_str()));
     let relayed = rows::<(i64,)>(&house, "SELECT relayed FROM bridges").await[0].0;
     assert!(relayed > 200, "{relayed} packets were passed on");
+    house.server.stop().await;
+}
+
+/// One agrees on keys over DTLS, and the other has none: each call is protected on its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_telephone_with_keys_from_dtls_and_one_without_any_hear_each_other() {
+    let house = House::scripted_with(SIP).await;
+    let port = house.server.telephones.as_ref().expect("telephones").address.port();
+    let more = More { config: "module dtls_srtp.so\n", account: ";mediaenc=dtls_srtp" };
+    let mut desk = desk_with(port, 9_000, more).await;
+    let plain = ByHand::calls(port).await;
+    until(&house, "SELECT call FROM events WHERE type = 'turn-ended'", 1).await;
+    desk.dial("porter");
+    until(&house, "SELECT call FROM events WHERE type = 'turn-ended'", 2).await;
+    let calls = until(&house, "SELECT id FROM calls", 2).await;
+    let (status, told) = ask(&house, &calls[0].0, "bridge", json!({"call": calls[1].0})).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{told}");
+    until(&house, "SELECT id FROM bridges WHERE joined_utc_ms IS NOT NULL", 1).await;
+    plain.hears(DESK).await;
+    plain.says(ADA).await;
+    // It is a moment on its way, and in the telephone's own jitter buffer.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    desk.hang_up();
+    plain.hang_up().await;
+    over(&house).await;
+    let heard = desk.heard();
+    assert!(share(&heard, ADA) >= ENOUGH, "{heard:?}\n{}", desk.log());
     house.server.stop().await;
 }
 

@@ -60,14 +60,7 @@ impl Baresip {
         let at = |name: &str| folder.path().join(name);
         std::fs::create_dir(at("heard")).expect("a folder");
         write_voice(&at("voice.wav"), &sounds);
-        let sip = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
-        let control = loop {
-            let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
-            // It takes the port after SIP's for TLS.
-            if free.port() != sip.wrapping_add(1) {
-                break free;
-            }
-        };
+        let (sip, control) = free_ports();
         let codec = if sounds.codec.starts_with("opus") { "opus.so" } else { "g711.so" };
         let modules = if PathBuf::from("/usr/lib/baresip/modules/menu.so").exists() {
             "/usr/lib/baresip/modules"
@@ -80,7 +73,7 @@ impl Baresip {
              ausrc_srate {rate}\nauplay_srate {rate}\nausrc_channels {channels}\nauplay_channels {channels}\n\
              rtp_ports 30000-31000\nrtp_stats no\njitter_buffer_delay 5-10\nnet_interface 127.0.0.1\n\
              module_path {modules}\nmodule {codec}\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\n\
-             module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen {control}\nsnd_path {heard}\n{more}",
+             module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{control}\nsnd_path {heard}\n{more}",
             more = more.config,
             voice = at("voice.wav").display(),
             rate = sounds.rate_hz,
@@ -107,7 +100,7 @@ impl Baresip {
             .expect("baresip: install it with scripts/system-packages.sh --test (baresip-core)");
         let patience = Instant::now() + Duration::from_secs(10);
         let control = loop {
-            match TcpStream::connect(control) {
+            match TcpStream::connect(("127.0.0.1", control)) {
                 Ok(stream) => break stream,
                 Err(why) if Instant::now() > patience => {
                     let log = std::fs::read_to_string(at("log")).unwrap_or_default();
@@ -147,6 +140,11 @@ impl Baresip {
 
     pub fn hang_up(&mut self) {
         self.command("hangup", "");
+    }
+
+    /// Puts the call on hold, or takes it back.
+    pub fn holds(&mut self, on: bool) {
+        self.command(if on { "hold" } else { "resume" }, "");
     }
 
     /// Its line breaks: it sends and answers nothing from here on, and does not say so.
@@ -210,6 +208,19 @@ impl Baresip {
             all.extend(heard(&samples, rate_hz));
         }
         all
+    }
+}
+
+/// Where one listens: SIP's port, over UDP and TCP, of which the next is for TLS, and its control port. They are below those that the system
+/// gives to whoever connects to somebody, so that no other test takes one in the moment between here and there.
+fn free_ports() -> (u16, u16) {
+    loop {
+        let sip = 20_000 + 4 * (rand::random::<u16>() % 700);
+        let tcp = |port: u16| TcpListener::bind(("127.0.0.1", port));
+        let held = (UdpSocket::bind(("127.0.0.1", sip)), tcp(sip), tcp(sip + 1), tcp(sip + 2));
+        if let (Ok(_), Ok(_), Ok(_), Ok(_)) = held {
+            return (sip, sip + 2);
+        }
     }
 }
 

@@ -24,20 +24,94 @@ pub fn context(key: &[u8]) -> Context {
     Context::new(&key[..16], &key[16..], profile, Some(rtp), Some(rtcp), provider.crypto()).expect("a key")
 }
 
+/// What a telephone says to the server over UDP in one call.
+pub struct Dialog {
+    sip: UdpSocket,
+    to: String,
+    said: u32,
+}
+
+impl Dialog {
+    pub async fn with(server: SocketAddr) -> Self {
+        let sip = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+        sip.connect(server).await.expect("an address");
+        Self { sip, to: format!("<sip:porter@{server}>"), said: 0 }
+    }
+
+    async fn request(&self, method: &str, body: &str) {
+        let (server, here) = (self.sip.peer_addr().expect("a server"), self.sip.local_addr().expect("an address"));
+        let Self { to, said, .. } = self;
+        // Of two calls of a test each is its own.
+        let id = here.port();
+        let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        let request = format!(
+            "{method} sip:porter@{server} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK{method}{said}{id};rport\r\nMax-Forwards: 70\r\n\
+             From: <sip:hand@127.0.0.1>;tag=hand\r\nTo: {to}\r\nCall-ID: hand{id}@x\r\nCSeq: {said} {method}\r\n\
+             Contact: <sip:hand@{here}>\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.sip.send(request.as_bytes()).await.expect("sent");
+    }
+
+    /// The next message that has this in it.
+    async fn told(&self, what: &str) -> String {
+        loop {
+            let mut buffer = vec![0; 8_192];
+            let read = tokio::time::timeout(PATIENCE, self.sip.recv(&mut buffer)).await.expect("a message in time");
+            let message = String::from_utf8_lossy(&buffer[..read.expect("a datagram")]).into_owned();
+            if message.contains(what) && !message.starts_with("SIP/2.0 1") {
+                return message;
+            }
+        }
+    }
+
+    /// Offers this, first or again; the answer.
+    pub async fn offers(&mut self, body: &str) -> String {
+        self.said += 1;
+        self.request("INVITE", body).await;
+        let answer = self.told(&format!("CSeq: {} INVITE", self.said)).await;
+        if answer.starts_with("SIP/2.0 200 ") {
+            self.to = line_of(&answer, "To: ").expect("To");
+            self.request("ACK", "").await;
+        }
+        answer
+    }
+
+    /// The server hangs up.
+    pub async fn is_hung_up(&self) {
+        self.told("BYE sip:").await;
+    }
+
+    pub async fn hang_up(&mut self) {
+        self.said += 1;
+        self.request("BYE", "").await;
+    }
+}
+
+/// What stands behind this at the start of a line.
+pub fn line_of(message: &str, start: &str) -> Option<String> {
+    message.lines().find_map(|line| line.strip_prefix(start)).map(str::to_owned)
+}
+
+/// The port of the server's sound.
+pub fn port_of(answer: &str) -> u16 {
+    let sound = line_of(answer, "m=audio ").expect("sound");
+    sound.split(' ').next().and_then(|port| port.parse().ok()).expect("a port")
+}
+
 /// A telephone in a call.
 pub struct ByHand {
-    sip: UdpSocket,
+    dialog: Dialog,
     pub sound: UdpSocket,
     pub reports: UdpSocket,
     /// Where the server's sound is.
     pub there: SocketAddr,
     /// The server's packets.
     pub theirs: Context,
-    to: String,
 }
 
 /// An even port and the next.
-async fn pair() -> (UdpSocket, UdpSocket) {
+pub async fn pair() -> (UdpSocket, UdpSocket) {
     loop {
         let sound = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
         let port = sound.local_addr().expect("an address").port();
@@ -50,55 +124,26 @@ async fn pair() -> (UdpSocket, UdpSocket) {
 }
 
 impl ByHand {
-    /// Calls, with `suite` for the sound.
+    /// Calls, with a key in the SDP.
     pub async fn call(server: SocketAddr) -> Self {
-        let sip = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
-        sip.connect(server).await.expect("an address");
         let (sound, reports) = pair().await;
-        let here = sip.local_addr().expect("an address");
         let port = sound.local_addr().expect("an address").port();
+        let mut dialog = Dialog::with(server).await;
         let body = format!(
             "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/SAVP 8\r\n\
              a=crypto:4 AES_CM_128_HMAC_SHA1_80 inline:{}\r\n",
             STANDARD.encode(OURS)
         );
-        let invite = format!(
-            "INVITE sip:porter@{server} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bKhand1;rport\r\nMax-Forwards: 70\r\n\
-             From: <sip:hand@127.0.0.1>;tag=hand\r\nTo: <sip:porter@{server}>\r\nCall-ID: hand@x\r\nCSeq: 1 INVITE\r\n\
-             Contact: <sip:hand@{here}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        sip.send(invite.as_bytes()).await.expect("sent");
-        let answer = loop {
-            let mut buffer = vec![0; 8_192];
-            let read = tokio::time::timeout(PATIENCE, sip.recv(&mut buffer)).await.expect("an answer in time");
-            let answer = String::from_utf8_lossy(&buffer[..read.expect("a datagram")]).into_owned();
-            if answer.contains("CSeq: 1 INVITE") && !answer.starts_with("SIP/2.0 1") {
-                break answer;
-            }
-        };
-        assert!(answer.starts_with("SIP/2.0 200 "), "{answer}");
-        let line = |start: &str| answer.lines().find_map(|line| line.strip_prefix(start)).map(str::to_owned);
-        let key = line("a=crypto:4 AES_CM_128_HMAC_SHA1_80 inline:").expect("the same line, with another key");
-        let there = line("m=audio ").and_then(|line| line.strip_suffix(" RTP/SAVP 8")?.parse().ok()).expect("a port");
-        let to = line("To: ").expect("To");
-        let ack = format!(
-            "ACK sip:porter@{server} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bKhand2;rport\r\nMax-Forwards: 70\r\n\
-             From: <sip:hand@127.0.0.1>;tag=hand\r\nTo: {to}\r\nCall-ID: hand@x\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n"
-        );
-        sip.send(ack.as_bytes()).await.expect("sent");
-        let theirs = context(&STANDARD.decode(key).expect("base64"));
-        Self { sip, sound, reports, there: SocketAddr::new(server.ip(), there), theirs, to }
+        let answer = dialog.offers(&body).await;
+        assert!(answer.starts_with("SIP/2.0 200 ") && answer.contains(" RTP/SAVP 8\r\n"), "{answer}");
+        let key = line_of(&answer, "a=crypto:4 AES_CM_128_HMAC_SHA1_80 inline:");
+        let theirs = context(&STANDARD.decode(key.expect("the same line, with another key")).expect("base64"));
+        let there = SocketAddr::new(server.ip(), port_of(&answer));
+        Self { dialog, sound, reports, there, theirs }
     }
 
-    pub async fn hang_up(&self) {
-        let (server, here) = (self.sip.peer_addr().expect("a server"), self.sip.local_addr().expect("an address"));
-        let bye = format!(
-            "BYE sip:porter@{server} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bKhand3;rport\r\nMax-Forwards: 70\r\n\
-             From: <sip:hand@127.0.0.1>;tag=hand\r\nTo: {}\r\nCall-ID: hand@x\r\nCSeq: 2 BYE\r\nContent-Length: 0\r\n\r\n",
-            self.to
-        );
-        self.sip.send(bye.as_bytes()).await.expect("sent");
+    pub async fn hang_up(&mut self) {
+        self.dialog.hang_up().await;
     }
 
     /// The next packet of the server's sound, opened.

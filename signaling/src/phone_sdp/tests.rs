@@ -11,7 +11,7 @@ fn here() -> SocketAddr {
 }
 
 fn ours(session: u64, version: u32) -> Ours {
-    Ours { here: here(), session, version, key: None, suite: None }
+    Ours { here: here(), session, version, key: None, suite: None, dtls: None }
 }
 
 fn read(text: &str) -> PhoneSdp {
@@ -126,7 +126,8 @@ fn what_cannot_be_answered_is_named() {
     assert_eq!(with("m=audio 5004", "m=audio 0"), Err(PhoneSdpFault::NoAudio));
     assert_eq!(with("m=audio", "m=image"), Err(PhoneSdpFault::NoAudio));
     assert_eq!(with("5004 RTP/AVP", "5004 RTP/SAVP"), Err(PhoneSdpFault::NoKey));
-    assert_eq!(with("5004 RTP/AVP", "5004 UDP/TLS/RTP/SAVP"), Err(PhoneSdpFault::Transport("UDP/TLS/RTP/SAVP".into())));
+    assert_eq!(with("5004 RTP/AVP", "5004 UDP/TLS/RTP/SAVP"), Err(PhoneSdpFault::NoFingerprint));
+    assert_eq!(with("5004 RTP/AVP", "5004 TCP/TLS/RTP/SAVP"), Err(PhoneSdpFault::Transport("TCP/TLS/RTP/SAVP".into())));
     assert_eq!(with("c=IN IP4 192.0.2.7", "c=IN IP4 phone.example"), Err(PhoneSdpFault::Address));
     let many = format!("{DESK}{}", "m=video 1 RTP/AVP 96\r\n".repeat(MOST_STREAMS));
     assert_eq!(PhoneSdp::read(many.as_bytes()), Err(PhoneSdpFault::TooManyStreams));
@@ -182,6 +183,77 @@ fn our_offer_of_protected_sound_has_both_ways() {
     let offer = read(&text);
     assert_eq!(offer.crypto.map(|crypto| crypto.key), Some(Key([7; KEY_BYTES])));
     assert!(offer.mux);
+}
+
+/// The desk telephone with keys from DTLS; lines of the session, and of the stream.
+fn over_dtls(session: &str, stream: &str) -> Result<PhoneSdp, PhoneSdpFault> {
+    let sdp = DESK.replace("t=0 0\r\n", &format!("t=0 0\r\n{session}"));
+    let sound = format!("UDP/TLS/RTP/SAVP 9 8 0 101\r\n{stream}");
+    PhoneSdp::read(sdp.replace("RTP/AVP 9 8 0 101\r\n", &sound).as_bytes())
+}
+
+fn fingerprint(byte: &str) -> String {
+    format!("a=fingerprint:SHA-256 {}\r\n", [byte; 32].join(":"))
+}
+
+fn our_dtls(setup: Setup) -> Ours {
+    Ours { dtls: Some(OurDtls { sha256: [0xab; 32], setup }), ..ours(7, 1) }
+}
+
+#[test]
+fn keys_over_dtls_are_answered_with_our_certificate_and_who_begins() {
+    let offer = over_dtls("", &format!("{}a=setup:actpass\r\n", fingerprint("0F"))).unwrap();
+    let dtls = offer.dtls.clone().expect("DTLS");
+    assert_eq!((dtls.setup, dtls.fingerprints[0].digest.as_slice()), (Some(Setup::ActPass), &[15; 32][..]));
+    assert_eq!(offer.crypto, None);
+    let agreed = offer.agree(&PhoneCodec::ALL).unwrap();
+    let answer = offer.answer(&agreed, &our_dtls(Setup::Active));
+    let line = format!("a=fingerprint:sha-256 {}\r\na=setup:active\r\n", ["AB"; 32].join(":"));
+    assert!(answer.contains("m=audio 40002 UDP/TLS/RTP/SAVP 9 101\r\n") && answer.contains(&line), "{answer}");
+    assert!(!answer.contains("a=crypto") && !answer.contains("rtcp-mux"), "{answer}");
+    let with_feedback = DESK.replace("RTP/AVP 9", "UDP/TLS/RTP/SAVPF 9").replace("a=ptime:20\r\n", &fingerprint("0F"));
+    let offer = PhoneSdp::read(with_feedback.as_bytes()).unwrap();
+    let answer = offer.answer(&offer.agree(&PhoneCodec::ALL).unwrap(), &our_dtls(Setup::Passive));
+    assert!(answer.contains("m=audio 40002 UDP/TLS/RTP/SAVPF 9 101\r\n"), "{answer}");
+}
+
+#[test]
+fn a_certificate_may_be_named_for_the_session_or_the_stream_and_the_stream_s_word_counts() {
+    let named = |session: &str, stream: &str| {
+        let dtls = over_dtls(session, stream).unwrap().dtls.expect("DTLS");
+        (dtls.fingerprints.iter().map(|one| one.digest[0]).collect::<Vec<_>>(), dtls.setup)
+    };
+    let (session, stream) = (format!("{}a=setup:actpass\r\n", fingerprint("01")), fingerprint("02"));
+    assert_eq!(named(&session, ""), (vec![1], Some(Setup::ActPass)));
+    assert_eq!(named(&session, &format!("{stream}a=setup:passive\r\n")), (vec![2], Some(Setup::Passive)));
+    assert_eq!(named(&session, &stream), (vec![2], Some(Setup::ActPass)));
+    assert_eq!(named("", &format!("{stream}{}", fingerprint("03"))), (vec![2, 3], None));
+    assert_eq!(
+        named("", &format!("a=fingerprint:md5 00\r\n{stream}")),
+        (vec![2], None),
+        "what is not known is passed over"
+    );
+}
+
+#[test]
+fn keys_over_dtls_that_could_not_come_about_are_refused() {
+    for (lines, fault) in [
+        (String::new(), PhoneSdpFault::NoFingerprint),
+        ("a=fingerprint:sha-256 00:11\r\n".into(), PhoneSdpFault::NoFingerprint),
+        ("a=fingerprint:md5 00:11\r\na=setup:active\r\n".into(), PhoneSdpFault::NoFingerprint),
+        (format!("{}a=setup:holdconn\r\n", fingerprint("01")), PhoneSdpFault::NobodyBegins),
+        (format!("{}a=setup:whoever\r\n", fingerprint("01")), PhoneSdpFault::NobodyBegins),
+    ] {
+        assert_eq!(over_dtls("", &lines), Err(fault), "{lines}");
+    }
+}
+
+#[test]
+fn our_offer_of_keys_over_dtls_can_be_read_and_has_no_key_in_it() {
+    let text = offer(&Ours { key: Some(Key([7; KEY_BYTES])), ..our_dtls(Setup::ActPass) }, &PhoneCodec::ALL);
+    assert!(text.contains("m=audio 40002 UDP/TLS/RTP/SAVP 96 ") && !text.contains("a=crypto"), "{text}");
+    let dtls = read(&text).dtls.expect("DTLS");
+    assert_eq!((dtls.setup, dtls.fingerprints[0].digest.as_slice()), (Some(Setup::ActPass), &[0xab; 32][..]));
 }
 
 #[test]
