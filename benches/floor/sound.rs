@@ -94,11 +94,13 @@ fn active(samples: &[f32]) -> Vec<bool> {
     levels.into_iter().map(|level| level > threshold).collect()
 }
 
-/// Where a clip is as loud as a voice: the first 10 ms that are within 15 dB of its level, as are most of the next 60 ms. Before
-/// it are breaths and the room, which count as sound.
+/// Where a clip is as loud as a voice: the first 10 ms that are within 15 dB of its level, as are most of the next 200 ms, which is a
+/// syllable. Before it are breaths, the room, and the end of a word that the clip was cut off in, which count as sound.
 fn voice(samples: &[f32], dbfs: f32) -> usize {
+    const SYLLABLE: usize = 20;
     let loud: Vec<bool> = samples.chunks(STEP).map(|step| level::level_dbfs(step) > dbfs - 15.0).collect();
-    let begins = |n: &usize| loud[*n] && loud[*n..].iter().take(7).filter(|on| **on).count() >= 5;
+    let begins =
+        |n: &usize| loud[*n] && loud[*n..].iter().take(SYLLABLE).filter(|on| **on).count() >= SYLLABLE * 7 / 10;
     (0..loud.len()).find(begins).unwrap_or(0) * STEP
 }
 
