@@ -331,7 +331,7 @@ section! {
         /// Passages that are quoted to the model for one turn; 0 quotes none.
         passages: u32 = 3, 0..=8, "passages";
         /// What is quoted may take so much of the prompt. More knows more, and is read more slowly before the answer.
-        chars: u32 = 800, 100..=4_000, "characters";
+        chars: u32 = 500, 100..=4_000, "characters";
         /// A reply waits so long for what is looked up (a few milliseconds as a rule), then goes without.
         wait_ms: u32 = 200, 0..=1_000, "ms";
     }

@@ -82,7 +82,7 @@ impl Conversation {
 
     /// The persona's prompt, and what is known of the caller and the day, where anything is.
     pub(super) fn system_prompt(&self) -> String {
-        let prompt = &self.persona.prompt;
+        let prompt = self.persona.instructions();
         match self.mind.today {
             Some(today) if !self.mind.digest.is_empty() => {
                 format!(
@@ -91,7 +91,7 @@ impl Conversation {
                     self.mind.digest
                 )
             }
-            _ => prompt.clone(),
+            _ => prompt,
         }
     }
 

@@ -27,7 +27,7 @@ pub struct SourceSettings {
 
 impl Default for SourceSettings {
     fn default() -> Self {
-        Self { chars: 800, wait_ms: 200 }
+        Self { chars: 500, wait_ms: 200 }
     }
 }
 

@@ -17,6 +17,7 @@ pub use fault::{PersonaFault, What};
 use super::judge::Action;
 use super::ladder::{Patience, Rung};
 use crate::backend::{ChatMessage, ChatRequest, Role};
+use crate::knowledge::quote;
 
 /// A persona, checked.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -130,9 +131,17 @@ impl Persona {
         head::read(file)
     }
 
+    /// The prompt, and what is to be known of quotations where there may be some.
+    pub fn instructions(&self) -> String {
+        if self.knowledge.is_empty() && !self.search {
+            return self.prompt.clone();
+        }
+        format!("{}\n\n{}", self.prompt, quote::ABOUT)
+    }
+
     /// How each of this persona's chats with a language model begins, whoever calls.
     pub fn beginning(&self) -> ChatRequest {
-        let system = ChatMessage { role: Role::System, content: self.prompt.clone() };
+        let system = ChatMessage { role: Role::System, content: self.instructions() };
         let messages = std::iter::once(system).chain(self.examples.iter().flat_map(Exchange::turns)).collect();
         ChatRequest { messages, max_tokens: self.max_tokens, temperature: self.temperature, schema: None }
     }
