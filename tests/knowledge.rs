@@ -182,10 +182,13 @@ async fn other_words_find_a_piece_and_chance_words_do_not() {
     let car = "Where can I leave my car?";
     let notes = "Could you read me my neighbor's notes, Mr. Brown's? He asked me to.";
     let open = "Could you tell me when you are open on Friday?";
-    let before = (sections(&house, notes).await, sections(&house, car).await);
-    assert!(before.1.is_empty(), "by its words alone it is not found: {before:?}");
+    let garage = "Is there a garage nearby?";
+    let before = (sections(&house, notes).await, sections(&house, garage).await);
+    assert!(before.1.is_empty(), "by its words alone nothing is found: {before:?}");
     learner.learn(&store, &desk.database).await.expect("learnt");
-    assert_eq!(sections(&house, car).await, ["How to get here > By car"]);
+    let by_car = "How to get here > By car".to_owned();
+    assert!(sections(&house, garage).await.contains(&by_car));
+    assert_eq!(sections(&house, car).await.first(), Some(&by_car));
     assert!(sections(&house, open).await.contains(&"Opening hours".into()));
     let certificates = "Certificates and letters".to_owned();
     assert!(before.0.contains(&certificates), "it has words of the question: {before:?}");
@@ -196,7 +199,7 @@ async fn other_words_find_a_piece_and_chance_words_do_not() {
     let (known, learner) = meanings(Arc::new(TunedJudge::load(&base).expect("the encoder")));
     let house = KnowledgeHouse { store: store.clone(), meanings: Some(known), passages: 3 };
     learner.remember(&store).await.expect("readable");
-    assert_eq!(sections(&house, car).await, ["How to get here > By car"]);
+    assert_eq!(sections(&house, car).await.first(), Some(&by_car));
     assert!(store.unmeant_passages("all-MiniLM-L6-v2", 8).await.expect("readable").is_empty());
 }
 
