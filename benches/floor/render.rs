@@ -92,7 +92,8 @@ impl<'a> Renderer<'a> {
             let from = track.end;
             self.speak(scene, scene.db, &mut track, models)?;
             event = Some(Span { from, to: track.end });
-            voice = Some(track.voice.max(from));
+            // What was made begins with a voice: "Ex-" of "Excuse me" is none by its length.
+            voice = Some(if scene.is_synthetic() { from } else { track.voice.max(from) });
             track.pauses.clear();
             track.silence(AFTER_EVENT);
         } else {
