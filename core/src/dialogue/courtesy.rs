@@ -24,6 +24,18 @@ static LEAVES: Phrases = Phrases::new(concat!(
      thats all, that was all, thats it, for now, then, so, and, danke, merci, gracias, 谢谢",
 ));
 
+/// Words without which nobody refuses anything.
+static NOES: Phrases = Phrases::new(
+    "no, not, cant, cannot, wont, dont, doesnt, isnt, arent, couldnt, wouldnt, shouldnt, never, nobody, nothing, none, unable, sorry, \
+     afraid, refuse, impossible, forbidden, nein, nicht, kein, keine, leider, non, pas, jamais, désolé, désolée, nunca, siento, 不, 没, \
+     抱 歉",
+);
+
+/// Whether a sentence can be a refusal.
+pub fn says_no(text: &str) -> bool {
+    NOES.within(&words(text))
+}
+
 /// What is returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Courtesy {

@@ -3,7 +3,7 @@
 
 use super::Conversation;
 use super::reply::Reply;
-use crate::dialogue::courtesy::Courtesy;
+use crate::dialogue::courtesy::{self, Courtesy};
 use crate::dialogue::judge::Action;
 use crate::time::CallTime;
 
@@ -48,6 +48,14 @@ impl Conversation {
         reply.take(at, words);
         reply.finish_text();
         self.pump(at);
+    }
+
+    /// The persona's own words, where the model was to refuse and begins with anything but a no: a small one consents as often as not.
+    pub(super) fn refusal_that_was_missed(&self) -> Option<(&'static str, String)> {
+        let reply = self.reply.as_ref().filter(|reply| reply.action == Action::Refuse && reply.draft.is_none())?;
+        let begins = reply.first_clause().filter(|_| !reply.text_done || reply.tokens > 0)?;
+        let words = self.persona.refusals.get(self.last_turn as usize % self.persona.refusals.len().max(1))?;
+        (!courtesy::says_no(begins)).then(|| (reply.reason, words.clone()))
     }
 
     /// The model failed and nothing was heard: fixed words instead of a dead line.
