@@ -14,7 +14,7 @@ pub mod meaning;
 pub mod notebook;
 mod numbers;
 mod past;
-mod promises;
+pub(crate) mod promises;
 pub mod recollection;
 mod rules;
 mod values;

@@ -96,7 +96,7 @@ fn time_at_the_beginning(words: &[Word]) -> usize {
 }
 
 /// What the caller wants forgotten.
-pub(super) fn wishes(text: &str) -> Vec<Wish> {
+pub(crate) fn wishes(text: &str) -> Vec<Wish> {
     let mut out = Vec::new();
     for clause in all(text) {
         let words = without_asking(&clause.words);

@@ -6,7 +6,9 @@ use crate::backend::{ChatMessage, Role};
 use crate::memory::answering::answer;
 use crate::memory::calendar::Day;
 use crate::memory::keeping::is_due;
+use crate::memory::promises::wishes;
 use crate::memory::recollection::{Open, Recollection};
+use crate::memory::words;
 use crate::time::CallTime;
 
 /// Facts that a judge reads beside what comes to mind: each is a line that it reads anew with the turn.
@@ -27,6 +29,10 @@ pub(super) struct Mind {
 
 /// Why a turn was answered as it was, where a fact was the answer: `turns.reason` in SQL.
 const REMEMBERED: &str = "remembered";
+/// ... and where he wished something forgotten. A model says that it cannot do that, when it is done.
+const FORGOTTEN: &str = "forgotten";
+/// A longer turn wants more than to be forgotten.
+const WISH_WORDS: usize = 14;
 
 impl Conversation {
     /// Callers have a past: what is told of it may take so many characters of the prompt; `answers`: what a fact answers by
@@ -100,6 +106,10 @@ impl Conversation {
         let Some(today) = self.mind.today.filter(|_| self.mind.answers) else { return false };
         let Some(reply) = self.reply.as_ref().filter(|reply| reply.is_plain_answer()) else { return false };
         let asked = reply.draft.as_deref().or_else(|| self.caller_words()).unwrap_or_default();
+        if words(asked).len() <= WISH_WORDS && !wishes(asked).is_empty() {
+            self.answer_by_rule(at, Some(FORGOTTEN), "All right. That is forgotten.");
+            return true;
+        }
         let Some(words) = answer(asked, &self.mind.recollection.facts, today) else { return false };
         self.answer_by_rule(at, Some(REMEMBERED), &words);
         true
