@@ -28,7 +28,7 @@ static LEAVES: Phrases = Phrases::new(concat!(
 static NOES: Phrases = Phrases::new(
     "no, not, cant, cannot, wont, dont, doesnt, isnt, arent, couldnt, wouldnt, shouldnt, never, nobody, nothing, none, unable, sorry, \
      afraid, refuse, impossible, forbidden, nein, nicht, kein, keine, leider, non, pas, jamais, désolé, désolée, nunca, siento, 不, 没, \
-     抱 歉",
+     抱歉",
 );
 
 /// Whether a sentence can be a refusal.

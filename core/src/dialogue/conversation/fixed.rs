@@ -50,12 +50,12 @@ impl Conversation {
         self.pump(at);
     }
 
-    /// The persona's own words, where the model was to refuse and begins with anything but a no: a small one consents as often as not.
-    pub(super) fn refusal_that_was_missed(&self) -> Option<(&'static str, String)> {
+    /// The model was to refuse, for this reason, and begins with anything but a no: a small one consents as often as not.
+    pub(super) fn refusal_that_was_missed(&self) -> Option<&'static str> {
         let reply = self.reply.as_ref().filter(|reply| reply.action == Action::Refuse && reply.draft.is_none())?;
-        let begins = reply.first_clause().filter(|_| !reply.text_done || reply.tokens > 0)?;
-        let words = self.persona.refusals.get(self.last_turn as usize % self.persona.refusals.len().max(1))?;
-        (!courtesy::says_no(begins)).then(|| (reply.reason, words.clone()))
+        // Of the persona's own words none came from a model.
+        let begins = reply.first_clause().filter(|_| reply.tokens > 0)?;
+        (!courtesy::says_no(begins)).then_some(reply.reason)
     }
 
     /// The model failed and nothing was heard: fixed words instead of a dead line.

@@ -372,8 +372,10 @@ impl Conversation {
         if let Some(words) = self.news_that_was_missed() {
             return self.tell_plainly(at, &words);
         }
-        if let Some((reason, words)) = self.refusal_that_was_missed() {
-            return self.say(at, Action::Refuse, reason, &words, false);
+        if let Some(reason) = self.refusal_that_was_missed()
+            && self.say_plainly(at, Action::Refuse, reason)
+        {
+            return;
         }
         let Some(reply) = &mut self.reply else { return };
         // Of a draft the first clause is spoken: it is what the caller would wait for.
