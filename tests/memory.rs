@@ -228,6 +228,9 @@ rules:
   - hears: [did I do yesterday]
     recites: lighthouse
     says: I do not know.
+  - hears: [is it bad]
+    recites: allergic to
+    says: I do not know.
   - hears: [puppy]
     recites: dogs
     says: I do not know.
@@ -315,6 +318,25 @@ async fn found(path: &Path, query: &'static str) -> Option<(String, String)> {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     None
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_told_and_what_is_forgotten_holds_in_the_very_call() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = serve(folder.path()).await;
+    let said =
+        typed_call(&server, "?caller=ada", &["My name is Ada, I'm allergic to nuts.", "Do you know my name?"]).await;
+    assert_eq!(said, ["I see.", "Your name is Ada."], "of this call");
+    let asked = "What am I allergic to, and is it bad?";
+    let texts = [asked, "Please forget my allergy.", asked, "Do you know my name?"];
+    let said = typed_call(&server, "?caller=ada", &texts).await;
+    assert!(said[0].contains("allergic to nuts"), "the model has it from the call before: {said:?}");
+    assert_eq!(
+        said[1..],
+        ["All right. That is forgotten.", "I do not know.", "Your name is Ada."],
+        "in the prompt neither"
+    );
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

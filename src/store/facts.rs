@@ -4,11 +4,11 @@
 use sqlx::SqliteConnection;
 
 use super::rows::{Kept, whole};
-use super::search::{content_words, find_all};
+use super::search::find_all;
 use crate::journal::{CallId, Entry};
 use crate::memory::keeping::Closing;
 use crate::memory::meaning::Meaning;
-use crate::memory::{Commitment, Fact, Gleanings, Party, Wish};
+use crate::memory::{Commitment, Fact, Gleanings, Party, Wish, content_words};
 
 /// Whose call it is; `None` for calls without a caller, and where the caller has been erased meanwhile.
 async fn caller_of(connection: &mut SqliteConnection, call: &CallId) -> Result<Option<i64>, sqlx::Error> {

@@ -12,11 +12,10 @@ use super::error::StoreError;
 use super::opening::options;
 use super::read::Reader;
 use super::rows::{Kept, whole};
-use super::search::content_words;
 use crate::journal::{CallId, RetrievalRow, SearchRow};
 use crate::knowledge::{Chunk, Passage};
 use crate::memory::recollection::shares;
-use crate::memory::words;
+use crate::memory::{content_words, words};
 
 /// A server beside this one writes in batches of milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);

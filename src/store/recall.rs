@@ -9,11 +9,11 @@ use sqlx::SqliteConnection;
 use super::error::StoreError;
 use super::read::Reader;
 use super::remembered::{CallerMemory, CallerSummary};
-use super::search::{content_words, find_any};
+use super::search::find_any;
 use crate::memory::calendar::{Day, Towards, find_day};
 use crate::memory::meaning::{Meaning, fused};
 use crate::memory::recollection::{Conflict, Known, Open, Recollection, Relation, ranked, shares};
-use crate::memory::{Party, words};
+use crate::memory::{Party, content_words, words};
 
 /// Facts that a recollection holds; the digest takes what fits.
 const FACTS_MOST: u32 = 40;

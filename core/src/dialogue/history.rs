@@ -70,6 +70,16 @@ impl History {
         self.topic = self.lines.len();
     }
 
+    /// Lines that are to be forgotten are, but the last that the caller has said: it is what is to be answered.
+    pub fn forget(&mut self, is_about: impl Fn(&str) -> bool) {
+        let last = self.lines.iter().rposition(|line| line.who == Speaker::Caller).unwrap_or(self.lines.len());
+        let stays: Vec<bool> =
+            self.lines.iter().enumerate().map(|(at, line)| at >= last || line.news || !is_about(&line.text)).collect();
+        self.topic = stays[..self.topic].iter().filter(|stays| **stays).count();
+        let mut stays = stays.into_iter();
+        self.lines.retain(|_| stays.next().unwrap_or(true));
+    }
+
     /// What the caller said last, in this topic.
     pub fn said_last(&self) -> Option<&str> {
         self.lines[self.topic..].iter().rfind(|line| line.who == Speaker::Caller).map(|line| line.text.as_str())
@@ -137,6 +147,23 @@ fn said(all: &[Line]) -> Vec<Line> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_to_be_forgotten_is_no_longer_in_the_models_view() {
+        let mut history = History::default();
+        history.caller("Hello.");
+        history.begin_anew();
+        history.caller("I hurt my knee.");
+        history.agent(2, "Your knee, I see.", "Your knee, I see.", false);
+        history.caller("Is it raining?");
+        history.agent(4, "It is.", "It is.", false);
+        history.caller("Forget what I said about my knee.");
+        history.forget(|line| line.contains("knee"));
+        let told: Vec<String> = history.messages("").into_iter().skip(1).map(|message| message.content).collect();
+        assert_eq!(told, ["Is it raining?", "It is.", "Forget what I said about my knee."]);
+        history.forget(|_| true);
+        assert_eq!(history.said_last(), Some("Forget what I said about my knee."), "it is still to be answered");
+    }
 
     #[test]
     fn unheard_speech_leaves_no_trace() {

@@ -112,10 +112,16 @@ impl CallMachine {
 
     fn keep_gleanings(&mut self, at: CallTime, turn: u32, gleanings: Gleanings) {
         let facts = gleanings.facts.clone();
+        let forgets = !gleanings.wishes.is_empty();
+        self.conversation.learn(&gleanings);
         let entry = Entry::Remembered { call: self.call.clone(), turn, gleanings, at_utc_ms: self.utc_ms(at) };
         self.keep_row(at, entry);
         if !facts.is_empty() {
             self.put(at, Output::FindMeanings(facts));
+        }
+        if forgets {
+            // What is to be forgotten may stand in the digest, which the model reads with every turn.
+            self.put(at, Output::Recollect);
         }
     }
 

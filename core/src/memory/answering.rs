@@ -24,10 +24,19 @@ const WRAPPED: &[&str] = &[
     "you remember",
 ];
 
-/// Questions for one value: how they are asked, how the fact begins, and how it is told.
-const ASKED: &[(&[&str], &str, &str)] = &[
-    (
-        &[
+/// A question for a value.
+struct ForValue {
+    asked: &'static [&'static str],
+    /// How the fact begins, and how it is told.
+    begins: &'static str,
+    told: &'static str,
+    /// There is one such value; the newest holds.
+    one: bool,
+}
+
+const FOR_VALUES: &[ForValue] = &[
+    ForValue {
+        asked: &[
             "what is my name",
             "what's my name",
             "my name",
@@ -37,11 +46,12 @@ const ASKED: &[(&[&str], &str, &str)] = &[
             "what am i called",
             "what i'm called",
         ],
-        "is called ",
-        "Your name is",
-    ),
-    (
-        &[
+        begins: "is called ",
+        told: "Your name is",
+        one: true,
+    },
+    ForValue {
+        asked: &[
             "which room am i in",
             "what room am i in",
             "which room i'm in",
@@ -53,20 +63,23 @@ const ASKED: &[(&[&str], &str, &str)] = &[
             "my room number",
             "which room is mine",
         ],
-        "is in room ",
-        "You are in room",
-    ),
-    (
-        &["what am i allergic to", "what i'm allergic to", "what i am allergic to"],
-        "allergic to ",
-        "You are allergic to",
-    ),
-    (&["where do i live", "where i live"], "lives in ", "You live in"),
-    (
-        &["where do i come from", "where am i from", "where i come from", "where i'm from"],
-        "comes from ",
-        "You come from",
-    ),
+        begins: "is in room ",
+        told: "You are in room",
+        one: true,
+    },
+    ForValue {
+        asked: &["what am i allergic to", "what i'm allergic to", "what i am allergic to"],
+        begins: "allergic to ",
+        told: "You are allergic to",
+        one: false,
+    },
+    ForValue { asked: &["where do i live", "where i live"], begins: "lives in ", told: "You live in", one: true },
+    ForValue {
+        asked: &["where do i come from", "where am i from", "where i come from", "where i'm from"],
+        begins: "comes from ",
+        told: "You come from",
+        one: true,
+    },
 ];
 
 /// Questions about a day, before the day's name, and whether they are about a way somewhere.
@@ -98,7 +111,7 @@ const WAYS: &[&str] = &[
 /// Events of a day that are told; more is a recital.
 const MOST: usize = 3;
 
-/// The answer to `asked` out of `facts`; `None` where it is another question, more than a question, or nothing is known.
+/// The answer to `asked` out of `facts`, the newest first; `None` where it is another question, more than a question, or nothing is known.
 pub fn answer(asked: &str, facts: &[Known], today: Day) -> Option<String> {
     let said: Vec<&str> =
         asked.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric())).collect();
@@ -124,9 +137,9 @@ pub fn answer(asked: &str, facts: &[Known], today: Day) -> Option<String> {
 }
 
 fn of_a_value(question: &str, facts: &[Known]) -> Option<String> {
-    let (_, begins, told) = ASKED.iter().find(|(asked, _, _)| asked.contains(&question))?;
-    let mut values: Vec<&str> = facts.iter().filter_map(|fact| fact.line.strip_prefix(begins)).collect();
-    values.truncate(MOST);
+    let ForValue { begins, told, one, .. } = FOR_VALUES.iter().find(|value| value.asked.contains(&question))?;
+    let values = facts.iter().filter_map(|fact| fact.line.strip_prefix(begins));
+    let values: Vec<&str> = values.take(if *one { 1 } else { MOST }).collect();
     Some(format!("{told} {}.", listed(&values)?))
 }
 

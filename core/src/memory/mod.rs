@@ -7,6 +7,7 @@ pub mod answering;
 pub mod briefing;
 pub mod calendar;
 mod clauses;
+mod content;
 pub mod extract;
 pub mod keeping;
 mod lexicon;
@@ -20,6 +21,7 @@ mod rules;
 mod values;
 
 pub use crate::dialogue::words::words;
+pub use content::content_words;
 pub use promises::{TakenOn, promises};
 pub use rules::glean;
 
@@ -215,6 +217,24 @@ pub enum Wish {
     ForgetEverything,
     /// What was said about this: words.
     ForgetAbout(String),
+}
+
+impl Wish {
+    /// Is this line of what is known, or was said, to be forgotten? It is where it has every word that says what the wish is about.
+    pub fn is_about(&self, line: &str) -> bool {
+        match self {
+            Self::ForgetEverything => true,
+            Self::ForgetAbout(about) => {
+                let sought = content_words(about);
+                !sought.is_empty() && recollection::shares(line, &sought) == sought.len()
+            }
+        }
+    }
+
+    /// Is this fact? Its predicate counts as a word of it: "forget my name".
+    pub fn is_about_fact(&self, fact: &Fact) -> bool {
+        self.is_about(&format!("{} {}", fact.predicate.as_str(), fact.line()))
+    }
 }
 
 /// What a turn gives to remember.

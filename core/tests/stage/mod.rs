@@ -13,6 +13,7 @@ use duologue_core::dialogue::persona::Persona;
 use duologue_core::journal::{EndReason, Entry};
 use duologue_core::knowledge::Passage;
 use duologue_core::memory::calendar::Day;
+use duologue_core::memory::notebook::Notebook;
 use duologue_core::time::{CallTime, TICK};
 use duologue_signaling::event::Stamped;
 
@@ -178,6 +179,8 @@ pub struct Record {
 struct Stage {
     script: Script,
     talk: Conversation,
+    /// Where the caller is known.
+    notebook: Option<Notebook>,
     /// Back-end answers under way, by the moment they arrive; the number keeps those of one moment in order.
     due: BTreeMap<(u64, u64), Input>,
     count: u64,
@@ -194,6 +197,7 @@ pub fn play(script: Script) -> Record {
     let talk = Conversation::new("call".into(), Arc::new(script.persona.clone()), script.settings.clone());
     let mut stage = Stage {
         talk,
+        notebook: None,
         due: BTreeMap::new(),
         count: 0,
         utterance_from_ms: 0,
@@ -205,7 +209,9 @@ pub fn play(script: Script) -> Record {
     };
     let inputs = std::mem::take(&mut stage.script.inputs);
     if inputs.iter().any(|(_, input)| matches!(input, Input::Remembered(_))) {
-        stage.talk.give_memory(Day::of(2026, 11, 25).expect("a day"), 600, true);
+        let today = Day::of(2026, 11, 25).expect("a day");
+        stage.talk.give_memory(today, 600, true);
+        stage.notebook = Some(Notebook::new(today));
     }
     for (at, input) in inputs {
         stage.later(at, input);
@@ -371,7 +377,12 @@ impl Stage {
             Effect::Speak { turn, clause, what } => self.speak(turn, clause, &what.text),
             Effect::DropTurn { turn } => self.record.dropped.push((now, turn)),
             Effect::Emit(event) => self.record.events.push(event),
-            Effect::Keep(entry) => self.record.entries.push(entry),
+            Effect::Keep(entry) => {
+                if let (Entry::Turn(row), Some(notebook)) = (&entry, &mut self.notebook) {
+                    self.talk.learn(&notebook.read(row));
+                }
+                self.record.entries.push(entry);
+            }
             Effect::End { reason, .. } => self.record.ended = Some((now, reason)),
         }
     }

@@ -129,6 +129,13 @@ impl Initiative {
         self.waiting.retain(|waiting| !matches!(waiting.errand, Errand::Say { .. }));
     }
 
+    /// Promises that the caller wants forgotten are not raised.
+    pub(super) fn forget_promises(&mut self, is_about: impl Fn(&str) -> bool) {
+        let forgotten = |errand: &Errand| matches!(errand, Errand::Promise { open, .. } if is_about(&open.what));
+        self.waiting.retain(|waiting| !forgotten(&waiting.errand));
+        self.timers.cancel_all(forgotten);
+    }
+
     /// Not now: it comes again. One too many is forgotten, as with every timer.
     pub(super) fn put_off(&mut self, until: CallTime, waiting: Waiting) {
         let _ = self.timers.schedule(until, waiting.errand);

@@ -7,8 +7,8 @@ use crate::memory::answering::answer;
 use crate::memory::calendar::Day;
 use crate::memory::keeping::is_due;
 use crate::memory::promises::wishes;
-use crate::memory::recollection::{Open, Recollection};
-use crate::memory::words;
+use crate::memory::recollection::{Known, Open, Recollection};
+use crate::memory::{Fact, Gleanings, Wish, words};
 use crate::time::CallTime;
 
 /// Facts that a judge reads beside what comes to mind: each is a line that it reads anew with the turn.
@@ -17,14 +17,35 @@ const JUDGED_FACTS: usize = 8;
 /// Promises that are raised in one call; more would be a lecture.
 const PROMISES_RAISED: usize = 2;
 
+/// Facts of this call that a question may be answered with, the newest.
+const LEARNED_MOST: usize = 64;
+
 /// What is known of the caller, and how it is told to the model.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Mind {
     pub recollection: Recollection,
+    /// What this very call has left to remember, the newest first.
+    learned: Vec<Fact>,
+    /// Promises that this call has raised, or means to: what is known may be told anew while it goes on.
+    raised: Vec<Open>,
     today: Option<Day>,
     digest: String,
     budget_chars: usize,
     answers: bool,
+}
+
+impl Mind {
+    /// What holds now, the newest first: what this call has told, then what was known before it.
+    fn facts(&self) -> Vec<Known> {
+        let mut facts: Vec<Known> = Vec::new();
+        let learned = self.learned.iter().map(|fact| Known { id: 0, line: fact.line(), identity: false });
+        for fact in learned.chain(self.recollection.facts.iter().cloned()) {
+            if !facts.iter().any(|known| known.line == fact.line) {
+                facts.push(fact);
+            }
+        }
+        facts
+    }
 }
 
 /// Why a turn was answered as it was, where a fact was the answer: `turns.reason` in SQL.
@@ -41,6 +62,26 @@ impl Conversation {
         self.mind.today = Some(today);
         self.mind.budget_chars = budget_chars;
         self.mind.answers = answers;
+    }
+
+    /// What a finished turn has left to remember, and to forget. The digest stays as it was: the model has heard the caller say it.
+    pub fn learn(&mut self, gleanings: &Gleanings) {
+        for wish in &gleanings.wishes {
+            let gone = self.mind.learned.extract_if(.., |fact| wish.is_about_fact(fact));
+            // "Forget my allergy" is about the line in which the nuts were named, too.
+            let about: Vec<Wish> =
+                gone.map(|fact| Wish::ForgetAbout(fact.value)).chain(std::iter::once(wish.clone())).collect();
+            let is_about = |line: &str| about.iter().any(|wish| wish.is_about(line));
+            self.mind.recollection.recalled.retain(|line| !is_about(line));
+            self.initiative.forget_promises(is_about);
+            self.history.forget(is_about);
+        }
+        for ended in &gleanings.ended {
+            self.mind.learned.retain(|fact| fact.line() != ended.line());
+            self.mind.recollection.facts.retain(|fact| fact.line != ended.line());
+        }
+        self.mind.learned.splice(0..0, gleanings.facts.iter().rev().cloned());
+        self.mind.learned.truncate(LEARNED_MOST);
     }
 
     /// What is known of the caller.
@@ -77,10 +118,11 @@ impl Conversation {
             .recollection
             .open
             .iter()
-            .filter(|open| is_due(open, today) && open.is_of(&self.persona.name))
-            .take(PROMISES_RAISED)
+            .filter(|open| is_due(open, today) && open.is_of(&self.persona.name) && !self.mind.raised.contains(open))
+            .take(PROMISES_RAISED.saturating_sub(self.mind.raised.len()))
             .cloned()
             .collect();
+        self.mind.raised.extend(due.iter().cloned());
         for open in due {
             self.await_floor(at, Errand::promise(open, today));
         }
@@ -110,7 +152,7 @@ impl Conversation {
             self.answer_by_rule(at, Some(FORGOTTEN), "All right. That is forgotten.");
             return true;
         }
-        let Some(words) = answer(asked, &self.mind.recollection.facts, today) else { return false };
+        let Some(words) = answer(asked, &self.mind.facts(), today) else { return false };
         self.answer_by_rule(at, Some(REMEMBERED), &words);
         true
     }
