@@ -317,8 +317,8 @@ section! {
         /// "rules" finds what is said plainly, in English; "llm" asks the language model as well, after the turn and while nobody
         /// waits for it. What it finds counts only in the caller's own words.
         extractor: Extractor = Extractor::Rules, (), "";
-        /// A question that a remembered fact answers by itself ("What did I do yesterday?") is answered with it, in English, without
-        /// the language model; the turn's reason in SQL is "remembered".
+        /// A question that a remembered fact answers by itself ("What did I do yesterday?"), or one that the caller has told in this
+        /// call, is answered with it, in English, without the language model; the turn's reason in SQL is "remembered".
         answers: bool = true, (), "";
         /// Facts and earlier words that are recalled for one turn, beside what is known from the beginning.
         recalled: u32 = 3, 0..=16, "lines";

@@ -314,7 +314,6 @@ fn memory_house(config: &Config, store: &Store) -> Option<MemoryHouse> {
         settings: MemorySettings {
             digest_chars: memory.digest_chars as usize,
             recalled: memory.recalled,
-            answers: memory.answers,
             asks_model: memory.extractor == Extractor::Llm,
         },
     })
@@ -404,6 +403,7 @@ pub fn conversation_settings(config: &Config) -> ConversationSettings {
         search: SearchSettings { provider: search::name(config.search.provider), budget_ms: config.search.budget_ms },
         follow_ups: FollowUpSettings { most: config.follow_ups.most, after_ms: config.follow_ups.after_ms },
         transition_ms: floor.transition_ms,
+        answers: config.memory.enabled && config.memory.answers,
         sources: SourceSettings { chars: config.knowledge.chars as usize, wait_ms: config.knowledge.wait_ms },
     }
 }

@@ -1,6 +1,6 @@
-//! The memory of a call with a caller who is known by name. Finished turns are read into the notebook as they are kept; what is known
-//! is fetched when the call begins, and what comes to mind with every transcript; and the language model may be asked for facts,
-//! one turn at a time, only while nobody speaks or waits.
+//! The memory of a call. Finished turns are read into the notebook as they are kept, and what they tell is known until the call ends. Of a
+//! caller who has a name it is kept; what is known of him is fetched when the call begins, and what comes to mind with every transcript; and
+//! the language model may be asked for facts, one turn at a time, only while nobody speaks or waits.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,12 +10,11 @@ use duologue_signaling::event::FloorState;
 use serde::{Deserialize, Serialize};
 
 use super::{CallMachine, Extracted, Output};
-use crate::dialogue::conversation::{Conversation, Errand, Input};
+use crate::dialogue::conversation::{Errand, Input};
 use crate::journal::{Entry, Speaker, TurnRow};
 use crate::memory::calendar::Day;
 use crate::memory::extract;
 use crate::memory::keeping::soon;
-use crate::memory::notebook::Notebook;
 use crate::memory::recollection::Open;
 use crate::memory::{Commitment, Gleanings, Party};
 use crate::time::CallTime;
@@ -32,17 +31,13 @@ pub struct MemorySettings {
     pub digest_chars: usize,
     /// Facts and earlier words that are recalled for a turn: 0..=16.
     pub recalled: u32,
-    /// A question that a remembered fact answers by itself is answered with it.
-    #[serde(default)]
-    pub answers: bool,
     /// The language model is asked for facts as well.
     pub asks_model: bool,
 }
 
-/// One call's memory.
+/// The memory of a call with a caller who has a name.
 pub(super) struct CallMemory {
     settings: MemorySettings,
-    notebook: Notebook,
     /// Turns that the language model is to be asked about, and the one that it is asked about.
     waiting: VecDeque<Asking>,
     running: Option<Asking>,
@@ -56,10 +51,8 @@ struct Asking {
 }
 
 impl CallMemory {
-    pub fn new(settings: MemorySettings, began_utc_ms: i64, conversation: &mut Conversation) -> Self {
-        let today = Day::of_utc_ms(began_utc_ms);
-        conversation.give_memory(today, settings.digest_chars, settings.answers);
-        Self { settings, notebook: Notebook::new(today), waiting: VecDeque::new(), running: None }
+    pub fn new(settings: MemorySettings) -> Self {
+        Self { settings, waiting: VecDeque::new(), running: None }
     }
 
     /// A finished caller turn that says something waits for its moment.
@@ -88,32 +81,31 @@ impl CallMachine {
         let mut promised = Vec::new();
         if let Entry::Turn(row) = &entry {
             let today = Day::of_utc_ms(self.utc_ms(at));
-            let taken_on = match &mut self.memory {
-                Some(memory) => {
-                    let gleanings = memory.notebook.read(row);
-                    memory.note(row);
-                    let ours = gleanings.commitments.iter().filter(|promise| promise.who == Party::Agent);
-                    let ours = ours.cloned().collect();
-                    gleaned = Some((row.turn, gleanings));
-                    ours
-                }
-                None => self.taken_on.read(row, today),
-            };
-            promised = due_soon(taken_on, today);
+            let gleanings = self.notebook.read(row);
+            if let Some(memory) = &mut self.memory {
+                memory.note(row);
+            }
+            let ours = gleanings.commitments.iter().filter(|promise| promise.who == Party::Agent);
+            promised = due_soon(ours.cloned(), today);
+            gleaned = Some((row.turn, gleanings));
         }
         self.keep_row(at, entry);
         for (errand, after) in promised {
             self.conversation.on(at, Input::Errand { errand, after });
         }
         if let Some((turn, gleanings)) = gleaned.filter(|(_, gleanings)| !gleanings.is_empty()) {
+            self.conversation.learn(&gleanings);
             self.keep_gleanings(at, turn, gleanings);
         }
     }
 
+    /// What there is to remember is kept, where the caller has a name.
     fn keep_gleanings(&mut self, at: CallTime, turn: u32, gleanings: Gleanings) {
+        if self.memory.is_none() {
+            return;
+        }
         let facts = gleanings.facts.clone();
         let forgets = !gleanings.wishes.is_empty();
-        self.conversation.learn(&gleanings);
         let entry = Entry::Remembered { call: self.call.clone(), turn, gleanings, at_utc_ms: self.utc_ms(at) };
         self.keep_row(at, entry);
         if !facts.is_empty() {
@@ -127,8 +119,8 @@ impl CallMachine {
 
     /// What is known of the caller is there: promises that this very call keeps are closed.
     pub(super) fn know(&mut self, at: CallTime, input: &Input) {
-        let (Some(memory), Input::Remembered(known)) = (&mut self.memory, input) else { return };
-        let closed = memory.notebook.know(&known.open);
+        let Input::Remembered(known) = input else { return };
+        let closed = self.notebook.know(&known.open);
         if !closed.is_empty() {
             self.keep_gleanings(at, 0, Gleanings { closed, ..Gleanings::default() });
         }
@@ -136,7 +128,9 @@ impl CallMachine {
 
     /// What the call was about, for the next one.
     pub(super) fn sum_up(&mut self, at: CallTime) {
-        if let Some(text) = self.memory.as_ref().and_then(|memory| memory.notebook.summary()) {
+        if self.memory.is_some()
+            && let Some(text) = self.notebook.summary()
+        {
             self.keep_row(at, Entry::Summed { call: self.call.clone(), text });
         }
     }
@@ -179,14 +173,16 @@ impl CallMachine {
         let (call, at_utc_ms) = (self.call.clone(), self.utc_ms(at));
         self.keep_row(at, Entry::Extracted { call, turn, at_utc_ms, outcome, facts: count, refused, took_ms });
         if !facts.is_empty() {
-            self.keep_gleanings(at, turn, Gleanings { facts, ..Gleanings::default() });
+            let gleanings = Gleanings { facts, ..Gleanings::default() };
+            self.conversation.learn(&gleanings);
+            self.keep_gleanings(at, turn, gleanings);
         }
     }
 }
 
 /// What the agent has taken on for later in this call: "I'll remind you in ten minutes."
-fn due_soon(taken_on: Vec<Commitment>, today: Day) -> Vec<(Errand, Duration)> {
-    let timed = taken_on.into_iter().filter_map(|promise| {
+fn due_soon(taken_on: impl Iterator<Item = Commitment>, today: Day) -> Vec<(Errand, Duration)> {
+    let timed = taken_on.filter_map(|promise| {
         let after = soon(&promise.what)?;
         let open = Open { who: promise.who, what: promise.what, due: promise.due, made: today, persona: None };
         Some((Errand::promise(open, today), after))

@@ -39,7 +39,8 @@ use crate::media::echo::EchoMeans;
 use crate::media::parrot::Parrot;
 use crate::media::quality::QualityWatch;
 use crate::media::recording::Recording;
-use crate::memory::TakenOn;
+use crate::memory::calendar::Day;
+use crate::memory::notebook::Notebook;
 use crate::time::CallTime;
 use memory::CallMemory;
 use telephone::Keys;
@@ -117,9 +118,9 @@ pub struct CallMachine {
     quality: QualityWatch,
     taping: Taping,
     tone: Option<RecordingTone>,
+    /// What the call has told so far, whoever calls; and what becomes of it where the caller is remembered.
+    notebook: Notebook,
     memory: Option<CallMemory>,
-    /// Of a caller who is not remembered; of others the notebook knows.
-    taken_on: TakenOn,
     keys: Keys,
     /// What the other side of a bridge says in the next tick.
     beside: Option<Box<[f32; LINE_FRAME]>>,
@@ -152,7 +153,8 @@ impl CallMachine {
         conversation.listen_only(CallTime::ZERO, settings.listens);
         conversation.began_at(u64::try_from(settings.began_utc_ms).unwrap_or(0) / 1_000);
         let memory = settings.memory.clone().filter(|_| persona.talks());
-        let memory = memory.map(|memory| CallMemory::new(memory, settings.began_utc_ms, &mut conversation));
+        let today = Day::of_utc_ms(settings.began_utc_ms);
+        conversation.give_memory(today, memory.map_or(0, |memory| memory.digest_chars));
         Ok(Self {
             call,
             ear,
@@ -169,8 +171,8 @@ impl CallMachine {
             quality: QualityWatch::default(),
             taping: if settings.taped { Taping::Armed } else { Taping::Off },
             tone: (settings.taped && settings.tone).then(RecordingTone::default),
-            memory,
-            taken_on: TakenOn::default(),
+            notebook: Notebook::new(today),
+            memory: memory.map(CallMemory::new),
             keys: Keys::default(),
             beside: None,
             speaks: false,

@@ -193,7 +193,9 @@ struct Stage {
 }
 
 /// Plays a script to its end.
-pub fn play(script: Script) -> Record {
+pub fn play(mut script: Script) -> Record {
+    let remembers = script.inputs.iter().any(|(_, input)| matches!(input, Input::Remembered(_)));
+    script.settings.answers = remembers;
     let talk = Conversation::new("call".into(), Arc::new(script.persona.clone()), script.settings.clone());
     let mut stage = Stage {
         talk,
@@ -208,9 +210,9 @@ pub fn play(script: Script) -> Record {
         script,
     };
     let inputs = std::mem::take(&mut stage.script.inputs);
-    if inputs.iter().any(|(_, input)| matches!(input, Input::Remembered(_))) {
+    if remembers {
         let today = Day::of(2026, 11, 25).expect("a day");
-        stage.talk.give_memory(today, 600, true);
+        stage.talk.give_memory(today, 600);
         stage.notebook = Some(Notebook::new(today));
     }
     for (at, input) in inputs {

@@ -26,6 +26,7 @@ mod recall;
 mod renewal;
 mod reply;
 mod searching;
+mod settings;
 mod sources;
 mod stopping;
 mod verdict;
@@ -36,8 +37,8 @@ use std::time::Duration;
 
 use duologue_signaling::event::{Event, FloorState, Stamped};
 
-use super::endpoint::{EndEvidence, EndpointSettings};
-use super::floor::{Floor, FloorSettings, Hearing, Turnover};
+use super::endpoint::EndEvidence;
+use super::floor::{Floor, Hearing, Turnover};
 use super::history::History;
 use super::judge::{Moment, Situation, Verdict};
 use super::ladder::Ladder;
@@ -48,7 +49,7 @@ use crate::audio::LINE_FRAME;
 use crate::backend::{AsrPurpose, ChatRequest, Clause, Speech};
 use crate::journal::{CallId, EndReason, Entry};
 use crate::knowledge::Passage;
-use crate::media::far_ear::{FarEar, FarEarSettings, PlayoutReport};
+use crate::media::far_ear::{FarEar, PlayoutReport};
 use crate::memory::recollection::Recollection;
 use crate::replay::kept;
 use crate::time::CallTime;
@@ -66,65 +67,9 @@ use recall::Mind;
 use reply::{Owed, Reply};
 pub use searching::SearchSettings;
 use searching::Searching;
+pub use settings::{ConversationSettings, Judging, Pace};
 pub use sources::SourceSettings;
 use sources::Sources;
-
-/// The conversation's own numbers; each comes from the configuration.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
-pub struct ConversationSettings {
-    pub floor: FloorSettings,
-    pub endpoint: EndpointSettings,
-    pub draft: DraftSettings,
-    pub pace: Pace,
-    pub judging: Judging,
-    pub far_ear: FarEarSettings,
-    pub sources: SourceSettings,
-    pub search: SearchSettings,
-    pub follow_ups: FollowUpSettings,
-    /// Who has stopped the agent and hears nothing of its answer for so long after the end of the turn hears a phrase first,
-    /// milliseconds: 0..=5000. 0: never.
-    pub transition_ms: u32,
-}
-
-/// How the judge is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
-pub struct Judging {
-    /// It works beside the tick: a reply is drafted while it thinks, and it reads partials too. Otherwise its answer is there at
-    /// once.
-    pub beside: bool,
-    /// A delayed answer comes after so much quiet, milliseconds: 500..=30000.
-    pub delay_ms: u32,
-}
-
-impl Default for Judging {
-    fn default() -> Self {
-        Self { beside: false, delay_ms: 4_000 }
-    }
-}
-
-/// How far the machinery runs ahead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
-pub struct Pace {
-    /// New caller speech between two partial transcripts, milliseconds: 200..=5000.
-    pub partial_every_ms: u32,
-    /// Speech that is synthesised ahead of the ear, milliseconds: 500..=30000. More is wasted at a barge-in, less may leave
-    /// a gap between clauses on a busy machine.
-    pub speech_ahead_ms: u32,
-    /// Thinking longer than this is a fault: the agent says so instead of leaving the line dead. Milliseconds,
-    /// 2000..=60000.
-    pub think_limit_ms: u32,
-    /// A caller who talks for longer than this in one turn is cut in on, seconds: 10..=3600.
-    pub longest_turn_s: u32,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self { partial_every_ms: 500, speech_ahead_ms: 3_000, think_limit_ms: 15_000, longest_turn_s: 120 }
-    }
-}
 
 /// What a back end or a person tells the conversation.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]

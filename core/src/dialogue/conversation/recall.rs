@@ -31,7 +31,6 @@ pub(super) struct Mind {
     today: Option<Day>,
     digest: String,
     budget_chars: usize,
-    answers: bool,
 }
 
 impl Mind {
@@ -56,12 +55,10 @@ const FORGOTTEN: &str = "forgotten";
 const WISH_WORDS: usize = 14;
 
 impl Conversation {
-    /// Callers have a past: what is told of it may take so many characters of the prompt; `answers`: what a fact answers by
-    /// itself is answered with it.
-    pub fn give_memory(&mut self, today: Day, budget_chars: usize, answers: bool) {
+    /// The call is held on this day; what is told of the caller's past may take so many characters of the prompt.
+    pub fn give_memory(&mut self, today: Day, budget_chars: usize) {
         self.mind.today = Some(today);
         self.mind.budget_chars = budget_chars;
-        self.mind.answers = answers;
     }
 
     /// What a finished turn has left to remember, and to forget. The digest stays as it was: the model has heard the caller say it.
@@ -145,7 +142,7 @@ impl Conversation {
 
     /// A question that a remembered fact answers by itself needs no model. `false`: the model is to be asked.
     pub(super) fn answer_from_memory(&mut self, at: CallTime) -> bool {
-        let Some(today) = self.mind.today.filter(|_| self.mind.answers) else { return false };
+        let Some(today) = self.mind.today.filter(|_| self.settings.answers) else { return false };
         let Some(reply) = self.reply.as_ref().filter(|reply| reply.is_plain_answer()) else { return false };
         let asked = reply.draft.as_deref().or_else(|| self.caller_words()).unwrap_or_default();
         if words(asked).len() <= WISH_WORDS && !wishes(asked).is_empty() {
