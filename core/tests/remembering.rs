@@ -2,8 +2,10 @@
 
 use duologue_core::journal::{Speaker, TurnRow};
 use duologue_core::memory::calendar::Day;
+use duologue_core::memory::keeping;
 use duologue_core::memory::notebook::Notebook;
-use duologue_core::memory::{Gleanings, Wish, glean};
+use duologue_core::memory::recollection::Open;
+use duologue_core::memory::{Gleanings, Party, Wish, glean};
 use duologue_signaling::event::LatencyParts;
 use proptest::prelude::*;
 
@@ -195,6 +197,29 @@ fn turn(speaker: Speaker, turn: u32, text: &str) -> TurnRow {
         reason: None,
         latency: LatencyParts::default(),
     }
+}
+
+#[test]
+fn a_promise_is_open_once_however_often_it_is_told() {
+    let open =
+        Open { who: Party::Agent, what: "ask the cook about the eggs".into(), due: None, made: today(), persona: None };
+    let mut notebook = Notebook::new(today());
+    notebook.know(std::slice::from_ref(&open));
+    notebook.know(std::slice::from_ref(&open));
+    let brings_it_up = TurnRow { reason: Some("promise".into()), ..turn(Speaker::Agent, 1, &keeping::raised(&open)) };
+    for closed in [1, 0] {
+        notebook.read(&brings_it_up);
+        assert_eq!(notebook.read(&turn(Speaker::Caller, 2, "Never mind.")).closed.len(), closed);
+    }
+}
+
+#[test]
+fn what_is_to_be_forgotten_is_not_in_the_summary_and_not_brought_up() {
+    let mut notebook = Notebook::new(today());
+    notebook.read(&turn(Speaker::Caller, 1, "I'm allergic to nuts. I'll call you back about my knee."));
+    assert!(notebook.summary().is_some_and(|text| text.contains("nuts") && text.contains("knee")));
+    notebook.read(&turn(Speaker::Caller, 3, "Please forget what I said about my knee."));
+    assert_eq!(notebook.summary(), None);
 }
 
 proptest! {

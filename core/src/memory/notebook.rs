@@ -44,13 +44,17 @@ impl Notebook {
         }
     }
 
-    /// Promises of the calls before; those that are kept by this very call close.
+    /// Promises that are open, of the calls before or, where it is told again, of this one too; those that are kept by this very call close.
     pub fn know(&mut self, open: &[Open]) -> Vec<Closing> {
         let (kept, open): (Vec<&Open>, Vec<&Open>) =
             open.iter().partition(|open| keeping::kept_by_calling(open, self.today));
-        // What this call has promised meanwhile stands behind.
-        self.open.splice(0..0, open.into_iter().cloned());
-        self.raised = None;
+        let is_new = |open: &&Open| !self.open.iter().any(|known| known.who == open.who && known.what == open.what);
+        let new: Vec<Open> = open.into_iter().filter(is_new).cloned().collect();
+        if !new.is_empty() {
+            // What this call has promised meanwhile stands behind.
+            self.open.splice(0..0, new);
+            self.raised = None;
+        }
         kept.into_iter().map(|open| Closing::of(open, End::Kept, "called")).collect()
     }
 
@@ -75,8 +79,12 @@ impl Notebook {
         };
         gleanings.closed = closed;
         if !gleanings.wishes.is_empty() {
+            let forgotten = |line: &str| gleanings.wishes.iter().any(|wish| wish.is_about(line));
             self.learned.clear();
             self.asked.clear();
+            self.promised.retain(|line| !forgotten(line));
+            self.open.retain(|open| !forgotten(&open.what));
+            self.raised = None;
         }
         self.open.extend(gleanings.commitments.iter().map(|promise| Open {
             who: promise.who,
