@@ -91,7 +91,7 @@ bench-media: build ## CPU per call-second and memory per call, N echo calls
 	benches/media.sh
 
 .PHONY: bench-setup
-bench-setup: build ## How long a WebRTC caller waits for the answer, for the connection and for the first packet of sound
+bench-setup: build browser ## How long a WebRTC caller waits for the answer, for the connection and for the first packet of sound
 	benches/setup.sh
 
 .PHONY: bench-sip

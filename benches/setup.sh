@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # How long it takes until a WebRTC caller hears something: from the sending of its offer to the answer, to ICE and DTLS being up, and to the
 # first packet of the agent's sound. Calls one after another, each by a caller of its own (`duologue call`), on loopback; back ends are
-# scripted, for nothing of a call's beginning waits for a model. A browser's own ICE is another one than the caller's here.
+# scripted, for nothing of a call's beginning waits for a model. A browser's own ICE and DTLS are others than the caller's: headless Chromium
+# does the same after it.
 #
 #   benches/setup.sh [CALLS]      100 calls unless said otherwise
 set -euo pipefail
@@ -29,3 +30,8 @@ for n in $(seq "$calls"); do
 done
 load after
 python3 benches/setup.py "$work"/call*.jsonl
+echo "Chromium:"
+mkdir "$work/chromium"
+node benches/setup.mjs "$url" "$calls" "$work/tone.wav" "$work/chromium"
+load "after that"
+python3 benches/setup.py "$work"/chromium/call*.jsonl

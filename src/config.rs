@@ -360,8 +360,8 @@ section! {
     /// Questions that the caller could ask next, proposed after an answer for a screen to show. The language model thinks of
     /// them while nobody speaks.
     pub struct FollowUps in "follow_ups" {
-        /// Questions after one answer; 0 proposes none, which is right where callers have no screen.
-        most: u32 = 0, 0..=5, "questions";
+        /// Questions after one answer, for clients that say that they show some, as the call page does; 0 proposes none to anybody.
+        most: u32 = 3, 0..=5, "questions";
         /// They are thought of when nobody has spoken for so long.
         after_ms: u32 = 600, 0..=10_000, "ms";
     }

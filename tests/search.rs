@@ -238,12 +238,16 @@ async fn follow_up_questions_come_after_the_answer_and_a_new_topic_on_request() 
     let rules = "rules:\n  - hears: [close]\n    says: At ten.\n    answers: {questions: [\"And on Sundays?\", \"Is there parking?\"]}\notherwise: I see.\n";
     std::fs::write(&script, rules).expect("a script");
     let house = House::open(&format!(
-        "[asr]\nbackend = \"scripted\"\n[tts]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\nmodel = {:?}\n[follow_ups]\nmost = 3\nafter_ms = 0\n",
+        "[asr]\nbackend = \"scripted\"\n[tts]\nbackend = \"scripted\"\n[llm]\nbackend = \"scripted\"\nmodel = {:?}\n[follow_ups]\nmost = 2\nafter_ms = 0\n",
         script.display().to_string()
     ))
     .await;
     let mut call = TypedCall::open(&house.server, "").await;
     call.types("When do you close?");
+    // Who shows none has none thought of: the next answer has some, and none came before.
+    call.until(|event| matches!(event, Event::TurnEnded { .. })).await;
+    call.send(&json!({"type": "follow-ups", "most": 3}));
+    call.types("And when do you close on Mondays?");
     let events = call.until(|event| matches!(event, Event::FollowUps { .. })).await;
     let answered = place(&events, |event| matches!(event, Event::TurnEnded { .. }));
     let (Event::TurnEnded { turn, .. }, Some(Event::FollowUps { turn: of, questions })) =

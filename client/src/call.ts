@@ -31,6 +31,9 @@ const RELAYS_MS = 2000;
 /** How long gathering may take; host addresses come at once, and a slow network service must not hold up the call. */
 const GATHER_MS = 3000;
 
+/** Questions that could be asked next: as many as stand on one line of buttons. */
+const FOLLOW_UPS = 3;
+
 async function request(url: string, init: RequestInit): Promise<Response> {
   let response: Response;
   try {
@@ -96,6 +99,7 @@ export class Call {
       if (typeof data === "string") listener.message(data);
     });
     this.#channel.addEventListener("open", () => {
+      this.send({ type: "follow-ups", most: FOLLOW_UPS });
       if (source.echoCancelled !== undefined) this.send({ type: "microphone", echo_cancelled: source.echoCancelled });
     });
     this.#channel.addEventListener("close", () => {

@@ -126,6 +126,8 @@ export type ClientMessage =
   | { type: "new-topic" }
   | { type: "persona"; name: string }
   | { type: "microphone"; echo_cancelled: boolean }
+  /** So many questions that could be asked next are shown here. */
+  | { type: "follow-ups"; most: number }
   /** Not to be recorded: what was recorded of this call goes. */
   | { type: "record"; on: false }
   | { type: "hangup" };

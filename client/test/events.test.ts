@@ -23,6 +23,7 @@ test("the client's messages have the form of the examples", () => {
     { type: "persona", name: "clinic" },
     { type: "microphone", echo_cancelled: true },
     { type: "microphone", echo_cancelled: false },
+    { type: "follow-ups", most: 3 },
     { type: "record", on: false },
     { type: "hangup" },
   ];

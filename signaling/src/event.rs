@@ -389,6 +389,9 @@ pub enum ClientMessage {
     /// What the client knows of its microphone: whether something there takes the agent's voice out of it. A client that
     /// does not know says nothing.
     Microphone { echo_cancelled: bool },
+    /// Questions that the caller could ask next are shown, so many at most; the server may propose fewer. Who sends nothing, or 0,
+    /// has none thought of.
+    FollowUps { most: u32 },
     /// The caller does not want to be recorded: what was recorded of this call goes. `on` is false; a recording does not begin in
     /// the middle of a call.
     Record { on: bool },

@@ -82,13 +82,24 @@ fn every_client_message_has_an_example_that_survives_the_way_there_and_back() {
             ClientMessage::NewTopic => "new-topic",
             ClientMessage::Persona { .. } => "persona",
             ClientMessage::Microphone { .. } => "microphone",
+            ClientMessage::FollowUps { .. } => "follow-ups",
             ClientMessage::Record { .. } => "record",
             ClientMessage::Hangup => "hangup",
         })
         .collect();
     assert_eq!(
         seen,
-        BTreeSet::from(["hangup", "microphone", "mute", "new-topic", "persona", "playout", "record", "text"])
+        BTreeSet::from([
+            "follow-ups",
+            "hangup",
+            "microphone",
+            "mute",
+            "new-topic",
+            "persona",
+            "playout",
+            "record",
+            "text"
+        ])
     );
 }
 
@@ -100,7 +111,7 @@ fn every_example_on_the_protocol_page_is_what_it_says() {
     let described: Vec<&str> = events.iter().map(|stamped| stamped.event.name()).collect();
     assert_eq!(BTreeSet::from_iter(described), BTreeSet::from(Event::NAMES));
     let messages: Vec<ClientMessage> = read_and_write_back(&starting("{\"type\":"));
-    assert_eq!(messages.len(), 8, "text, mute, playout, new-topic, persona, microphone, record, hangup");
+    assert_eq!(messages.len(), 9, "text, mute, playout, new-topic, persona, microphone, follow-ups, record, hangup");
     for event in &events {
         assert!(page.contains(&format!("### `{}`", event.event.name())), "{event:?} has its heading");
     }

@@ -34,6 +34,7 @@ impl CallMachine {
                 self.ear.mind_echo(if echo_cancelled { EchoMeans::NONE } else { EchoMeans::BOTH });
             }
             Ok(ClientMessage::Microphone { .. }) => {}
+            Ok(ClientMessage::FollowUps { most }) => self.conversation.on(at, Input::ShowsFollowUps(most)),
             Ok(ClientMessage::Record { on }) => self.stop_taping(at, on),
             Ok(ClientMessage::Hangup) => self.end(EndReason::CallerHangup, "The caller hung up."),
             Err(fault) => {

@@ -215,6 +215,7 @@ pub fn play(mut script: Script) -> Record {
         stage.talk.give_memory(today, 600);
         stage.notebook = Some(Notebook::new(today));
     }
+    stage.talk.on(CallTime::ZERO, Input::ShowsFollowUps(5));
     for (at, input) in inputs {
         stage.later(at, input);
     }

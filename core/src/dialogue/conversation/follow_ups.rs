@@ -17,7 +17,7 @@ use crate::time::CallTime;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct FollowUpSettings {
-    /// Questions for one answer: 0..=5; 0 proposes none.
+    /// Questions for one answer, where the client shows so many: 0..=5; 0 proposes none.
     pub most: u32,
     /// They are thought of when nobody has spoken for so long, milliseconds: 0..=10000.
     pub after_ms: u32,
@@ -41,9 +41,14 @@ pub(super) struct Answered {
 }
 
 impl Conversation {
+    /// As many as the client shows, and no more than are allowed.
+    fn follow_ups_most(&self) -> u32 {
+        self.settings.follow_ups.most.min(self.follow_ups_shown)
+    }
+
     /// An answer has been said to its end.
     pub(super) fn answered(&mut self, at: CallTime, turn: u32) {
-        if self.settings.follow_ups.most > 0 && !self.closing {
+        if self.follow_ups_most() > 0 && !self.closing {
             self.answered = Some(Answered { turn, ended: at, asked: false });
         }
     }
@@ -57,7 +62,7 @@ impl Conversation {
 
     /// Once a tick: is there time for it?
     pub(super) fn watch_follow_ups(&mut self, at: CallTime) {
-        let FollowUpSettings { most, after_ms } = self.settings.follow_ups;
+        let (most, after_ms) = (self.follow_ups_most(), self.settings.follow_ups.after_ms);
         let quiet = self.floor.state() == FloorState::Idle && !self.floor.is_voice(self.heard);
         let Some(answered) = self.answered.as_mut().filter(|answered| !answered.asked) else { return };
         if !quiet || at.since(answered.ended) < Duration::from_millis(u64::from(after_ms)) {
@@ -88,7 +93,7 @@ impl Conversation {
         };
         let turn = answered.turn;
         let before = self.history.said_last().unwrap_or_default();
-        let questions = questions(text, self.settings.follow_ups.most as usize, before);
+        let questions = questions(text, self.follow_ups_most() as usize, before);
         self.answered = None;
         if !questions.is_empty() {
             self.emit(at, Event::FollowUps { turn, questions });

@@ -127,6 +127,8 @@ pub enum Input {
     Searched { turn: u32, result: Result<Vec<Passage>, String> },
     /// What the model proposes that the caller could ask after agent turn `turn`.
     FollowUps { turn: u32, text: String },
+    /// The client shows so many of them.
+    ShowsFollowUps(u32),
     /// The conversation begins anew.
     NewTopic,
     /// The client stops the agent.
@@ -197,6 +199,7 @@ pub struct Conversation {
     /// The last answer began with a phrase over the wait for it.
     bridged: bool,
     answered: Option<Answered>,
+    follow_ups_shown: u32,
     last_turn: u32,
     /// What was lost to a sound before it was heard, to be made good if the sound has no words.
     owed: Option<Owed>,
@@ -250,6 +253,7 @@ impl Conversation {
             searching: None,
             bridged: false,
             answered: None,
+            follow_ups_shown: 0,
             last_turn: 0,
             owed: None,
             caller: None,
@@ -348,6 +352,7 @@ impl Conversation {
             Input::Consulted { words, passages, took_ms } => self.on_consulted(at, &words, passages, took_ms),
             Input::Searched { turn, result } => self.on_searched(at, turn, result),
             Input::FollowUps { turn, text } => self.on_follow_ups(at, turn, &text),
+            Input::ShowsFollowUps(most) => self.follow_ups_shown = most,
             Input::NewTopic => self.begin_anew(at),
             Input::Stop => self.stop(at),
             Input::Truncated { turn, played } => self.truncate(turn, played),
