@@ -309,30 +309,39 @@ async fn forget_all(connection: &mut SqliteConnection, caller: i64) -> Result<(i
 async fn forget_about(connection: &mut SqliteConnection, caller: i64, about: &str) -> Result<(i64, i64), sqlx::Error> {
     let words = content_words(about);
     let Some(found) = find_all(caller, &words) else { return Ok((0, 0)) };
-    let facts = sqlx::query(
-        "DELETE FROM facts WHERE caller_id = ?1
+    let gone: Vec<(i64, String, Option<i64>)> = sqlx::query_as(
+        "SELECT id, text, source_turn_id FROM facts WHERE caller_id = ?1
          AND (predicate IN (SELECT value FROM json_each(?3)) OR id IN (SELECT rowid FROM facts_fts WHERE facts_fts MATCH ?2))",
     )
     .bind(caller)
     .bind(&found)
     .bind(serde_json::json!(words).to_string())
-    .execute(&mut *connection)
-    .await?
-    .rows_affected();
+    .fetch_all(&mut *connection)
+    .await?;
+    let ids: Vec<i64> = gone.iter().map(|(id, _, _)| *id).collect();
+    let facts = sqlx::query("DELETE FROM facts WHERE id IN (SELECT value FROM json_each(?1))")
+        .bind(serde_json::json!(ids).to_string())
+        .execute(&mut *connection)
+        .await?
+        .rows_affected();
+    // "My allergy" is in no word of "I can't have nuts": the turns that the facts rest on go with them.
+    let sources: Vec<i64> = gone.iter().filter_map(|(_, _, source)| *source).collect();
     let turns = sqlx::query(
-        "DELETE FROM turns_fts WHERE rowid IN (SELECT rowid FROM turns_fts AS found WHERE found.turns_fts MATCH ?1)",
+        "DELETE FROM turns_fts WHERE rowid IN (SELECT rowid FROM turns_fts AS found WHERE found.turns_fts MATCH ?1)
+         OR rowid IN (SELECT value FROM json_each(?2))",
     )
     .bind(&found)
+    .bind(serde_json::json!(sources).to_string())
     .execute(&mut *connection)
     .await?
     .rows_affected();
-    for word in &words {
+    for sought in words.into_iter().chain(gone.into_iter().map(|(_, text, _)| text)) {
         for statement in [
-            "DELETE FROM commitments WHERE caller_id = ?1 AND instr(lower(what), ?2) > 0",
+            "DELETE FROM commitments WHERE caller_id = ?1 AND instr(lower(what), lower(?2)) > 0",
             "DELETE FROM call_summaries
-             WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1) AND instr(lower(text), ?2) > 0",
+             WHERE call IN (SELECT id FROM calls WHERE caller_id = ?1) AND instr(lower(text), lower(?2)) > 0",
         ] {
-            sqlx::query(statement).bind(caller).bind(word).execute(&mut *connection).await?;
+            sqlx::query(statement).bind(caller).bind(&sought).execute(&mut *connection).await?;
         }
     }
     Ok((i64::try_from(facts).unwrap_or(i64::MAX), i64::try_from(turns).unwrap_or(i64::MAX)))
