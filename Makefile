@@ -84,7 +84,7 @@ bench-replies: build models ## How well the default language model answers, put 
 
 .PHONY: bench-asr
 bench-asr: system ## What hearing in parts and in real time costs: streaming tax, tail, partials
-	cargo bench --profile release --bench asr
+	cargo bench --profile release --workspace --bench asr -- $(ARGS)
 
 .PHONY: bench-media
 bench-media: build ## CPU per call-second and memory per call, N echo calls
@@ -112,7 +112,7 @@ bench-lateness: build models ## How late the agent's frames leave, with the mach
 
 .PHONY: bench-memory
 bench-memory: system ## How long it takes to recollect a caller, with 100,000 facts in the file
-	cargo bench --profile release --bench memory
+	cargo bench --profile release --workspace --bench memory
 
 .PHONY: bench-extraction
 bench-extraction: build models ## What is remembered of what callers say, by rules and by the model: precision and recall (ARGS=-v shows what is wrong)

@@ -318,6 +318,7 @@ fn tell(record: &Record, show_words: bool) -> String {
         }
         out.extend(sources::tell_quoted(*at, request));
     }
+    out.push_str(&sources::tell_known(record));
     out.push_str(&sources::tell_seen(record));
     for entry in &record.entries {
         if let Entry::Turn(row) = entry {

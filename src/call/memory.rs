@@ -55,9 +55,8 @@ impl CallMemory {
 }
 
 impl CallTask {
-    /// Fetches what is known of the caller, what the calls before this one have recorded included. `again`: it may be less than
-    /// what this call knows.
-    pub(super) fn recollect(&mut self, again: bool) {
+    /// Fetches what is known of the caller, what the calls before this one have recorded included.
+    pub(super) fn recollect(&mut self) {
         let Some(memory) = &self.memory else { return };
         let (store, caller, today) = (memory.house.store.clone(), memory.caller.clone(), memory.today);
         let (recorder, inbox) = (self.recorder.clone(), self.inbox.0.clone());
@@ -67,10 +66,9 @@ impl CallTask {
                 tracing::debug!(%why, "recollecting what the database has");
             }
             match store.recollection(&caller, today).await {
-                Ok(recollection) if again || !recollection.is_empty() => {
+                Ok(recollection) => {
                     let _ = inbox.send(Input::Remembered(Box::new(recollection))).await;
                 }
-                Ok(_) => {}
                 Err(fault) => tracing::warn!(%fault, "nothing is recollected of the caller"),
             }
             if let Some(embedder) = embedder {

@@ -97,7 +97,7 @@ pub(super) enum Listened {
 impl CallTask {
     /// Runs the call to its end; what it leaves behind is with the recorder.
     pub async fn run(mut self) -> (EndReason, String) {
-        self.recollect(false);
+        self.recollect();
         let mut beat = tokio::time::interval(TICK);
         // A tick that comes late is made up for at once: the line's clock must not fall behind the wall's.
         beat.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -172,7 +172,7 @@ impl CallTask {
             Output::Consult { persona, words } => self.consult(persona, words),
             Output::Search { turn, query } => self.search(turn, query),
             Output::Recall { words } => self.recall(&words),
-            Output::Recollect => self.recollect(true),
+            Output::Recollect => self.recollect(),
             Output::VoicePhrase { text } => self.voice_phrase(text),
             Output::VoiceAttention { text } => self.voice_attention(text),
             Output::FollowUps { turn, request } => self.follow_up(turn, *request),

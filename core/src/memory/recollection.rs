@@ -84,11 +84,6 @@ pub struct Recollection {
 }
 
 impl Recollection {
-    /// Is there anything to tell?
-    pub fn is_empty(&self) -> bool {
-        self.facts.is_empty() && self.open.is_empty() && self.last_call.is_none()
-    }
-
     /// The digest for the language model that speaks as `persona`, in at most `budget` characters: whole lines, the most telling
     /// first.
     pub fn digest(&self, today: Day, persona: &str, budget: usize) -> String {

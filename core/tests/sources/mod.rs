@@ -67,6 +67,22 @@ pub fn tell_quoted(at: u64, request: &ChatRequest) -> Option<String> {
     Some(format!("  quoted {at} before {:?}: {}\n", asked.content, notes.join(" ")))
 }
 
+/// What the model knows of the caller, each time that it is told something else.
+pub fn tell_known(record: &Record) -> String {
+    let mut known = String::new();
+    let mut out = String::new();
+    for (at, request) in &record.requests {
+        let system = request.messages.first().map_or("", |message| message.content.as_str());
+        let now = system.split_once("What you know of this caller").map_or("", |(_, told)| told).lines().skip(1);
+        let now = now.map(|line| line.trim_start_matches("- ")).collect::<Vec<_>>().join(" / ");
+        if now != known {
+            let _ = writeln!(out, "  the model knows {at}: {now}");
+            known = now;
+        }
+    }
+    out
+}
+
 /// After a new topic: what the model sees when it is to answer.
 pub fn tell_seen(record: &Record) -> String {
     let topic = record.events.iter().find(|event| matches!(event.event, Event::Topic { .. })).map(|event| event.at_ms);

@@ -29,7 +29,8 @@ pub(super) struct Mind {
     /// Promises that this call has raised, or means to: what is known may be told anew while it goes on.
     raised: Vec<Open>,
     today: Option<Day>,
-    digest: String,
+    /// As it stands in the prompt; `None` until what is known was asked for.
+    digest: Option<String>,
     budget_chars: usize,
 }
 
@@ -61,7 +62,7 @@ impl Conversation {
         self.mind.budget_chars = budget_chars;
     }
 
-    /// What a finished turn has left to remember, and to forget. The digest stays as it was: the model has heard the caller say it.
+    /// What a finished turn has left to remember, and to forget.
     pub fn learn(&mut self, gleanings: &Gleanings) {
         for wish in &gleanings.wishes {
             let gone = self.mind.learned.extract_if(.., |fact| wish.is_about_fact(fact));
@@ -97,15 +98,25 @@ impl Conversation {
         lines
     }
 
-    /// The caller is known: the model reads it at once, so that no turn waits for that.
+    /// What is known of the caller: the model reads it at once, so that no turn waits for that. Told again, it is read again only where
+    /// something that stands in the prompt no longer holds: what is new the model has heard in this call, and reading takes seconds.
     pub(super) fn remember(&mut self, at: CallTime, recollection: Recollection) {
         let Some(today) = self.mind.today else { return };
-        self.mind.digest = recollection.digest(today, &self.persona.name, self.mind.budget_chars);
+        let digest = |chars: usize| recollection.digest(today, &self.persona.name, chars);
+        let all = digest(usize::MAX);
+        let holds = |told: &String| told.lines().all(|line| all.lines().any(|known| known == line));
+        let new = (!self.mind.digest.as_ref().is_some_and(holds)).then(|| digest(self.mind.budget_chars));
         self.mind.recollection = recollection;
         self.raise_promises(at, today);
-        if self.reply.is_none() {
+        let Some(digest) = new else { return };
+        let read = self.mind.digest.replace(digest);
+        if self.reply.is_none() && read.unwrap_or_default() != self.digest() {
             self.prime();
         }
+    }
+
+    fn digest(&self) -> &str {
+        self.mind.digest.as_deref().unwrap_or_default()
     }
 
     /// Promises whose time has come wait for the first free moment, the most overdue first.
@@ -129,11 +140,11 @@ impl Conversation {
     pub(super) fn system_prompt(&self) -> String {
         let prompt = self.persona.instructions();
         match self.mind.today {
-            Some(today) if !self.mind.digest.is_empty() => {
+            Some(today) if !self.digest().is_empty() => {
                 format!(
                     "{prompt}\n\nWhat you know of this caller, from earlier calls (today is {}):\n{}",
                     today.told(today).trim_start_matches("today, "),
-                    self.mind.digest
+                    self.digest()
                 )
             }
             _ => prompt,
@@ -156,7 +167,7 @@ impl Conversation {
 
     /// Puts what came to mind before the caller's last words.
     pub(super) fn put_to_mind(&self, messages: &mut Vec<ChatMessage>) {
-        let note = self.mind.today.and_then(|today| self.mind.recollection.note(today, &self.mind.digest));
+        let note = self.mind.today.and_then(|today| self.mind.recollection.note(today, self.digest()));
         let last = messages.last().is_some_and(|message| message.role == Role::User);
         if let Some(note) = note.filter(|_| last) {
             let content = format!("From earlier calls with this caller:\n- {note}");
