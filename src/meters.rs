@@ -25,7 +25,7 @@ const LENGTH: [f64; 9] = [5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3
 
 /// Why something at the SIP port is not taken, beside the faults of a message: too much of one source, a connection too many, too
 /// many requests in work.
-const NOT_TAKEN: [Label; 6] = ["flood", "connection", "busy", "tls", "password", "passwords"];
+const NOT_TAKEN: [Label; 7] = ["flood", "connection", "busy", "tls", "password", "passwords", "refer"];
 
 /// Why a packet of protected sound is not opened.
 const UNOPENED: [Label; 5] = ["authentication", "replay", "clear", "short", "early"];

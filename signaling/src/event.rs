@@ -87,14 +87,14 @@ pub enum Origin {
     Web,
 }
 
-/// How it stands with a call that is handed on.
+/// How it stands with a call that is handed on, or with somebody who is to hold it in a telephone's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TransferState {
     Asked,
     /// It rings there.
     Ringing,
-    /// They are connected; our part of the call ends.
+    /// They are connected; our part of the call ends, or it is held there from here on.
     Done,
     /// The call goes on here.
     Failed,
@@ -245,7 +245,8 @@ pub enum Event {
     Key { key: String, held_ms: u32 },
     /// The caller's side has put the call on hold, or taken it back. Meanwhile the call's clock stands still.
     Hold { on: bool },
-    /// The other side was asked to call `to` in our place, and how it stands with that. `detail` is a sentence for people.
+    /// The other side was asked to call `to` in our place, or asks us to call `to` in its own, and how it stands with that. `detail` is a
+    /// sentence for people.
     Transfer { to: String, state: TransferState, detail: String },
     /// How it stands between this call and call `with`. `detail` is a sentence for people.
     Bridge { with: String, state: BridgeState, detail: String },

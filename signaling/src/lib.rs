@@ -13,6 +13,7 @@ pub mod offer;
 pub mod phone_sdp;
 pub mod problem;
 pub mod realtime;
+pub mod refer;
 pub mod sip_datagram;
 pub mod sip_stream;
 pub mod twilio;

@@ -64,6 +64,10 @@ section! {
         /// that are agreed on over DTLS (RFC 5763). One that answers in the clear gets no call. Who offers protected sound himself is answered in
         /// kind, whatever stands here.
         srtp: Vec<String> = Vec::new(), ListOf { most: 20, each: Text { most: 60 } }, "";
+        /// Whose telephones may have themselves replaced in a call with the server (REFER: the transfer key): "phone:101", "user:anna" (with their
+        /// passwords; "*" stands for any letters), the name of one of `trunks`, or "desk@192.0.2.7" as in `outbound`. The server then calls whom they
+        /// name, and nobody but whom it may call. Empty: it does not (603).
+        refer_from: Vec<String> = Vec::new(), ListOf { most: 1_000, each: Text { most: 200 } }, "";
         /// Whether keys in the SDP may travel without TLS, where whoever is on the way can read them. false: who offers them so is refused (488).
         srtp_in_clear: bool = false, (), "";
         /// How long they are asked to keep it; it asks again at three quarters of what they grant.

@@ -147,7 +147,7 @@ pub enum PeerEvent {
     Key { key: char, held: Duration },
     /// The other side has put the call on hold, or taken it back.
     Held(bool),
-    /// The other side was asked to call `to` in our place, and this is how it stands.
+    /// The other side was asked to call `to` in our place, or asks us to call `to` in its own, and this is how it stands.
     Transfer { to: String, state: TransferState, detail: String },
     /// From here on the line speaks this.
     Speaks(Spoken),

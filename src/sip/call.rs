@@ -1,6 +1,6 @@
 //! One telephone call: from the INVITE to the last BYE. One task, which has the dialog and reads the socket.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use duologue_signaling::phone_sdp::{self, PhoneAgreed, Said};
 use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
 use rsipstack::dialog::invite_dialog::InviteDialog;
-use rsipstack::sip::{Header, Request, StatusCode, Transport};
+use rsipstack::sip::{Request, StatusCode, Transport};
 use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -18,14 +18,17 @@ use tokio_util::sync::CancellationToken;
 use super::ending::gone;
 use super::line::{Latch, RtpLine, Wire};
 use super::offers::{cseq, is_sdp};
+use super::party::Party;
 use super::protection::Protection;
+use super::referral::{self, Referral};
 use super::refresh::{Agreed, SessionTimer, TooBrief, reads_update};
 use super::ringing::{Refused, Ringing};
 use super::rtcp::Rtcp;
 use super::transfer::{Asked, Referred, answered};
-use super::{Exchange, answer, request, sdp, what_is_spoken};
+use super::{Exchange, answer, request, sdp, warning};
 use crate::call::leg::{Echoes, Leg};
 use crate::call::wire;
+use crate::journal::CallId;
 use crate::media::keys::KeyReader;
 use crate::peer::{Ending, GoneWhy, PeerEvent};
 use crate::time::CallTime;
@@ -44,12 +47,13 @@ impl Exchange {
         };
         // A trunk that we are registered with calls because we have asked it to, and has no password of ours.
         let known = self.registrar.knows(&invite.original, came_from);
-        let anybody = known || self.settings.guard.is_open();
+        let anybody = known.is_some() || self.settings.guard.is_open();
         let name = if anybody { Ok(None) } else { self.proved(&invite.original, came_from).map(Some) };
         let name = match name {
             Ok(name) => name,
             Err((status, headers)) => return answer(&mut invite, status, headers).await,
         };
+        let party = self.caller_is(name.as_deref(), known);
         let over = match self.replaced(&invite.original, name.as_deref(), came_from) {
             Ok(over) => over,
             Err(status) => return answer(&mut invite, status, Vec::new()).await,
@@ -63,9 +67,7 @@ impl Exchange {
             Err(Refused(status, why)) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 tracing::info!(code = status.code(), why, "a telephone's call is refused");
-                let warning =
-                    Header::Warning(format!("399 duologue \"{}\"", why.replace(['"', '\\', '\r', '\n'], "'")).into());
-                return answer(&mut invite, status, vec![warning]).await;
+                return answer(&mut invite, status, vec![warning(&why)]).await;
             }
         };
         let contact = request::contact(SocketAddr::new(ringing.here, self.port(transport)), &invite);
@@ -84,7 +86,7 @@ impl Exchange {
                 tracing::debug!(%fault, "an INVITE was not finished");
             }
         };
-        tokio::join!(handling, self.hold(&dialog, states, ringing));
+        tokio::join!(handling, self.hold(&dialog, states, ringing, party));
         self.dialogs.remove_dialog(&dialog.id());
     }
 
@@ -104,7 +106,13 @@ impl Exchange {
     }
 
     /// The call, from ringing on.
-    async fn hold(self: &Arc<Self>, dialog: &InviteDialog, mut states: DialogStateReceiver, ringing: Ringing) {
+    async fn hold(
+        self: &Arc<Self>,
+        dialog: &InviteDialog,
+        mut states: DialogStateReceiver,
+        ringing: Ringing,
+        party: Party,
+    ) {
         // Whose ringing has to be reliable (RFC 3262) is told of the answer alone: nothing in between needs to be acknowledged then.
         if !request::wants(&dialog.initial_request(), "100rel") {
             let _ = dialog.ringing(None, None);
@@ -139,7 +147,8 @@ impl Exchange {
         self.answered.fetch_add(1, Ordering::Relaxed);
         let said = theirs.as_ref().map_or(SocketAddr::new(came_from, 9), |(sdp, _)| sdp.address);
         let here = SocketAddr::new(here, wire.port());
-        let parties = Parties { exchange: self, dialog, events: events_in, wire };
+        let (call_held, peer) = (call.clone(), came_from);
+        let parties = Parties { exchange: self, dialog, events: events_in, wire, call: call_held, party, peer };
         let mut held = Call::new(parties, Latch::new(said, came_from), agreed, here);
         held.offered = theirs.is_none().then(|| cseq(&invite)).flatten();
         held.timer.by_update = reads_update(invite.headers.iter());
@@ -154,6 +163,7 @@ impl Exchange {
             (None, Ok(())) => held.offer(),
         };
         let mut headers = is_sdp();
+        headers.extend(self.in_calls());
         headers.extend(agreed_time.into_iter().flat_map(|time| time.headers(&invite)));
         if let Err(fault) = dialog.accept(Some(headers), Some(body.into_bytes())) {
             tracing::debug!(%call, %fault, "the call was not answered");
@@ -166,16 +176,23 @@ impl Exchange {
 
 /// Whom a call is between.
 pub(super) struct Parties<'a> {
-    pub(super) exchange: &'a Exchange,
+    pub(super) exchange: &'a Arc<Exchange>,
     pub(super) dialog: &'a InviteDialog,
     pub(super) events: mpsc::Sender<PeerEvent>,
     pub(super) wire: Arc<Wire>,
+    pub(super) call: CallId,
+    /// Who the other side is, and where its SIP comes from.
+    pub(super) party: Party,
+    pub(super) peer: IpAddr,
 }
 
 /// A call that was answered.
 pub(super) struct Call<'a> {
-    pub(super) exchange: &'a Exchange,
+    pub(super) exchange: &'a Arc<Exchange>,
     pub(super) dialog: &'a InviteDialog,
+    pub(super) call: CallId,
+    pub(super) party: Party,
+    pub(super) peer: IpAddr,
     pub(super) events: mpsc::Sender<PeerEvent>,
     pub(super) wire: Arc<Wire>,
     pub(super) latch: Latch,
@@ -202,6 +219,10 @@ pub(super) struct Call<'a> {
     /// What the telephone was asked to do, and has not answered; and whom it is to call in our place.
     pub(super) asked: Option<Asked>,
     pub(super) referred: Option<Referred>,
+    /// Whom the telephone has asked us to call in its place.
+    pub(super) referral: Option<Referral>,
+    /// It has hung up, and the call waits for him.
+    pub(super) left: bool,
     /// Why the call ends once what was just asked of us is answered.
     pub(super) leaving: Option<GoneWhy>,
     pub(super) timer: SessionTimer,
@@ -215,11 +236,14 @@ pub(super) struct Call<'a> {
 
 impl<'a> Call<'a> {
     pub(super) fn new(parties: Parties<'a>, latch: Latch, agreed: PhoneAgreed, here: SocketAddr) -> Self {
-        let Parties { exchange, dialog, events, wire } = parties;
+        let Parties { exchange, dialog, events, wire, call, party, peer } = parties;
         wire.reads_keys(agreed.keys);
         Self {
             exchange,
             dialog,
+            call,
+            party,
+            peer,
             events,
             wire,
             latch,
@@ -241,6 +265,8 @@ impl<'a> Call<'a> {
             heard: Instant::now(),
             asked: None,
             referred: None,
+            referral: None,
+            left: false,
             leaving: None,
             timer: SessionTimer::new(),
             strangers: 0,
@@ -272,13 +298,18 @@ impl<'a> Call<'a> {
                 () = hang_up.cancelled() => return GoneWhy::ClosedHere,
                 state = states.recv() => match state {
                     None => return GoneWhy::Failed("the SIP stack let go of the call".into()),
-                    Some(DialogState::Terminated(_, reason)) => return gone(self.dialog.role(), reason),
+                    Some(DialogState::Terminated(_, reason)) => {
+                        if !self.stays_without_it().await {
+                            return gone(self.dialog.role(), reason);
+                        }
+                    }
                     Some(state) => {
                         let answered = matches!(state, DialogState::Confirmed(..));
                         self.on_state(state).await;
                         if let Some(why) = self.leaving.take_if(|_| answered) {
                             return why;
                         }
+                        self.begin_notices(answered);
                     }
                 },
                 Ok(()) = transfers.changed() => {
@@ -291,19 +322,24 @@ impl<'a> Call<'a> {
                         return why;
                     }
                 }
-                received = wire.socket.recv_buf_from(&mut datagram) => {
+                came = referral::told(&mut self.referral) => {
+                    if let Some(why) = self.on_came(came).await {
+                        return why;
+                    }
+                }
+                received = wire.socket.recv_buf_from(&mut datagram), if !self.left => {
                     if let Ok((_, from)) = received {
                         self.on_datagram(from, datagram.split().freeze()).await;
                     }
                     datagram.reserve(DATAGRAM);
                 }
-                received = wire.reports.recv_buf_from(&mut report) => {
+                received = wire.reports.recv_buf_from(&mut report), if !self.left => {
                     if let Ok((_, from)) = received {
                         self.on_report(from, report.split().freeze()).await;
                     }
                     report.reserve(DATAGRAM);
                 }
-                _ = look.tick() => {
+                _ = look.tick(), if !self.left => {
                     if let Some(why) = self.overdue().or_else(|| self.mind_handshakes()).or_else(|| self.mind_session()) {
                         return why;
                     }
@@ -327,8 +363,15 @@ impl<'a> Call<'a> {
                 "RTP packets that came to nothing"
             );
         }
+        // One that another telephone holds by now has not ended with this one.
+        let replaced = match self.referral.take() {
+            Some(referral) => referral.is_over().await,
+            None => false,
+        };
         // A call that does not read any more has ended by itself.
-        let _ = tokio::time::timeout(LOOK_EVERY, self.events.send(PeerEvent::Gone(why))).await;
+        if !replaced {
+            let _ = tokio::time::timeout(LOOK_EVERY, self.events.send(PeerEvent::Gone(why))).await;
+        }
         finished.cancel();
         if self.dialog.state().is_terminated() {
             return;
@@ -347,15 +390,13 @@ impl<'a> Call<'a> {
                 let _ = handle.reply(status).await;
             }
             DialogState::Options(_, _, handle) => {
-                let _ = handle.respond(StatusCode::OK, Some(what_is_spoken()), None).await;
+                let _ = handle.respond(StatusCode::OK, Some(self.exchange.what_is_spoken()), None).await;
             }
-            // A call is handed to nobody: who is asked to may not be known, and calls cost money (docs/TELEPHONY.md).
-            DialogState::Refer(_, _, handle) => {
-                let _ = handle.reply(StatusCode::Decline).await;
-            }
+            DialogState::Refer(_, refer, handle) => self.on_refer(&refer, handle).await,
             DialogState::Notify(_, notify, handle) => self.on_notify(&notify, handle).await,
             DialogState::Message(_, _, handle) | DialogState::Publish(_, _, handle) => {
-                let _ = handle.respond(StatusCode::MethodNotAllowed, Some(what_is_spoken()), None).await;
+                let spoken = self.exchange.what_is_spoken();
+                let _ = handle.respond(StatusCode::MethodNotAllowed, Some(spoken), None).await;
             }
             _ => {}
         }

@@ -1,43 +1,34 @@
-//! A call that the server makes: from the question whether it may, over the ringing, to the answer or what came instead.
+//! A call that the server makes: from the question whether it may to the INVITE.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use duologue_signaling::demux::{Kind, kind};
-use duologue_signaling::phone_sdp::{self, Ours, PhoneSdp, PhoneSdpFault, Said};
+use duologue_signaling::phone_sdp::{self, Ours};
+use duologue_signaling::refer::Replaces;
 use rsipstack::dialog::authenticate::Credential;
-use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
-use rsipstack::dialog::invitation::{InviteAsyncResult, InviteOption};
-use rsipstack::dialog::invite_dialog::InviteDialog;
-use rsipstack::sip::{Host, HostWithPort, Param, Response, Scheme, StatusCodeKind, Uri};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use rsipstack::dialog::invitation::InviteOption;
+use rsipstack::sip::{Header, Host, HostWithPort, Param, Scheme, Uri};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
 
-use super::call::{Call, Parties};
-use super::ending::outcome;
-use super::line::{Latch, RtpLine, Wire};
+use super::line::RtpLine;
+use super::outbound::Trunk;
+use super::placed::{OurLine, Placed, Purpose};
 use super::protection::Offered;
-use super::refresh::{self, Agreed, wanted};
+use super::refresh::wanted;
 use super::route::Route;
-use super::target::{Target, TargetFault, Trunk, Way};
+use super::target::{Target, TargetFault, Way};
 use super::{Exchange, PhoneShown, sdp};
 use crate::call::leg::{Echoes, Leg, NotTransferred, Onto};
 use crate::call::registry::{Asked, OpenError};
 use crate::call::wire;
-use crate::journal::{CallId, EndReason};
-use crate::peer::{Ending, GoneWhy, PeerEvent};
+use crate::journal::CallId;
+use crate::peer::Ending;
 
 /// A name is looked up for so long.
 const LOOK_UP: Duration = Duration::from_secs(5);
-/// A call that was given up is followed for so long: the INVITE's own time (64*T1, RFC 3261, section 17.1.1.2), and a little.
-const GIVEN_UP: Duration = Duration::from_secs(40);
-/// Of early media nothing is kept.
-const DATAGRAM: usize = 2_048;
 
 /// Why nobody was called.
 #[derive(Debug, thiserror::Error)]
@@ -66,49 +57,10 @@ pub enum NotDialled {
 #[derive(Clone)]
 pub struct Dialler(pub(super) Arc<Exchange>);
 
-/// A call that is to be made.
-struct Placed {
-    call: CallId,
-    invite: InviteOption,
-    /// To whom a connection is made before; a telephone that is registered has one.
-    connects: Option<Target>,
-    there: SocketAddr,
-    here: SocketAddr,
-    session: u64,
-    /// How sound is offered.
-    offered: Offered,
-    /// The first of a handshake that has come before the answer: where from, and what.
-    early: Option<(SocketAddr, Bytes)>,
-    wire: Arc<Wire>,
-    events: mpsc::Sender<PeerEvent>,
-    hang_up: CancellationToken,
-    finished: CancellationToken,
-    /// However it ends, whoever waits for it is told.
-    _told: DropGuard,
-    _one_of: OwnedSemaphorePermit,
-}
-
-/// What came of the ringing.
-enum Rung {
-    Answered(Box<Response>),
-    /// It wants longer times between two signs of life: so many seconds.
-    TooBrief(u32),
-    /// It has an end already.
-    Ended(GoneWhy),
-    /// It was given up here, and the other side has yet to hear of it.
-    GivenUp(GoneWhy),
-}
-
-impl Rung {
-    /// Where the answer to our offer came while it rang, that to the INVITE need not have it again (RFC 3262, section 5).
-    fn with(mut self, promised: Vec<u8>) -> Self {
-        if let Self::Answered(answer) = &mut self
-            && answer.body.is_empty()
-        {
-            answer.body = promised;
-        }
-        self
-    }
+/// Leave for one call.
+pub(super) struct Permits {
+    pub(super) one_of: OwnedSemaphorePermit,
+    pub(super) minute: OwnedSemaphorePermit,
 }
 
 impl Dialler {
@@ -132,57 +84,19 @@ impl Dialler {
         begun: impl FnOnce(&CallId),
     ) -> Result<CallId, NotDialled> {
         let exchange = &self.0;
-        let settings = &exchange.settings;
         let allowed = exchange.allowed(to)?;
-        let one_of = exchange.outbound.clone().try_acquire_owned();
-        let one_of = one_of.map_err(|_| NotDialled::AtOnce(settings.outbound_most))?;
-        let minute = exchange.minute.clone().try_acquire_owned();
-        let minute = minute.map_err(|_| NotDialled::TooFast(settings.outbound_a_minute))?;
+        let Permits { one_of, minute } = exchange.permits()?;
         let route = exchange.route(allowed).await?;
         let asked = Asked { caller: asked.caller.or_else(|| Some(route.name.clone())), ..asked };
         let admitted = exchange.registry.admit(asked).await?;
-        let here = exchange.here(route.there.ip());
-        let ours = SocketAddr::new(here, exchange.port(route.hop.way.transport()));
-        let from = from(route.trunk, admitted.persona(), ours, &route.hop);
-        let wire = exchange.wire(here, None).await.map_err(NotDialled::NoPort)?;
-        let (events, received) = wire::leg_events();
-        let (hang_up, finished) = (CancellationToken::new(), CancellationToken::new());
-        let session = rand::random::<u64>() >> 2;
-        let sound = SocketAddr::new(here, wire.port());
-        let offered = Offered::to(route.trunk);
-        let (key, dtls) = (offered.key(), offered.dtls(&exchange.identity));
-        let invite = exchange.invite(&route, from, &Ours { here: sound, session, version: 1, key, suite: None, dtls });
-        let leg = Leg {
-            events: received,
-            line: Arc::new(RtpLine(wire.clone())),
-            spoken: sdp::spoken(&phone_sdp::promised(exchange.first_codec())),
-            transport: "sip-out",
-            echoes: Echoes::Likely,
-            ending: Ending::new(hang_up.clone(), exchange.tasks.spawn(finished.clone().cancelled_owned())),
-        };
-        let told = finished.clone().drop_guard();
+        let hang_up = CancellationToken::new();
+        let (leg, line) = exchange.prepare(&route, admitted.persona(), None, one_of, hang_up).await?;
         let call = exchange.registry.begin(admitted, leg)?;
         begun(&call);
         exchange.dialled.fetch_add(1, Ordering::Relaxed);
         exchange.count_for_a_minute(minute);
-        let placed = Placed {
-            call: call.clone(),
-            invite,
-            connects: route.connects.then(|| route.hop.clone()),
-            there: route.there,
-            here: sound,
-            session,
-            offered,
-            early: None,
-            wire,
-            events,
-            hang_up,
-            finished,
-            _told: told,
-            _one_of: one_of,
-        };
-        let exchange = exchange.clone();
-        self.0.tasks.spawn(async move { exchange.place(placed).await });
+        let placed = Placed { call: call.clone(), line, purpose: Purpose::Own };
+        exchange.tasks.spawn(exchange.clone().place(placed));
         Ok(call)
     }
 }
@@ -221,8 +135,79 @@ impl Exchange {
             .ok_or_else(|| not_found("it has no address of the kind that sip.listen has".into()))
     }
 
+    /// Leave for a call, as long as there are not too many.
+    pub(super) fn permits(&self) -> Result<Permits, NotDialled> {
+        let settings = &self.settings;
+        let one_of = self.outbound.clone().try_acquire_owned();
+        let one_of = one_of.map_err(|_| NotDialled::AtOnce(settings.outbound_most))?;
+        let minute = self.minute.clone().try_acquire_owned();
+        let minute = minute.map_err(|_| NotDialled::TooFast(settings.outbound_a_minute))?;
+        Ok(Permits { one_of, minute })
+    }
+
+    /// A line to whom a call is made, and the leg that a call is held over. `as_whom`: who calls, where no trunk has a name for us;
+    /// `replaces`: the dialog whose place it is to take there.
+    pub(super) async fn prepare(
+        &self,
+        route: &Route<'_>,
+        as_whom: &str,
+        replaces: Option<Replaces>,
+        one_of: OwnedSemaphorePermit,
+        hang_up: CancellationToken,
+    ) -> Result<(Leg, OurLine), NotDialled> {
+        let here = self.here(route.there.ip());
+        let ours = SocketAddr::new(here, self.port(route.hop.way.transport()));
+        let from = from(route.trunk, as_whom, ours, &route.hop);
+        let wire = self.wire(here, None).await.map_err(NotDialled::NoPort)?;
+        let (events, received) = wire::leg_events();
+        let finished = CancellationToken::new();
+        let session = rand::random::<u64>() >> 2;
+        let sound = SocketAddr::new(here, wire.port());
+        let offered = Offered::to(route.trunk);
+        let (key, dtls) = (offered.key(), offered.dtls(&self.identity));
+        let offer = Ours { here: sound, session, version: 1, key, suite: None, dtls };
+        let mut invite = self.invite(route, from, &offer);
+        invite.headers = Some(self.asks(0, replaces.as_ref()));
+        let leg = Leg {
+            events: received,
+            line: Arc::new(RtpLine(wire.clone())),
+            spoken: sdp::spoken(&phone_sdp::promised(self.first_codec())),
+            transport: "sip-out",
+            echoes: Echoes::Likely,
+            ending: Ending::new(hang_up.clone(), self.tasks.spawn(finished.clone().cancelled_owned())),
+        };
+        let told = finished.clone().drop_guard();
+        let line = OurLine {
+            invite,
+            replaces,
+            connects: route.connects.then(|| route.hop.clone()),
+            there: route.there,
+            party: route.party.clone(),
+            here: sound,
+            session,
+            offered,
+            early: None,
+            wire,
+            events,
+            hang_up,
+            finished,
+            _told: told,
+            _one_of: one_of,
+        };
+        Ok((leg, line))
+    }
+
+    /// What stands in an INVITE of ours besides: what may be asked of us, how often we want to be told that the other side is there (`least`: as
+    /// often as it can bear), and whose place it is to take.
+    pub(super) fn asks(&self, least: u32, replaces: Option<&Replaces>) -> Vec<Header> {
+        let mut headers = self.in_calls();
+        headers.extend(wanted(self.settings.session, least));
+        headers.extend(replaces.map(|replaces| Header::Replaces(replaces.to_string().into())));
+        headers
+    }
+
     /// One of a minute's calls is used up, whatever comes of it.
-    fn count_for_a_minute(&self, one: OwnedSemaphorePermit) {
+    pub(super) fn count_for_a_minute(&self, one: OwnedSemaphorePermit) {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             let _ = stop.run_until_cancelled(tokio::time::sleep(Duration::from_secs(60))).await;
@@ -245,180 +230,12 @@ impl Exchange {
             content_type: Some("application/sdp".into()),
             offer: Some(phone_sdp::offer(ours, &self.settings.codecs).into_bytes()),
             credential,
-            headers: Some(wanted(self.settings.session, 0)),
             // An INVITE that is sent again after 422 has the same one (RFC 4028, section 7.3).
             call_id: Some(format!("{:032x}", rand::random::<u128>())),
             // Ringing that comes reliably is acknowledged by the stack (RFC 3262).
             support_prack: true,
             ..InviteOption::default()
         }
-    }
-
-    /// From the INVITE to the end of the call.
-    async fn place(self: Arc<Self>, mut placed: Placed) {
-        let connect = async {
-            match &placed.connects {
-                Some(hop) => self.connect(hop, placed.there).await,
-                None => Ok(()),
-            }
-        };
-        let connected = placed.hang_up.run_until_cancelled(connect).await;
-        match connected {
-            Some(Ok(())) => {}
-            Some(Err(why)) => {
-                return placed.tell(GoneWhy::NotTaken(EndReason::Unreachable, why.to_string())).await;
-            }
-            None => return placed.tell(GoneWhy::ClosedHere).await,
-        }
-        let again = placed.invite.clone();
-        if let Some(least) = self.place_once(&mut placed).await {
-            // It wants to be asked less often whether it is there (422).
-            placed.invite = InviteOption { headers: Some(wanted(self.settings.session, least)), ..again };
-            if self.place_once(&mut placed).await.is_some() {
-                let why = "the other side answered 422 to the time that it had asked for itself".into();
-                placed.tell(GoneWhy::NotTaken(EndReason::Unreachable, why)).await;
-            }
-        }
-    }
-
-    /// One INVITE, and what comes of it. A time is that which the other side wants between two signs of life at the least: then it
-    /// was not told that the call is over.
-    async fn place_once(self: &Arc<Self>, placed: &mut Placed) -> Option<u32> {
-        let (states_in, mut states) = self.dialogs.new_dialog_state_channel();
-        let invite = std::mem::take(&mut placed.invite);
-        let (dialog, mut asked) = match self.dialogs.do_invite_async(invite, states_in) {
-            Ok(asked) => asked,
-            Err(fault) => {
-                placed.tell(GoneWhy::NotTaken(EndReason::Unreachable, fault.to_string())).await;
-                return None;
-            }
-        };
-        let mut least = None;
-        match self.wait(&dialog, &mut asked, &mut states, placed).await {
-            Rung::TooBrief(wants) => least = Some(wants),
-            Rung::Answered(answer) => self.talk(&dialog, &mut states, placed, &answer).await,
-            Rung::Ended(why) => placed.tell(why).await,
-            Rung::GivenUp(why) => {
-                placed.tell(why).await;
-                let end = async {
-                    if let Err(fault) = dialog.cancel().await {
-                        tracing::debug!(%fault, "a CANCEL was not answered");
-                    }
-                    let _ = (&mut asked).await;
-                    // It was answered in the same moment: to the other side it is a call, until it hears otherwise.
-                    if dialog.state().is_confirmed()
-                        && let Err(fault) = dialog.bye().await
-                    {
-                        tracing::debug!(%fault, "a BYE was not answered");
-                    }
-                };
-                if tokio::time::timeout(GIVEN_UP, end).await.is_err() {
-                    asked.abort();
-                }
-            }
-        }
-        self.dialogs.remove_dialog(&dialog.id());
-        least
-    }
-
-    /// While it rings. What comes before the answer (ringing tones, announcements) is not heard: nobody has answered yet.
-    async fn wait(
-        &self,
-        dialog: &InviteDialog,
-        asked: &mut JoinHandle<InviteAsyncResult>,
-        states: &mut DialogStateReceiver,
-        placed: &mut Placed,
-    ) -> Rung {
-        let patience = self.settings.answer;
-        let give_up = Instant::now() + patience;
-        let (mut rang, mut early) = (false, BytesMut::with_capacity(DATAGRAM));
-        let mut promised = Vec::new();
-        loop {
-            tokio::select! {
-                biased;
-                () = placed.hang_up.cancelled() => return Rung::GivenUp(GoneWhy::ClosedHere),
-                () = tokio::time::sleep_until(give_up) => {
-                    let (reason, what) =
-                        if rang { (EndReason::NoAnswer, "nobody answered") } else { (EndReason::Unreachable, "it did not ring") };
-                    return Rung::GivenUp(GoneWhy::NotTaken(reason, format!("{what} within {} s", patience.as_secs())));
-                }
-                result = &mut *asked => return came_of(result, rang).with(promised),
-                Some(state) = states.recv() => {
-                    if let DialogState::Early(_, response) = state {
-                        if !rang {
-                            tracing::debug!(call = placed.call, dialog = %dialog.id(), "it rings");
-                        }
-                        rang = true;
-                        if !response.body.is_empty() {
-                            promised = response.body;
-                        }
-                    }
-                }
-                received = placed.wire.socket.recv_buf_from(&mut early) => {
-                    let datagram = early.split().freeze();
-                    // A telephone that answers begins at once: else it would begin again a second later.
-                    if let Ok((_, from)) = received && kind(&datagram) == Kind::Dtls {
-                        placed.early = Some((from, datagram));
-                    }
-                    early.reserve(DATAGRAM);
-                }
-            }
-        }
-    }
-
-    /// The call, once it is answered.
-    async fn talk(
-        self: &Arc<Self>,
-        dialog: &InviteDialog,
-        states: &mut DialogStateReceiver,
-        placed: &Placed,
-        answer: &Response,
-    ) {
-        let read = PhoneSdp::read(&answer.body).and_then(|sdp| {
-            placed.offered.is_answered_by(&sdp)?;
-            Ok((sdp.agree(&self.settings.codecs)?, sdp))
-        });
-        let (agreed, theirs) = match read {
-            Ok(read) => read,
-            Err(why) => return placed.useless(dialog, why).await,
-        };
-        let latch = Latch::called(theirs.address, placed.there.ip());
-        placed.wire.aim(latch.target());
-        let parties = Parties { exchange: self, dialog, events: placed.events.clone(), wire: placed.wire.clone() };
-        let mut held =
-            Call::new(parties, latch, phone_sdp::promised(self.first_codec()), placed.here).in_session(placed.session);
-        held.timer.by_update = refresh::reads_update(answer.headers.iter());
-        held.timer.begin(Agreed::by_answer(answer));
-        held.protection.key = placed.offered.key();
-        if let Err(why) = held.secure(&theirs, Said::InAnswer) {
-            return placed.useless(dialog, why).await;
-        }
-        held.follow(&theirs, agreed).await;
-        if let Some((from, datagram)) = placed.early.clone() {
-            held.on_datagram(from, datagram).await;
-        }
-        held.on_ack().await;
-        let _known = self.know(dialog.id(), &placed.call, placed.there.ip());
-        let why = held.run(states, &placed.hang_up).await;
-        held.end(why, placed.finished.clone()).await;
-    }
-}
-
-impl Placed {
-    /// It was answered with something that no call can be held over.
-    async fn useless(&self, dialog: &InviteDialog, why: PhoneSdpFault) {
-        self.tell(GoneWhy::NotTaken(EndReason::Unreachable, format!("its answer is of no use: {why}"))).await;
-        if let Err(fault) = dialog.bye().await {
-            tracing::debug!(%fault, "a BYE was not answered");
-        }
-    }
-
-    /// The call is over before it began.
-    async fn tell(&self, why: GoneWhy) {
-        tracing::info!(call = self.call, %why, "a call of ours was not answered");
-        // A call that does not read any more has ended by itself.
-        let _ = tokio::time::timeout(Duration::from_millis(100), self.events.send(PeerEvent::Gone(why))).await;
-        self.finished.cancel();
     }
 }
 
@@ -438,26 +255,6 @@ pub(super) fn address(user: &str, at: SocketAddr, hop: &Target) -> Uri {
         host_with_port: HostWithPort { host: Host::IpAddr(at.ip()), port: Some(at.port().into()) },
         params: if hop.way == Way::Udp { Vec::new() } else { vec![Param::Transport(hop.way.transport())] },
         ..Uri::default()
-    }
-}
-
-/// What the INVITE brought.
-fn came_of(result: Result<InviteAsyncResult, tokio::task::JoinError>, rang: bool) -> Rung {
-    let unreachable = |why: String| Rung::Ended(GoneWhy::NotTaken(EndReason::Unreachable, why));
-    match result {
-        Ok(Ok((_, Some(answer)))) if answer.status_code.kind() == StatusCodeKind::Successful => {
-            Rung::Answered(Box::new(answer))
-        }
-        Ok(Ok((_, Some(answer)))) => {
-            if let (422, Some(least)) = (answer.status_code.code(), refresh::least(answer.headers.iter())) {
-                return Rung::TooBrief(least);
-            }
-            let code = answer.status_code.code();
-            Rung::Ended(GoneWhy::NotTaken(outcome(code, rang), format!("the other side answered {code}")))
-        }
-        Ok(Ok((_, None))) => unreachable("no answer came".into()),
-        Ok(Err(fault)) => unreachable(fault.to_string()),
-        Err(fault) => unreachable(fault.to_string()),
     }
 }
 

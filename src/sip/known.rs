@@ -40,8 +40,8 @@ impl Token {
 /// How a call stands to the trunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
-    /// It is a trunk's.
-    Proved,
+    /// It is this trunk's, of those that were asked about.
+    Proved(usize),
     /// It comes from a trunk's address, and not to what the trunk was told.
     AddressAlone,
     None,
@@ -54,9 +54,9 @@ pub(super) fn claim<'a>(
     from: IpAddr,
 ) -> Claim {
     let mut found = Claim::None;
-    for (_, token) in trunks.filter(|(there, _)| *there == Some(from)) {
+    for (n, (_, token)) in trunks.enumerate().filter(|(_, (there, _))| *there == Some(from)) {
         if token.is_in(invite) {
-            return Claim::Proved;
+            return Claim::Proved(n);
         }
         found = Claim::AddressAlone;
     }
@@ -84,8 +84,8 @@ mod tests {
         let of = |known: Option<IpAddr>, params: &str, from| {
             claim([(None, &other), (known, &token)].into_iter(), &invite(params), from)
         };
-        assert_eq!(of(Some(there), &told, there), Claim::Proved);
-        assert_eq!(of(Some(there), &format!(";transport=tcp{told}"), there), Claim::Proved);
+        assert_eq!(of(Some(there), &told, there), Claim::Proved(1));
+        assert_eq!(of(Some(there), &format!(";transport=tcp{told}"), there), Claim::Proved(1));
         assert_eq!(of(Some(there), &told, elsewhere), Claim::None, "what was overheard opens nothing from elsewhere");
         assert_eq!(of(None, &told, there), Claim::None, "with a trunk that knows us no more");
         let of_another = other.param().to_string();

@@ -18,8 +18,12 @@ mod known;
 mod leaving;
 mod line;
 mod offers;
+mod outbound;
+mod party;
 mod phones;
+mod placed;
 mod protection;
+mod referral;
 mod refresh;
 mod register;
 mod replaced;
@@ -64,7 +68,7 @@ pub use dialled::{Dialled, NumbersFault};
 use digest::Spelling;
 use dtls::Identity;
 pub use guard::Guard;
-use leaving::what_is_spoken;
+pub use outbound::{Keys, Outbound, Trunk};
 use phones::Phones;
 pub use phones::{ContactShown, PhoneShown};
 pub use refresh::SessionTimes;
@@ -72,10 +76,10 @@ use register::Registrar;
 use replaced::Takeable;
 use secure::Secured;
 pub use settings::SipSettings;
-pub use target::{Keys, Outbound, Target, TargetFault, Trunk, Way};
+pub use target::{Target, TargetFault, Way};
 pub use tls::TlsFault;
 
-/// What is understood here, as `Allow` has it.
+/// What is understood here of everybody, as `Allow` has it.
 const ALLOWED: [Method; 8] = [
     Method::Invite,
     Method::Ack,
@@ -112,6 +116,8 @@ pub enum SipError {
     Password(#[from] SecretError),
     #[error("sip.outbound and sip.trunks: {0}")]
     Outbound(#[from] TargetFault),
+    #[error("sip.refer_from: {0}")]
+    ReferFrom(TargetFault),
     #[error(transparent)]
     Tls(#[from] TlsFault),
     #[error("no certificate for the sound of telephones can be made: {0}")]
@@ -353,7 +359,7 @@ impl Exchange {
             Method::Bye | Method::Cancel | Method::Info | Method::Update | Method::PRack => {
                 answer(&mut request, StatusCode::CallTransactionDoesNotExist, Vec::new()).await;
             }
-            _ => answer(&mut request, StatusCode::MethodNotAllowed, what_is_spoken()).await,
+            _ => answer(&mut request, StatusCode::MethodNotAllowed, self.what_is_spoken()).await,
         }
     }
 
@@ -380,6 +386,11 @@ impl Exchange {
         });
         routed.map_or(there, |at| at.ip())
     }
+}
+
+/// Why something is refused, for whoever looks at it.
+fn warning(why: &str) -> Header {
+    Header::Warning(format!("399 duologue \"{}\"", why.replace(['"', '\\', '\r', '\n'], "'")).into())
 }
 
 /// Answers a request that is no call's. The other side asks again where the network swallows it.

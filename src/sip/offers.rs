@@ -122,7 +122,7 @@ impl Call<'_> {
         }
     }
 
-    async fn on_hold(&mut self, held: bool) {
+    pub(super) async fn on_hold(&mut self, held: bool) {
         if held != self.held {
             self.held = held;
             self.tell(PeerEvent::Held(held)).await;

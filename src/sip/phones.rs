@@ -16,7 +16,7 @@ use super::guard::{Guard, Unproved};
 use super::offers::cseq;
 use super::request::{came_from, header, source};
 use super::target::USUAL_PORT;
-use super::{Exchange, SipError, answer};
+use super::{Exchange, SipError, answer, warning};
 use crate::config::Secret;
 
 /// Wrong passwords that one address may show within a minute: a telephone with an old one tries twice or so.
@@ -191,10 +191,6 @@ impl Exchange {
         let contact = |uri: &str, left_s: u64| Header::Contact(format!("<{uri}>;expires={left_s}").into());
         Ok(bindings.of(&name, now_s).iter().map(|it| contact(&it.contact.uri, it.left_s(now_s))).collect())
     }
-}
-
-fn warning(why: &str) -> Header {
-    Header::Warning(format!("399 duologue \"{}\"", why.replace('"', "'")).into())
 }
 
 fn refusal(fault: BindingFault) -> (StatusCode, Vec<Header>) {

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use super::call::Call;
 use super::dtls::{AgreedKeys, Handshake, Identity, NoKeys};
 use super::line::Port;
+use super::outbound::{Keys, Trunk};
 use super::srtp::{Opener, Sealer};
-use super::target::{Keys, Trunk};
 use crate::peer::GoneWhy;
 
 /// A key for our packets.

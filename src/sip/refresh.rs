@@ -17,6 +17,9 @@ const AGAIN_AFTER: Duration = Duration::from_secs(3);
 /// Before the time is out the call is ended, by so much or by a third of it (RFC 4028, section 10).
 const BEFORE_THE_END_S: u32 = 32;
 
+/// Extensions of ours, as `Supported` has them in one line: this one, and that a call can be taken over (RFC 3891).
+const KNOWN: &str = "timer, replaces";
+
 /// What the configuration says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionTimes {
@@ -102,7 +105,7 @@ impl Agreed {
         let who = if self.ours { "uas" } else { "uac" };
         let mut headers = vec![
             Header::SessionExpires(format!("{};refresher={who}", self.expires_s).into()),
-            Header::Supported("timer".into()),
+            Header::Supported(KNOWN.into()),
         ];
         if knows(request) {
             headers.push(Header::Require("timer".into()));
@@ -115,7 +118,7 @@ impl Agreed {
         let who = if self.ours { "uac" } else { "uas" };
         let value = format!("{};refresher={who}", self.expires_s);
         vec![
-            Header::Supported("timer".into()),
+            Header::Supported(KNOWN.into()),
             Header::SessionExpires(value.into()),
             Header::MinSE(times.least_s.to_string().into()),
         ]
@@ -134,7 +137,7 @@ impl Agreed {
 
 /// As it stands in an INVITE of ours. `at_least`: what the other side has said that it does (422).
 pub(super) fn wanted(times: SessionTimes, at_least: u32) -> Vec<Header> {
-    let mut headers = vec![Header::Supported("timer".into())];
+    let mut headers = vec![Header::Supported(KNOWN.into())];
     if times.ours_s > 0 || at_least > 0 {
         let least = times.least_s.max(at_least);
         headers.push(Header::SessionExpires(times.ours_s.max(least).to_string().into()));
@@ -276,7 +279,7 @@ mod tests {
         let asked = request("Supported: timer\r\nSession-Expires: 600;refresher=uac\r\n");
         let agreed = Agreed::by_request(&asked, TIMES).expect("long enough").expect("a time");
         let written: Vec<String> = agreed.headers(&asked).iter().map(ToString::to_string).collect();
-        assert_eq!(written, ["Session-Expires: 600;refresher=uac", "Supported: timer", "Require: timer"]);
+        assert_eq!(written, ["Session-Expires: 600;refresher=uac", "Supported: timer, replaces", "Require: timer"]);
         assert_eq!((agreed.half(), agreed.out()), (Duration::from_secs(300), Duration::from_secs(568)));
     }
 }

@@ -15,8 +15,9 @@ use tokio_util::task::TaskTracker;
 use super::Exchange;
 use super::dial::address;
 use super::known::{self, Claim, Token};
+use super::outbound::Trunk;
 use super::request::value_of;
-use super::target::{Target, Trunk};
+use super::target::Target;
 
 /// A registrar that asks for longer than a day (423) is mistaken.
 const LONGEST_S: u32 = 86_400;
@@ -42,14 +43,14 @@ impl Registrar {
         Self { there, told, tasks: TaskTracker::new(), leaving: CancellationToken::new() }
     }
 
-    /// Whether a call is that of a trunk with which we are registered: it calls us because we have asked it to.
-    pub(super) fn knows(&self, invite: &Request, from: IpAddr) -> bool {
+    /// Of which trunk a call is that we are registered with, in their order: it calls us because we have asked it to.
+    pub(super) fn knows(&self, invite: &Request, from: IpAddr) -> Option<usize> {
         let trunks = self.there.iter().map(|there| *there.borrow()).zip(&self.told);
         let claim = known::claim(trunks, invite, from);
         if claim == Claim::AddressAlone {
             tracing::info!(%from, "a call from the address of a trunk, but not to the Contact that it was told: it is asked for a password");
         }
-        claim == Claim::Proved
+        if let Claim::Proved(trunk) = claim { Some(trunk) } else { None }
     }
 
     /// How many trunks we are registered with, and with how many that we want to be we are not.

@@ -8,6 +8,7 @@ use rsipstack::sip::{Request, StatusCode, Transport};
 
 use super::ending::status_of;
 use super::line::{Latch, Wire};
+use super::party::Party;
 use super::{Exchange, request};
 use crate::call::leg::Leg;
 use crate::call::registry::{self, Admitted};
@@ -69,6 +70,17 @@ impl Exchange {
             .await
             .map_err(|why| Refused(StatusCode::ServiceUnavailable, format!("no port for the sound: {why}")))?;
         Ok(Ringing { place, theirs, came_from, here, wire })
+    }
+
+    /// Who calls: by his password, or one of the trunks that we are registered with.
+    pub(super) fn caller_is(&self, name: Option<&str>, trunk: Option<usize>) -> Party {
+        let trunk = trunk.and_then(|trunk| self.settings.outbound.registered().nth(trunk));
+        match (name, trunk) {
+            (Some(name), _) if self.phones.knows(name) => Party::Phone(name.to_owned()),
+            (Some(name), _) => Party::User(name.to_owned()),
+            (None, Some(trunk)) => Party::Trunk(trunk.name.clone()),
+            (None, None) => Party::Stranger,
+        }
     }
 
     /// A socket for a call's sound.

@@ -5,8 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use rsipstack::sip::{HostWithPort, Transport, Uri};
 use rsipstack::transport::SipAddr;
 
+use super::outbound::Trunk;
+use super::party::Party;
 use super::phones::Reach;
-use super::target::{Target, TargetFault, Trunk, Way};
+use super::target::{Target, TargetFault, Way};
 use super::{Exchange, NotDialled};
 
 /// Whom the server may call.
@@ -22,6 +24,8 @@ pub(super) struct Route<'a> {
     /// As memory names whom it knows.
     pub name: String,
     pub trunk: Option<&'a Trunk>,
+    /// Who that is, for what the configuration says of him.
+    pub party: Party,
     /// To whom it is sent first.
     pub hop: Target,
     pub there: SocketAddr,
@@ -56,7 +60,7 @@ impl Exchange {
     }
 
     /// Whether an address is this server's own: by number, with the port that it listens on.
-    fn is_ours(&self, target: &Target) -> bool {
+    pub(super) fn is_ours(&self, target: &Target) -> bool {
         let ip = target.host.trim_matches(['[', ']']).parse::<IpAddr>();
         let ours = |ip: IpAddr| ip == self.settings.listen.ip() || self.here(ip) == ip;
         target.place().1 == self.port(target.way.transport()) && ip.is_ok_and(ours)
@@ -75,14 +79,16 @@ impl Exchange {
                 };
                 let host = HostWithPort::from(at).host.to_string();
                 let hop = Target { user: name.clone(), host, port: Some(at.port()), way, sips: false };
-                Ok(Route { callee, name, trunk: None, hop, there: at, connects: false, sips: false })
+                let party = Party::Phone(name.clone());
+                Ok(Route { callee, name, trunk: None, party, hop, there: at, connects: false, sips: false })
             }
             Allowed::Address(target, trunk) => {
                 let hop = trunk.map_or(&target, |trunk| &trunk.ours).clone();
                 let there = self.find(&hop).await?;
                 let callee = target.uri().map_err(|_| TargetFault::Form(target.to_string()))?;
                 let (name, sips) = (target.name(), target.sips);
-                Ok(Route { callee, name, trunk, hop, there, connects: true, sips })
+                let party = trunk.map_or(Party::Address(target), |trunk| Party::Trunk(trunk.name.clone()));
+                Ok(Route { callee, name, trunk, party, hop, there, connects: true, sips })
             }
         }
     }

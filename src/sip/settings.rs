@@ -9,6 +9,7 @@ use duologue_signaling::bindings::Times;
 use duologue_signaling::phone_sdp::PhoneCodec;
 use rustls::{ClientConfig, ServerConfig};
 
+use super::party::{Directory, Who};
 use super::{Dialled, Guard, Outbound, SessionTimes, SipError, phones, sdp, tls};
 use crate::config::Sip;
 
@@ -39,6 +40,8 @@ pub struct SipSettings {
     pub session: SessionTimes,
     /// Whom the server may call.
     pub outbound: Outbound,
+    /// Whose telephones may ask to be replaced in their calls.
+    pub(super) refer_from: Vec<Who>,
     /// Telephones that may register, by name.
     pub phones: Vec<String>,
     /// For how long they are kept.
@@ -80,6 +83,9 @@ impl SipSettings {
         let guard = Guard::new(sip.passwords()?, sip.digests.clone());
         let phones = sip.phone_passwords()?;
         let names = phones::names(&guard, &phones)?;
+        let there = Directory { outbound: &outbound, phones: &names, is_user: &|name| guard.has(name) };
+        let refer_from = sip.refer_from.iter().map(|line| Who::read(line, &there));
+        let refer_from = refer_from.collect::<Result<_, _>>().map_err(SipError::ReferFrom)?;
         Ok(Some(Self {
             listen,
             tls: sip.tls_listen.zip(tls::server(sip)?),
@@ -100,6 +106,7 @@ impl SipSettings {
             tcp_idle: Duration::from_secs(u64::from(sip.tcp_idle_s)),
             session: SessionTimes { ours_s: sip.session_s, least_s: sip.session_least_s },
             outbound,
+            refer_from,
             register_s: sip.register_s,
             outbound_most: sip.outbound_most,
             outbound_a_minute: sip.outbound_a_minute,

@@ -142,6 +142,11 @@ impl Baresip {
         self.command("hangup", "");
     }
 
+    /// Its transfer key: whoever it talks with is to call there in its place.
+    pub fn transfers(&mut self, to: &str) {
+        self.command("transfer", to);
+    }
+
     /// Puts the call on hold, or takes it back.
     pub fn holds(&mut self, on: bool) {
         self.command(if on { "hold" } else { "resume" }, "");
