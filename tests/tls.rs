@@ -10,6 +10,8 @@ mod certificates;
 #[path = "tls/dtls.rs"]
 mod dtls;
 mod house;
+#[path = "tls/offered.rs"]
+mod offered;
 
 use std::io::Write as _;
 use std::net::SocketAddr;

@@ -60,10 +60,11 @@ section! {
         /// Those of `trunks`, by name, that the server registers with (REGISTER): it is then called under its address there, the user part of which stands
         /// in `numbers`. Calls from there need no password of `users`.
         register: Vec<String> = Vec::new(), ListOf { most: 20, each: Text { most: 60 } }, "";
-        /// Those of `trunks`, by name, that sound is offered to protected (SRTP): "office" with keys in the SDP (RFC 4568), "office=dtls" with keys
-        /// that are agreed on over DTLS (RFC 5763). One that answers in the clear gets no call. Who offers protected sound himself is answered in
-        /// kind, whatever stands here.
-        srtp: Vec<String> = Vec::new(), ListOf { most: 20, each: Text { most: 60 } }, "";
+        /// To whom the server offers protected sound (SRTP) where it calls: "office" (one of `trunks`) with keys in the SDP (RFC 4568), "office=dtls" with
+        /// keys that are agreed on over DTLS (RFC 5763); likewise "phone:101" ("phone:*" is every telephone that registers) and "anna@192.0.2.7" as in
+        /// `outbound`. The first line that fits counts. One that answers in the clear gets no call. Who offers protected sound himself is answered
+        /// in kind, whatever stands here.
+        srtp: Vec<String> = Vec::new(), ListOf { most: 1_000, each: Text { most: 200 } }, "";
         /// Whose telephones may have themselves replaced in a call with the server (REFER: the transfer key): "phone:101", "user:anna" (with their
         /// passwords; "*" stands for any letters), the name of one of `trunks`, or "desk@192.0.2.7" as in `outbound`. The server then calls whom they
         /// name, and nobody but whom it may call. Empty: it does not (603).

@@ -47,6 +47,10 @@ pub enum NotDialled {
     TooFast(u32),
     #[error("{host} is not found: {why}")]
     NoSuchHost { host: String, why: String },
+    #[error(
+        "{0} is to be offered keys in the SDP (sip.srtp) and is not called over TLS, so that they would be read on the way"
+    )]
+    KeysInClear(String),
     #[error("no port for the sound: {0}")]
     NoPort(std::io::Error),
     #[error(transparent)]
@@ -155,6 +159,7 @@ impl Exchange {
         one_of: OwnedSemaphorePermit,
         hang_up: CancellationToken,
     ) -> Result<(Leg, OurLine), NotDialled> {
+        let keys = self.keys(route)?;
         let here = self.here(route.there.ip());
         let ours = SocketAddr::new(here, self.port(route.hop.way.transport()));
         let from = from(route.trunk, as_whom, ours, &route.hop);
@@ -163,7 +168,7 @@ impl Exchange {
         let finished = CancellationToken::new();
         let session = rand::random::<u64>() >> 2;
         let sound = SocketAddr::new(here, wire.port());
-        let offered = Offered::to(route.trunk);
+        let offered = Offered::with(keys);
         let (key, dtls) = (offered.key(), offered.dtls(&self.identity));
         let offer = Ours { here: sound, session, version: 1, key, suite: None, dtls };
         let mut invite = self.invite(route, from, &offer);

@@ -116,6 +116,8 @@ pub enum SipError {
     Password(#[from] SecretError),
     #[error("sip.outbound and sip.trunks: {0}")]
     Outbound(#[from] TargetFault),
+    #[error("sip.srtp: {0}")]
+    Srtp(TargetFault),
     #[error("sip.refer_from: {0}")]
     ReferFrom(TargetFault),
     #[error(transparent)]

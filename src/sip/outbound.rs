@@ -26,6 +26,16 @@ pub enum Keys {
     Dtls,
 }
 
+/// A line of `sip.srtp`: to whom sound is offered protected, and with keys from where.
+pub(super) fn keys_of(line: &str) -> Result<(&str, Keys), TargetFault> {
+    match line.rsplit_once('=').map(|(name, keys)| (name.trim(), keys.trim())) {
+        None => Ok((line.trim(), Keys::Sdes)),
+        Some((name, "sdes")) => Ok((name, Keys::Sdes)),
+        Some((name, "dtls")) => Ok((name, Keys::Dtls)),
+        Some(_) => Err(TargetFault::Keys(line.to_owned())),
+    }
+}
+
 /// One line of `sip.outbound`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rule {
@@ -153,12 +163,7 @@ impl Outbound {
     /// The first line that names no trunk or no such way, or the trunk to which keys would go in the clear, where they may not.
     pub fn protect(mut self, lines: &[String], in_clear: bool) -> Result<Self, TargetFault> {
         for line in lines {
-            let (name, keys) = match line.split_once('=').map(|(name, keys)| (name.trim(), keys.trim())) {
-                None => (line.as_str(), Keys::Sdes),
-                Some((name, "sdes")) => (name, Keys::Sdes),
-                Some((name, "dtls")) => (name, Keys::Dtls),
-                Some(_) => return Err(TargetFault::Keys(line.clone())),
-            };
+            let (name, keys) = keys_of(line)?;
             let trunk = self.trunks.iter_mut().find(|trunk| trunk.name == name);
             let trunk = trunk.ok_or_else(|| TargetFault::NoTrunk(name.to_owned()))?;
             if keys == Keys::Sdes && trunk.ours.way != Way::Tls && !in_clear {

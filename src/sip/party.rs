@@ -1,6 +1,6 @@
 //! Who the other side of a call is, as far as that was proved, and how a line of the configuration names somebody.
 
-use super::outbound::{Outbound, Rule, fits};
+use super::outbound::{Keys, Outbound, Rule, fits, keys_of};
 use super::target::{Target, TargetFault};
 
 /// The other side of a call.
@@ -62,14 +62,45 @@ impl Who {
     }
 }
 
+/// To whom sound is offered protected beside the trunks: lines of `sip.srtp`. Of several that name somebody the first counts.
+///
+/// # Errors
+/// The first line that names nobody whom the server could call.
+pub(super) fn protected(lines: &[String], of: &Directory<'_>) -> Result<Vec<(Who, Keys)>, TargetFault> {
+    let read = |line: &String| {
+        let (name, keys) = keys_of(line)?;
+        match Who::read(name, of)? {
+            Who::User(_) => Err(TargetFault::Keys(line.clone())),
+            who => Ok((who, keys)),
+        }
+    };
+    lines.iter().map(read).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(line: &str) -> Result<Who, TargetFault> {
+    fn among<T>(read: impl FnOnce(&Directory<'_>) -> T) -> T {
         let outbound = Outbound::read(&[], vec![("office=sip:4711@pbx.example.org".into(), None)]).expect("a trunk");
         let phones = ["101".to_owned()];
-        Who::read(line, &Directory { outbound: &outbound, phones: &phones, is_user: &|name| name == "anna" })
+        read(&Directory { outbound: &outbound, phones: &phones, is_user: &|name| name == "anna" })
+    }
+
+    fn read(line: &str) -> Result<Who, TargetFault> {
+        among(|there| Who::read(line, there))
+    }
+
+    #[test]
+    fn keys_are_offered_to_whom_the_server_calls() {
+        let of = |line: &str| among(|there| protected(&[line.to_owned()], there));
+        assert_eq!(of("phone:101"), Ok(vec![(Who::Phone("101".into()), Keys::Sdes)]));
+        assert_eq!(of("phone:* = dtls"), Ok(vec![(Who::Phone("*".into()), Keys::Dtls)]));
+        assert!(of("*@192.0.2.7:*=sdes").is_ok_and(|read| read[0].1 == Keys::Sdes));
+        assert_eq!(of("phone:102=dtls"), Err(TargetFault::Who("phone:102".into())));
+        for wrong in ["user:anna=dtls", "phone:101=zrtp"] {
+            assert_eq!(of(wrong), Err(TargetFault::Keys(wrong.into())));
+        }
     }
 
     #[test]

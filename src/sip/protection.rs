@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::call::Call;
 use super::dtls::{AgreedKeys, Handshake, Identity, NoKeys};
 use super::line::Port;
-use super::outbound::{Keys, Trunk};
+use super::outbound::Keys;
 use super::srtp::{Opener, Sealer};
 use crate::peer::GoneWhy;
 
@@ -31,9 +31,9 @@ pub(super) enum Offered {
 }
 
 impl Offered {
-    /// To this trunk, or to nobody's.
-    pub(super) fn to(trunk: Option<&Trunk>) -> Self {
-        match trunk.and_then(|trunk| trunk.protects) {
+    /// As `sip.srtp` says it of whom is called.
+    pub(super) fn with(keys: Option<Keys>) -> Self {
+        match keys {
             None => Self::Clear,
             Some(Keys::Sdes) => Self::Sdes(new_key()),
             Some(Keys::Dtls) => Self::Dtls,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use rsipstack::sip::{HostWithPort, Transport, Uri};
 use rsipstack::transport::SipAddr;
 
-use super::outbound::Trunk;
+use super::outbound::{Keys, Trunk};
 use super::party::Party;
 use super::phones::Reach;
 use super::target::{Target, TargetFault, Way};
@@ -57,6 +57,21 @@ impl Exchange {
             Some(trunk) => Ok(Allowed::Address(target, trunk)),
             None => Err(NotDialled::NotAllowed(target)),
         }
+    }
+
+    /// Where the keys of the sound are to come from, where it is offered protected.
+    ///
+    /// # Errors
+    /// Where they would stand in an SDP that whoever is on the way can read. A telephone says with each registration how it is reached.
+    pub(super) fn keys(&self, route: &Route<'_>) -> Result<Option<Keys>, NotDialled> {
+        let settings = &self.settings;
+        let of_trunk = route.trunk.and_then(|trunk| trunk.protects);
+        let said = || settings.protects.iter().find(|(who, _)| who.is(&route.party)).map(|(_, keys)| *keys);
+        let keys = of_trunk.or_else(said);
+        if keys == Some(Keys::Sdes) && route.hop.way != Way::Tls && !settings.srtp_in_clear {
+            return Err(NotDialled::KeysInClear(route.name.clone()));
+        }
+        Ok(keys)
     }
 
     /// Whether an address is this server's own: by number, with the port that it listens on.

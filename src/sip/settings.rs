@@ -9,7 +9,8 @@ use duologue_signaling::bindings::Times;
 use duologue_signaling::phone_sdp::PhoneCodec;
 use rustls::{ClientConfig, ServerConfig};
 
-use super::party::{Directory, Who};
+use super::outbound::Keys;
+use super::party::{Directory, Who, protected};
 use super::{Dialled, Guard, Outbound, SessionTimes, SipError, phones, sdp, tls};
 use crate::config::Sip;
 
@@ -40,6 +41,8 @@ pub struct SipSettings {
     pub session: SessionTimes,
     /// Whom the server may call.
     pub outbound: Outbound,
+    /// To whom sound is offered protected, beside the trunks that say so themselves.
+    pub(super) protects: Vec<(Who, Keys)>,
     /// Whose telephones may ask to be replaced in their calls.
     pub(super) refer_from: Vec<Who>,
     /// Telephones that may register, by name.
@@ -74,7 +77,8 @@ impl SipSettings {
             return Err(SipError::Digests);
         }
         let outbound = Outbound::read(&sip.outbound, sip.trunk_passwords()?)?.register(&sip.register)?;
-        let outbound = outbound.protect(&sip.srtp, sip.srtp_in_clear)?;
+        let (others, trunks): (Vec<_>, Vec<_>) = sip.srtp.iter().cloned().partition(|line| line.contains([':', '@']));
+        let outbound = outbound.protect(&trunks, sip.srtp_in_clear)?;
         let believed = match tls::client(sip) {
             // Nobody misses it who calls nobody over TLS.
             Err(_) if sip.tls_ca.is_none() && !outbound.has_secured_trunk() => None,
@@ -84,6 +88,7 @@ impl SipSettings {
         let phones = sip.phone_passwords()?;
         let names = phones::names(&guard, &phones)?;
         let there = Directory { outbound: &outbound, phones: &names, is_user: &|name| guard.has(name) };
+        let protects = protected(&others, &there).map_err(SipError::Srtp)?;
         let refer_from = sip.refer_from.iter().map(|line| Who::read(line, &there));
         let refer_from = refer_from.collect::<Result<_, _>>().map_err(SipError::ReferFrom)?;
         Ok(Some(Self {
@@ -106,6 +111,7 @@ impl SipSettings {
             tcp_idle: Duration::from_secs(u64::from(sip.tcp_idle_s)),
             session: SessionTimes { ours_s: sip.session_s, least_s: sip.session_least_s },
             outbound,
+            protects,
             refer_from,
             register_s: sip.register_s,
             outbound_most: sip.outbound_most,

@@ -59,7 +59,7 @@ pub enum TargetFault {
     )]
     KeysInClear(String),
     #[error(
-        "'{0}' in sip.srtp is no trunk with its keys: it is written NAME, NAME=sdes or NAME=dtls, once for each trunk"
+        "'{0}' in sip.srtp is nobody with his keys: it is written NAME, NAME=sdes or NAME=dtls, once for each trunk, with phone:NAME or user@host in place of a trunk's name"
     )]
     Keys(String),
     #[error(

@@ -102,6 +102,10 @@ impl From<NotDialled> for Refusal {
                 detail,
                 "Look at the host's name and the server's DNS.",
             ),
+            NotDialled::KeysInClear(_) => {
+                let fix = "Have it called over TLS, offer it keys from DTLS (\"=dtls\" in sip.srtp), or set sip.srtp_in_clear = true.";
+                Self::new(StatusCode::CONFLICT, "keys-in-clear", detail, fix)
+            }
             NotDialled::NoPort(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "no-port", detail, "Raise sip.rtp_last in duologue.toml.")
             }

@@ -52,10 +52,15 @@ impl Baresip {
 
     /// It registers with the server, by this name and password, for a minute at a time.
     pub fn registering(server: u16, name: &str, password: &str, sounds: Sounds<'_>) -> Self {
-        Self::start_as(server, Some((name, password)), sounds, More::default())
+        Self::start_as(server, Some((name, password, "")), sounds, More::default())
     }
 
-    fn start_as(server: u16, registers: Option<(&str, &str)>, sounds: Sounds<'_>, more: More<'_>) -> Self {
+    /// The same with the password "duologue", with parameters of the server's address, each with its semicolon, and told more.
+    pub fn registering_over(server: u16, name: &str, params: &str, sounds: Sounds<'_>, more: More<'_>) -> Self {
+        Self::start_as(server, Some((name, "duologue", params)), sounds, more)
+    }
+
+    fn start_as(server: u16, registers: Option<(&str, &str, &str)>, sounds: Sounds<'_>, more: More<'_>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
         std::fs::create_dir(at("heard")).expect("a folder");
@@ -82,7 +87,9 @@ impl Baresip {
         );
         std::fs::write(at("config"), config).expect("a file");
         let address = match registers {
-            Some((name, password)) => format!("<sip:{name}@127.0.0.1:{server}>;auth_pass={password};regint=60"),
+            Some((name, password, params)) => {
+                format!("<sip:{name}@127.0.0.1:{server}{params}>;auth_pass={password};regint=60")
+            }
             None => format!("<sip:anna@127.0.0.1:{sip}>;regint=0"),
         };
         let account =
