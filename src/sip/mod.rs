@@ -74,6 +74,7 @@ pub use phones::{ContactShown, PhoneShown};
 pub use refresh::SessionTimes;
 use register::Registrar;
 use replaced::Takeable;
+use ringing::KEYS_IN_CLEAR;
 use secure::Secured;
 pub use settings::SipSettings;
 pub use target::{Target, TargetFault, Way};
@@ -342,6 +343,9 @@ impl Exchange {
         let dialog = self.dialogs.match_dialog(&request).filter(|_| request.original.method != Method::PRack);
         if let Some(dialog) = dialog {
             let rsipstack::dialog::dialog::Dialog::Invite(mut dialog) = dialog else { return };
+            if self.tells_keys_in_clear(&request) {
+                return answer(&mut request, StatusCode::NotAcceptableHere, vec![warning(KEYS_IN_CLEAR)]).await;
+            }
             if let Err(fault) = dialog.handle(&mut request).await {
                 tracing::debug!(%fault, "a request in a SIP call");
             }

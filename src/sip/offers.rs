@@ -143,7 +143,8 @@ impl Call<'_> {
 
     /// An answer is to what our last offer said: in the clear or with a key in the SDP, as in [`Self::offer`], or over DTLS.
     fn secure_answer(&mut self, theirs: &PhoneSdp) -> Result<(), PhoneSdpFault> {
-        if theirs.dtls.is_some() && self.our_dtls(Said::InOffer).is_none() {
+        let keyless = theirs.crypto.is_some() && self.protection.key.is_none();
+        if keyless || (theirs.dtls.is_some() && self.our_dtls(Said::InOffer).is_none()) {
             return Err(PhoneSdpFault::OtherKeys);
         }
         self.secure(theirs, Said::InAnswer)

@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use duologue_signaling::phone_sdp::{self, PhoneAgreed, PhoneSdp};
-use rsipstack::sip::{Request, StatusCode, Transport};
+use rsipstack::sip::{Method, Request, StatusCode, Transport};
+use rsipstack::transaction::transaction::Transaction;
 
 use super::ending::status_of;
 use super::line::{Latch, Wire};
@@ -13,6 +14,9 @@ use super::{Exchange, request};
 use crate::call::leg::Leg;
 use crate::call::registry::{self, Admitted};
 use crate::journal::CallId;
+
+/// Why an offer with keys is refused that came over UDP or TCP.
+pub(super) const KEYS_IN_CLEAR: &str = "the keys of RTP/SAVP came in the clear: call over TLS, or offer RTP/AVP";
 
 /// Why a call is refused.
 pub(super) struct Refused(pub(super) StatusCode, pub(super) String);
@@ -51,9 +55,8 @@ impl Exchange {
         } else {
             let not_here = |why: phone_sdp::PhoneSdpFault| Refused(StatusCode::NotAcceptableHere, why.to_string());
             let theirs = PhoneSdp::read(&invite.body).map_err(not_here)?;
-            if theirs.crypto.is_some() && transport != Transport::Tls && !self.settings.srtp_in_clear {
-                let why = "the keys of RTP/SAVP came in the clear: call over TLS, or offer RTP/AVP";
-                return Err(Refused(StatusCode::NotAcceptableHere, why.into()));
+            if self.are_keys_in_clear(&theirs, transport) {
+                return Err(Refused(StatusCode::NotAcceptableHere, KEYS_IN_CLEAR.into()));
             }
             let agreed = theirs.agree(spoken_here).map_err(not_here)?;
             Some((theirs, agreed))
@@ -70,6 +73,19 @@ impl Exchange {
             .await
             .map_err(|why| Refused(StatusCode::ServiceUnavailable, format!("no port for the sound: {why}")))?;
         Ok(Ringing { place, theirs, came_from, here, wire })
+    }
+
+    /// Whether an SDP has keys in it that whoever is on the way can read, where they may not.
+    fn are_keys_in_clear(&self, theirs: &PhoneSdp, transport: Transport) -> bool {
+        theirs.crypto.is_some() && transport != Transport::Tls && !self.settings.srtp_in_clear
+    }
+
+    /// The same of a request in a call, which may have begun over TLS or without keys.
+    pub(super) fn tells_keys_in_clear(&self, request: &Transaction) -> bool {
+        let transport = request.connection.as_ref().map_or(Transport::Udp, |connection| connection.transport());
+        let (method, body) = (request.original.method, &request.original.body);
+        let offers = matches!(method, Method::Invite | Method::Update) && !body.is_empty();
+        offers && PhoneSdp::read(body).is_ok_and(|theirs| self.are_keys_in_clear(&theirs, transport))
     }
 
     /// Who calls: by his password, or one of the trunks that we are registered with.
