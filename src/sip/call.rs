@@ -353,6 +353,7 @@ impl<'a> Call<'a> {
     /// The goodbye: the call is told first, so that it need not wait for the network.
     pub(super) async fn end(mut self, why: GoneWhy, finished: CancellationToken) {
         self.send_report(true);
+        self.close_handshakes();
         if self.strangers + self.unopened + self.untaken + self.wire.unsent() + self.keys.ignored() > 0 {
             tracing::debug!(
                 strangers = self.strangers,

@@ -261,6 +261,13 @@ impl Handshake {
         Ok(())
     }
 
+    /// Says goodbye, where keys were agreed on (close_notify, RFC 5246, section 7.2.1): whoever keeps a connection for each call may let go of it.
+    pub(super) fn close(&mut self, now: Instant) {
+        if self.done && self.endpoint().close(now).is_ok() {
+            self.sends(now);
+        }
+    }
+
     /// What is to be sent.
     pub(super) fn leaving(&mut self) -> Option<Bytes> {
         self.out.pop_front()

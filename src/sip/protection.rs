@@ -296,6 +296,20 @@ impl Call<'_> {
         }
     }
 
+    /// At the end of the call.
+    pub(super) fn close_handshakes(&mut self) {
+        let (sound, reports) = (self.latch.target(), self.reports_to());
+        let Some(dtls) = &mut self.protection.dtls else { return };
+        for (port, to) in [(Port::Sound, sound), (Port::Reports, reports)] {
+            let Some(handshake) = dtls.of(port) else { continue };
+            handshake.close(Instant::now().into_std());
+            let to = handshake.from.or(to);
+            while let Some((leaving, to)) = handshake.leaving().zip(to) {
+                self.wire.send_plain(port, &leaving, to);
+            }
+        }
+    }
+
     /// Ten times a second: what is overdue is sent again, and a call that gets no keys ends.
     pub(super) fn mind_handshakes(&mut self) -> Option<GoneWhy> {
         self.begin_handshakes();

@@ -210,13 +210,14 @@ fn after_the_end_of_it_no_new_one_begins_and_little_is_read() {
     shake(&mut ends, &mut Network { seed: 3, lost: 0, twice: 0, longest_ms: 5 }, now);
     assert!(agree(&ends));
     // The client says that it is over, and somebody with its address begins anew.
-    ends[0].handshake.endpoint().close(now).expect("closed");
-    ends[0].handshake.sends(now);
+    ends[0].handshake.close(now);
     let goodbye = ends[0].handshake.leaving().expect("a goodbye");
     ends[1].read(&goodbye, now);
     let mut again = pair(now);
     again[0].handshake.begin(now).expect("a beginning");
     let hello = again[0].handshake.leaving().expect("a hello");
+    again[0].handshake.close(now);
+    assert!(again[0].handshake.leaving().is_none(), "without keys nobody would believe a goodbye");
     while ends[1].handshake.leaving().is_some() {}
     for _ in 0..1_000 {
         ends[1].read(&hello, now);
