@@ -109,12 +109,15 @@ struct Proposed {
 /// The questions of a model's answer: whole, short, each once, none that has just been asked.
 fn questions(text: &str, most: usize, before: &str) -> Vec<String> {
     let proposed = serde_json::from_str::<Proposed>(text).map_or_else(|_| Vec::new(), |proposed| proposed.questions);
+    let before = words(before);
     let mut questions: Vec<String> = Vec::new();
     for question in proposed {
         let question = neutral(&question);
         let long = question.chars().count() > CHARS_MOST;
-        let known = questions.iter().any(|known| same_words(known, &question)) || same_words(before, &question);
-        if !long && !known && !words(&question).is_empty() && questions.len() < most {
+        let said = words(&question);
+        // "And when do you open?" was "When do you open?", too.
+        let known = questions.iter().any(|known| same_words(known, &question)) || before.ends_with(&said);
+        if !long && !known && !said.is_empty() && questions.len() < most {
             questions.push(question);
         }
     }
@@ -130,7 +133,7 @@ mod tests {
         let long = "x ".repeat(60);
         let text = json!({"questions": ["And on Sundays?", "and on sundays", "When do you open?", "", "...", long, "Is there parking?", "More?"]});
         assert_eq!(
-            questions(&text.to_string(), 3, "When do you open?"),
+            questions(&text.to_string(), 3, "Well, and when do you open?"),
             ["And on Sundays?", "Is there parking?", "More?"]
         );
         for text in ["", "no JSON", "{\"questions\": 7}", "[]"] {
