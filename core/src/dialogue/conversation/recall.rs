@@ -7,7 +7,7 @@ use crate::memory::answering::answer;
 use crate::memory::calendar::Day;
 use crate::memory::keeping::is_due;
 use crate::memory::promises::wishes;
-use crate::memory::recollection::{Known, Open, Recollection};
+use crate::memory::recollection::{Known, Open, Recollection, told};
 use crate::memory::{Fact, Gleanings, Wish, words};
 use crate::time::CallTime;
 
@@ -99,16 +99,25 @@ impl Conversation {
     }
 
     /// What is known of the caller: the model reads it at once, so that no turn waits for that. Told again, it is read again only where
-    /// something that stands in the prompt no longer holds: what is new the model has heard in this call, and reading takes seconds.
+    /// something in the prompt no longer holds, or something is new that was not said in this call: reading takes seconds.
     pub(super) fn remember(&mut self, at: CallTime, recollection: Recollection) {
         let Some(today) = self.mind.today else { return };
-        let digest = |chars: usize| recollection.digest(today, &self.persona.name, chars);
-        let all = digest(usize::MAX);
-        let holds = |told: &String| told.lines().all(|line| all.lines().any(|known| known == line));
-        let new = (!self.mind.digest.as_ref().is_some_and(holds)).then(|| digest(self.mind.budget_chars));
+        let digest = recollection.digest(today, &self.persona.name, self.mind.budget_chars);
+        let all = recollection.digest(today, &self.persona.name, usize::MAX);
+        let is_read = self.mind.digest.as_ref().is_some_and(|read| {
+            let heard: Vec<String> =
+                self.mind.learned.iter().map(|fact| format!("- {}", told(&fact.line(), today))).collect();
+            let has = |lines: &str, line: &str| lines.lines().any(|known| known == line);
+            read.lines().all(|line| has(&all, line))
+                && digest.lines().all(|line| has(read, line) || heard.iter().any(|heard| heard == line))
+        });
         self.mind.recollection = recollection;
+        // The store has what this call has told, as somebody may have put it right there.
+        self.mind.learned.clear();
         self.raise_promises(at, today);
-        let Some(digest) = new else { return };
+        if is_read {
+            return;
+        }
         let read = self.mind.digest.replace(digest);
         if self.reply.is_none() && read.unwrap_or_default() != self.digest() {
             self.prime();
