@@ -197,7 +197,7 @@ impl Exchange {
             hang_up,
             finished,
             _told: told,
-            _one_of: one_of,
+            one_of: Some(one_of),
         };
         Ok((leg, line))
     }

@@ -82,7 +82,8 @@ pub(super) struct OurLine {
     pub(super) finished: CancellationToken,
     /// However it ends, whoever waits for it is told.
     pub(super) _told: DropGuard,
-    pub(super) _one_of: OwnedSemaphorePermit,
+    /// Leave to be one of the calls that the server makes at once, until it is over.
+    pub(super) one_of: Option<OwnedSemaphorePermit>,
 }
 
 /// What came of the ringing.
@@ -121,7 +122,7 @@ impl Exchange {
         match connected {
             Some(Ok(())) => {}
             Some(Err(why)) => {
-                return placed.tell(GoneWhy::NotTaken(EndReason::Unreachable, why.to_string())).await;
+                return placed.is_over(GoneWhy::NotTaken(EndReason::Unreachable, why.to_string())).await;
             }
             None => return placed.tell(GoneWhy::ClosedHere).await,
         }
@@ -145,7 +146,7 @@ impl Exchange {
         let (dialog, mut asked) = match self.dialogs.do_invite_async(invite, states_in) {
             Ok(asked) => asked,
             Err(fault) => {
-                placed.tell(GoneWhy::NotTaken(EndReason::Unreachable, fault.to_string())).await;
+                placed.is_over(GoneWhy::NotTaken(EndReason::Unreachable, fault.to_string())).await;
                 return None;
             }
         };
@@ -153,7 +154,7 @@ impl Exchange {
         match self.wait(&dialog, &mut asked, &mut states, placed).await {
             Rung::TooBrief(wants) => least = Some(wants),
             Rung::Answered(answer) => self.talk(&dialog, &mut states, placed, &answer).await,
-            Rung::Ended(why) => placed.tell(why).await,
+            Rung::Ended(why) => placed.is_over(why).await,
             Rung::GivenUp(why) => {
                 placed.tell(why).await;
                 let end = async {
@@ -299,6 +300,12 @@ impl Placed {
     async fn useless(&self, dialog: &InviteDialog, why: PhoneSdpFault) {
         self.tell(GoneWhy::NotTaken(EndReason::Unreachable, format!("its answer is of no use: {why}"))).await;
         hang_up(dialog).await;
+    }
+
+    /// The call is over before it began, and the other side knows: whoever is told so may have the next one made.
+    async fn is_over(&mut self, why: GoneWhy) {
+        self.line.one_of = None;
+        self.tell(why).await;
     }
 
     /// The call is over before it began.
